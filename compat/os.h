@@ -1,0 +1,141 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What differs between operating systems. os_<system>.c: clock, privilege
+ * drop, sandbox, secret memory, what every process links.
+ * os_<system>_net.c: the rest, linked by the parents alone.
+ */
+
+#ifndef SHOAL_OS_H
+#define SHOAL_OS_H
+
+#include <sys/types.h>
+
+#include <pwd.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "messages.h"
+
+/* --- every process ------------------------------------------------------- */
+
+/*
+ * Nanoseconds on a clock that never steps and runs on during sleep
+ * (CLOCK_BOOTTIME), and the date in nanoseconds since 1970. In a REGRESS
+ * build os_clock_step() adds to both, to simulate sleep and clock steps:
+ * first argument to os_now, second to os_date.
+ */
+int64_t	 os_now(void);
+int64_t	 os_date(void);
+void	 os_clock_step(int64_t, int64_t);
+
+/* Do once, before the sandbox closes, what libraries do on first use. */
+void	 os_warmup(void);
+
+/*
+ * Chroot to the directory, drop all rights to the user, check that there is
+ * no way back. Fatal on error. os_privdrop is skipped (logged) only if not
+ * started as root in a REGRESS build.
+ */
+void	 os_privdrop(const struct passwd *, const char *);
+
+/*
+ * Close the sandbox of this process for a stage; fatal on error. STARTUP
+ * before the first byte of input is read; RUN after IMSG_STARTUP, when
+ * threads run. os_sandbox_status: OS_SANDBOX_* bits of what is on.
+ */
+#define SANDBOX_STARTUP	1
+#define SANDBOX_RUN	2
+void	 os_sandbox(enum proc, int);
+uint32_t os_sandbox_status(void);
+#define OS_SANDBOX_CHROOT	0x01
+#define OS_SANDBOX_SECCOMP	0x02
+#define OS_SANDBOX_LANDLOCK	0x04
+#define OS_SANDBOX_PLEDGE	0x08
+#define OS_SANDBOX_CAPSICUM	0x10
+
+/* Landlock is required by configuration: fatal if the kernel lacks it. */
+void	 os_sandbox_require(int);
+
+/*
+ * REGRESS builds, child's -T name: try one forbidden thing after the sandbox
+ * closed; exits 0 if it worked, 77 if refused (or dies by SIGSYS).
+ */
+void	 os_sandbox_try(const char *);
+
+/*
+ * Memory for secrets: locked, not dumped, guard pages around, never shared
+ * with a fork. Zeroed. len is rounded up to pages. NULL on error (errno).
+ * Freed with os_secret_free, which wipes it.
+ */
+void	*os_secret_alloc(size_t);
+void	 os_secret_free(void *, size_t);
+
+/* Equal? 0 yes, else no; time does not depend on the contents. */
+int	 os_timingsafe_bcmp(const void *, const void *, size_t);
+
+/* --- the parents --------------------------------------------------------- */
+
+#define TUN_VNET	0x01		/* virtio_net_hdr before each packet */
+#define TUN_TSO		0x02		/* TSO4, TSO6 and checksum offload */
+#define TUN_USO		0x04		/* USO4, USO6 */
+#define TUN_MAXQUEUE	8
+
+struct os_tun {
+	char		 t_name[16];
+	int		 t_fd[TUN_MAXQUEUE];
+	int		 t_nfd;
+	int		 t_ifindex;
+	uint32_t	 t_caps;
+	uint32_t	 t_mtu;
+};
+
+/*
+ * Make the tunnel device: name wanted, MTU, queues wanted, caps allowed
+ * (TUN_*: what is left out is not tried). Up, without addresses. -1 errno.
+ */
+int	 os_tun_open(struct os_tun *, const char *, uint32_t, int, uint32_t);
+void	 os_tun_close(struct os_tun *);
+
+/* Add (1) or remove (0) an address of the tunnel device. -1 errno. */
+int	 os_addr_set(const struct os_tun *, const struct msg_prefix *, int);
+
+/*
+ * Add or remove a route over the tunnel device in our own table; src: the
+ * node's own address of that family, preferred as source. -1 errno.
+ */
+int	 os_route_set(const struct os_tun *, const struct msg_prefix *,
+	    const struct msg_ip *, int);
+
+/* Rules that send traffic to our table and let marked sockets bypass it. */
+int	 os_rules_set(int);
+
+/* A descriptor that tells of links, addresses and default routes. */
+int	 os_link_open(void);
+/* Read what there is: 1 something changed, 0 nothing, -1 errno. */
+int	 os_link_read(int);
+/* All addresses of the host, tunnel left out; caller frees. -1 errno. */
+int	 os_addrs_get(const struct os_tun *, struct msg_localaddr **, size_t *);
+
+/* Our own sockets must not enter the tunnel. -1 errno. */
+int	 os_sock_escape(int);
+/* Large buffers for a UDP socket, as far as allowed. */
+void	 os_sock_buffers(int);
+
+/* What Hostinfo tells of this machine; NUL-terminated. */
+void	 os_describe(char *, size_t, char *, size_t, char *, size_t,
+	    char *, size_t);	/* os, version, distro, machine */
+
+/*
+ * Confine the parent itself: directories it may read, write and execute
+ * from; NULL-terminated lists. Logs and goes on where the system cannot.
+ */
+struct os_confine {
+	const char	**oc_read;
+	const char	**oc_write;
+	const char	**oc_exec;
+};
+void	 os_confine_parent(const struct os_confine *);
+
+#endif /* SHOAL_OS_H */
