@@ -1,0 +1,62 @@
+# shoal: one entry point, for GNU make and bmake.
+#
+#	make			build every program
+#	make install		PREFIX=/usr/local DESTDIR=
+#	make deps		install the Debian packages that are missing
+#	make demo		a tailnet of two nodes in network namespaces (root)
+#	make regress		all tests; make regress-vectors: those on test data
+#	make bench		measure, beside the peers found
+
+ROOT =		.
+LIBS =		compat imsg proto
+DAEMONS =	parent cryptod netd ctrld dnsd shoalctl \
+		coordd coordd/frontd coordd/stored coordd/cryptod coordctl
+
+all: programs
+
+include ${ROOT}/config.mk
+
+programs: libs
+	@for d in ${DAEMONS}; do \
+		(cd $$d && ${MAKE} all) || exit 1; \
+	done
+
+libs:
+	@for d in ${LIBS}; do \
+		(cd $$d && ${MAKE} all) || exit 1; \
+	done
+
+clean:
+	@for d in ${LIBS} ${DAEMONS} regress/unit regress/fuzz; do \
+		(cd $$d && ${MAKE} clean) || exit 1; \
+	done
+	rm -rf regress/out obj
+
+deps:
+	sh etc/deps.sh
+
+users:
+	sh etc/users.sh ${EMPTYDIR}
+
+install: all
+	PREFIX=${PREFIX} DESTDIR=${DESTDIR} SBINDIR=${SBINDIR} \
+	    BINDIR=${BINDIR} LIBEXECDIR=${LIBEXECDIR} MANDIR=${MANDIR} \
+	    EMPTYDIR=${EMPTYDIR} sh etc/install.sh
+
+demo: all
+	sh etc/demo.sh
+
+regress: all
+	sh regress/run.sh
+
+regress-vectors: libs
+	cd regress/unit && ${MAKE} vectors
+
+bench: all
+	sh regress/bench/bench.sh
+
+portcheck:
+	sh regress/port/portcheck.sh
+
+.PHONY: all programs libs clean deps users install demo regress \
+	regress-vectors bench portcheck
