@@ -30,7 +30,7 @@ clean:
 	@for d in ${LIBS} ${DAEMONS} regress/unit regress/fuzz; do \
 		(cd $$d && ${MAKE} clean) || exit 1; \
 	done
-	rm -rf regress/out obj
+	rm -rf regress/out variants
 
 deps:
 	sh etc/deps.sh

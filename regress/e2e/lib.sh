@@ -1,0 +1,289 @@
+# What the end-to-end tests share: a laboratory of network namespaces on one
+# bridge, a coordination server, nodes. Sourced, not run. Everything that is
+# made stands under $LAB and goes with it.
+#
+#	lab_init name		start; lab_end is called at exit
+#	lab_host name N		a namespace with 10.77.0.N and fd77::N
+#	on name command...	run in that namespace
+#	coord_start [file]	coordd in host "coord"; extra configuration
+#	key_create args...	a pre-auth key on standard output
+#	node_start name [text]	shoald in that host; extra configuration lines
+#	node_wait_up name	until it is Running
+#	ok text, fail text, check text command...
+
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+: "${BUILD:=$TOP}"
+: "${SHOALD:=$BUILD/parent/shoald}" "${COORDD:=$BUILD/coordd/coordd}"
+: "${SHOALCTL:=$BUILD/shoalctl/shoalctl}" "${COORDCTL:=$BUILD/coordctl/coordctl}"
+NOK=0
+NFAIL=0
+
+ok()
+{
+	NOK=$((NOK + 1))
+	echo "ok $*"
+}
+
+fail()
+{
+	NFAIL=$((NFAIL + 1))
+	echo "not ok $*"
+}
+
+check()
+{
+	_what=$1
+	shift
+	if "$@" >"$LAB/check.log" 2>&1; then
+		ok "$_what"
+	else
+		fail "$_what"
+		sed 's/^/#	/' "$LAB/check.log" | tail -n 15
+	fi
+}
+
+# wait_for seconds command...: until it succeeds; polls every 50 ms.
+wait_for()
+{
+	_end=$(($(date +%s%N) / 1000000 + $1 * 1000))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ $(($(date +%s%N) / 1000000)) -lt $_end ] || return 1
+		sleep 0.05
+	done
+}
+
+now_ms()
+{
+	echo $(($(date +%s%N) / 1000000))
+}
+
+skip_all()
+{
+	echo "skip: $*"
+	exit 77
+}
+
+lab_init()
+{
+	[ "$(id -u)" -eq 0 ] || skip_all "needs root"
+	[ -c /dev/net/tun ] || skip_all "needs /dev/net/tun"
+	LABNAME=$1
+	P="sh$$"
+	LAB=$(mktemp -d "/tmp/shoal-$LABNAME.XXXXXX")
+	chmod 755 "$LAB"
+	LABPIDS=
+	LABHOSTS=
+	trap lab_end EXIT
+	trap 'exit 1' INT TERM HUP
+	ip netns add "$P-hub"
+	ip netns exec "$P-hub" ip link add br0 type bridge
+	ip netns exec "$P-hub" ip link set br0 up
+	ip netns exec "$P-hub" ip link set lo up
+}
+
+lab_host()
+{
+	_n=$P-$1
+	LABHOSTS="$LABHOSTS $1"
+	ip netns add "$_n"
+	ip link add "$P$1" netns "$P-hub" type veth peer name eth0 netns "$_n"
+	ip netns exec "$P-hub" ip link set "$P$1" master br0 up
+	ip netns exec "$_n" sysctl -qw net.ipv6.conf.all.accept_dad=0 \
+	    net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.eth0.accept_dad=0
+	ip netns exec "$_n" ip link set lo up
+	ip netns exec "$_n" ip link set eth0 up
+	ip netns exec "$_n" ip addr add "10.77.0.$2/24" dev eth0
+	ip netns exec "$_n" ip addr add "fd77::$2/64" dev eth0 nodad
+	mkdir -p "$LAB/$1"
+}
+
+on()
+{
+	_h=$1
+	shift
+	ip netns exec "$P-$_h" "$@"
+}
+
+# on_bg host log command...: in the background; its pid in $BGPID.
+on_bg()
+{
+	_h=$1 _log=$2
+	shift 2
+	ip netns exec "$P-$_h" "$@" >"$_log" 2>&1 </dev/null &
+	BGPID=$!
+	LABPIDS="$LABPIDS $BGPID"
+}
+
+# kill_wait pid [signal]: and wait until it is gone, at most 10 s.
+kill_wait()
+{
+	kill "-${2:-TERM}" "$1" 2>/dev/null || return 0
+	_k=0
+	while kill -0 "$1" 2>/dev/null; do
+		_k=$((_k + 1))
+		[ $_k -lt 200 ] || { kill -KILL "$1" 2>/dev/null; return 1; }
+		sleep 0.05
+	done
+	wait "$1" 2>/dev/null
+	return 0
+}
+
+lab_end()
+{
+	_status=$?
+	trap - EXIT
+	for _p in $LABPIDS; do
+		kill -TERM "$_p" 2>/dev/null
+	done
+	for _p in $LABPIDS; do
+		kill_wait "$_p"
+	done
+	for _h in $LABHOSTS hub; do
+		for _p in $(ip netns pids "$P-$_h" 2>/dev/null); do
+			kill -KILL "$_p" 2>/dev/null
+		done
+		ip netns del "$P-$_h" 2>/dev/null
+	done
+	if [ -n "${KEEP:-}" ] || [ $NFAIL -gt 0 ] && [ -n "${KEEP_FAILED:-}" ]
+	then
+		echo "# kept: $LAB"
+	else
+		if [ $NFAIL -gt 0 ]; then
+			for _l in "$LAB"/*/*.log; do
+				[ -e "$_l" ] || continue
+				echo "# --- ${_l#"$LAB"/}"
+				tail -n 25 "$_l" | sed 's/^/#	/'
+			done
+		fi
+		rm -rf "$LAB"
+	fi
+	echo "# $LABNAME: $NOK ok, $NFAIL not ok"
+	[ $NFAIL -eq 0 ] && [ $NOK -gt 0 ] && [ $_status -eq 0 ]
+	exit $?
+}
+
+# coord_conf [policy line]: the configuration of the lab's server.
+coord_conf()
+{
+	cat <<-EOF
+	url "http://10.77.0.1:8080"
+	listen on 10.77.0.1 port 8080
+	dns domain "tail.test"
+	state "$LAB/coord/state"
+	store sqlite "$LAB/coord/store/coordd.db"
+	socket "$LAB/coord/coordd.sock"
+	${1:-policy allow all}
+	EOF
+}
+
+coord_run()
+{
+	on_bg coord "$LAB/coord/coordd.${1:-1}.log" \
+	    "$COORDD" -dv -f "$LAB/coord/coordd.conf"
+	COORDPID=$BGPID
+	wait_for 5 coordctl status || {
+		fail "coordd starts"
+		return 1
+	}
+}
+
+coord_start()
+{
+	coord_conf "$@" >"$LAB/coord/coordd.conf"
+	coord_run
+}
+
+coordctl()
+{
+	"$COORDCTL" -s "$LAB/coord/coordd.sock" "$@"
+}
+
+key_create()
+{
+	coordctl --json key create "$@" | jq -r 'if type == "array" then
+	    .[0].key else .key end'
+}
+
+# node_conf name [lines]: writes the configuration of a node.
+node_conf()
+{
+	cat >"$LAB/$1/shoald.conf" <<-EOF
+	control "http://10.77.0.1:8080"
+	hostname "$1"
+	interface "shoal0" mtu 1280
+	state "$LAB/$1/state"
+	socket "$LAB/$1/shoald.sock"
+	${2:-}
+	EOF
+	chmod 600 "$LAB/$1/shoald.conf"
+}
+
+node_run()
+{
+	on_bg "$1" "$LAB/$1/shoald.${2:-1}.log" \
+	    "$SHOALD" -dv -f "$LAB/$1/shoald.conf"
+	eval "NODEPID_$1=$BGPID"
+}
+
+node_start()
+{
+	node_conf "$@"
+	node_run "$1"
+}
+
+node_stop()
+{
+	eval "_np=\$NODEPID_$1"
+	kill_wait "$_np"
+}
+
+ctl()	# node command...
+{
+	_c=$1
+	shift
+	"$SHOALCTL" -s "$LAB/$_c/shoald.sock" "$@"
+}
+
+node_running()
+{
+	[ "$(ctl "$1" status --json | jq -r .BackendState)" = Running ]
+}
+
+node_wait_up()
+{
+	wait_for "${2:-10}" node_running "$1"
+}
+
+ip4()
+{
+	ctl "$1" ip -4
+}
+
+ip6()
+{
+	ctl "$1" ip -6
+}
+
+# child_pid node child: pid of netd, cryptod, ... of that node's shoald.
+child_pid()
+{
+	eval "_pp=\$NODEPID_$1"
+	pgrep -P "$_pp" -f "$2" | head -n 1
+}
+
+# two_nodes: coordd and nodes a, b that are up; the usual beginning.
+two_nodes()
+{
+	lab_host coord 1
+	lab_host a 2
+	lab_host b 3
+	coord_start "${1:-policy allow all}" || return 1
+	coordctl user create u >/dev/null
+	for _t in a b; do
+		node_start $_t "auth key \"$(key_create --user u)\""
+	done
+	for _t in a b; do
+		node_wait_up $_t || { fail "node $_t is up"; return 1; }
+	done
+}
