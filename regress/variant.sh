@@ -1,0 +1,32 @@
+#!/bin/sh
+# Build a variant of the tree in variants/NAME, from a copy of the sources:
+#	asan	gcc, AddressSanitizer and UndefinedBehaviorSanitizer
+#	clang	clang and bmake, -Werror
+#	regress	-DREGRESS: the sandbox names the call; the clock can be moved
+# Prints the directory.
+set -eu
+
+cd "$(dirname "$0")/.."
+name=$1
+dir=variants/$name
+mkdir -p "$dir"
+rsync -a --delete --exclude /.git --exclude /variants --exclude '*.o' \
+    --exclude '*.a' --exclude /regress/unit/bin --exclude /regress/out \
+    --exclude /regress/fuzz/bin --exclude 'parse.c' \
+    $(git ls-files -o -i --exclude-standard --directory 2>/dev/null |
+    sed 's|^|--exclude /|') ./ "$dir/"
+cd "$dir"
+case $name in
+asan)
+	make -s WERROR=-Werror OPT="-O1 -g -fno-omit-frame-pointer" \
+	    HARDEN="-fPIE" SAN="-fsanitize=address,undefined \
+-fno-sanitize-recover=undefined" VARIANT_DEFS="-DREGRESS" all >&2 ;;
+clang)
+	bmake -s CC=clang WERROR=-Werror all >&2 ;;
+regress)
+	make -s WERROR=-Werror VARIANT_DEFS="-DREGRESS" all >&2 ;;
+*)
+	echo "variant.sh: unknown variant $name" >&2
+	exit 2 ;;
+esac
+pwd
