@@ -11,8 +11,8 @@
 
 /*
  * An ADM_REQ is a struct msg_adm_list and n NUL-terminated words: object,
- * verb (none where the table has ""), then each argument as "key=value", in any order; a list repeats its
- * key. coordctl checks the number of arguments and turns durations into
+ * verb (none where the table has ""), then each argument as "key=value", in
+ * any order; a list repeats its key. coordctl checks the number of arguments and turns durations into
  * seconds and flags into "1"; stored checks all of it again. The imsg id
  * names the request; every row, the end or the failure carries the same id.
  * uid is set by the parent from the socket's peer, never taken from coordctl.
