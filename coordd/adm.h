@@ -12,10 +12,11 @@
 /*
  * An ADM_REQ is a struct msg_adm_list and n NUL-terminated words: object,
  * verb (none where the table has ""), then each argument as "key=value", in
- * any order; a list repeats its key. coordctl checks the number of arguments and turns durations into
- * seconds and flags into "1"; stored checks all of it again. The imsg id
- * names the request; every row, the end or the failure carries the same id.
- * uid is set by the parent from the socket's peer, never taken from coordctl.
+ * any order; a list repeats its key. coordctl checks the arguments and turns
+ * durations into seconds and flags into "1"; stored checks all of it again.
+ * The imsg id names the request; every row, the end or the failure carries
+ * the same id. uid is set by the parent from the socket's peer, never taken
+ * from coordctl.
  *
  * The answer: any number of ADM_ROW, each the text of one JSON object with
  * its NUL, then ADM_END; or CTL_FAIL (code 1: failed, 2: wrong usage) with
