@@ -10,6 +10,7 @@ OUT=$TOP/regress/out
 PARTS=${*:-style man unit asan clang fuzz install sandbox e2e}
 PASSED=0 FAILED=0 SKIPPED=0
 mkdir -p "$OUT"
+unset MAKEFLAGS MFLAGS MAKELEVEL
 [ "$(id -u)" -ne 0 ] || sh etc/users.sh
 
 count()	# name status log: one result

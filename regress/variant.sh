@@ -10,11 +10,9 @@ cd "$(dirname "$0")/.."
 name=$1
 dir=variants/$name
 mkdir -p "$dir"
-rsync -a --delete --exclude /.git --exclude /variants --exclude '*.o' \
-    --exclude '*.a' --exclude /regress/unit/bin --exclude /regress/out \
-    --exclude /regress/fuzz/bin --exclude 'parse.c' \
-    $(git ls-files -o -i --exclude-standard --directory 2>/dev/null |
-    sed 's|^|--exclude /|') ./ "$dir/"
+rsync -a --delete --exclude /.git --exclude-from .gitignore --exclude bin/ \
+    ./ "$dir/"
+unset MAKEFLAGS MFLAGS MAKELEVEL
 cd "$dir"
 case $name in
 asan)

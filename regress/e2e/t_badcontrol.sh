@@ -1,0 +1,57 @@
+#!/bin/sh
+# A control server that sends garbage, endless or oversize answers, nothing,
+# or half of something: the node says so in a line, stays small, keeps its
+# state, and goes on with a good server afterwards.
+. "$(dirname "$0")/lib.sh"
+
+rss()	# of all processes of the node, kB
+{
+	eval "_pp=\$NODEPID_a"
+	cat "/proc/$_pp/smaps_rollup" $(pgrep -P "$_pp" |
+	    sed 's|.*|/proc/&/smaps_rollup|') 2>/dev/null |
+	    awk '/^Pss:/ { n += $2 } END { print n }'
+}
+
+lab_init badcontrol
+lab_host coord 1
+lab_host a 2
+coord_start || exit 1
+coordctl user create u >/dev/null
+key=$(key_create --user u --reusable)
+node_start a "auth key \"$key\""
+node_wait_up a || exit 1
+addr=$(ip4 a)
+node_stop a
+kill_wait "$COORDPID"
+cp "$LAB/a/state" "$LAB/state.good"
+
+for how in silence garbage endless-head endless-body oversize-record \
+    html status500 half close; do
+	cp "$LAB/state.good" "$LAB/a/state"
+	on_bg coord "$LAB/coord/bad.log" \
+	    python3 "$TOP/regress/e2e/badcontrol.py" "$how" 10.77.0.1 8080
+	bad=$BGPID
+	wait_for 5 grep -q listening "$LAB/coord/bad.log"
+	rm -f "$LAB/a"/shoald.*.log
+	node_run a bad
+	sleep 3
+	check "$how: the node lives" kill -0 "$NODEPID_a"
+	check "$how: from its cache it has its address" \
+	    [ "$(ip4 a)" = "$addr" ]
+	n=$(rss)
+	check "$how: memory is bounded ($n kB)" [ "$n" -lt 32768 ]
+	if [ "$how" != silence ]; then
+		check "$how: a line says what is wrong" grep -qE \
+		    'ctrld: .*(control|10\.77\.0\.1)' "$LAB/a/shoald.bad.log"
+	fi
+	n=$(wc -l <"$LAB/a/shoald.bad.log")
+	check "$how: the log is not flooded ($n lines)" [ "$n" -lt 200 ]
+	kill_wait "$bad"
+	node_stop a
+	check "$how: the keys are as before" sh -c "
+	    grep privkey $LAB/state.good | grep -v disco >$LAB/k1
+	    grep privkey $LAB/a/state | grep -v disco | cmp - $LAB/k1"
+done
+coord_run 2
+node_run a good
+check "with the good server all is well" node_wait_up a
