@@ -98,7 +98,11 @@ struct os_tun {
 int	 os_tun_open(struct os_tun *, const char *, uint32_t, int, uint32_t);
 void	 os_tun_close(struct os_tun *);
 
-/* Add (1) or remove (0) an address of the tunnel device. -1 errno. */
+/*
+ * Add (1) or remove (0) an address of the tunnel device. OS_ADDR_DEPRECATED
+ * adds it so that the kernel does not choose it as a source. -1 errno.
+ */
+#define OS_ADDR_DEPRECATED	2
 int	 os_addr_set(const struct os_tun *, const struct msg_prefix *, int);
 
 /*
@@ -122,6 +126,8 @@ int	 os_addrs_get(const struct os_tun *, struct msg_localaddr **, size_t *);
 int	 os_sock_escape(int);
 /* Large buffers for a UDP socket, as far as allowed. */
 void	 os_sock_buffers(int);
+/* recvmsg tells the local address of each datagram (AF_WIRE_*). -1 errno. */
+int	 os_sock_pktinfo(int, int);
 
 /* What Hostinfo tells of this machine; NUL-terminated. */
 void	 os_describe(char *, size_t, char *, size_t, char *, size_t,
