@@ -118,7 +118,8 @@ struct msg_hello {
 	uint64_t	 run;		/* random number of this run */
 	int64_t		 start_date;	/* the date when the suite started */
 	int64_t		 start_time;	/* os_now() at that moment */
-	int64_t		 clock_offset;	/* REGRESS builds; else 0 */
+	int64_t		 clock_offset;	/* REGRESS builds; else 0: os_now */
+	int64_t		 date_offset;	/* the same for os_date */
 	uint32_t	 proc;		/* who the receiver is */
 	uint32_t	 verbose;
 };
@@ -129,7 +130,8 @@ struct msg_channel {
 };
 
 struct msg_clock {
-	int64_t		 offset;	/* added to both clocks, REGRESS only */
+	int64_t		 clock_offset;	/* for os_clock_step, in all */
+	int64_t		 date_offset;
 };
 
 struct msg_u32 {

@@ -178,9 +178,12 @@ void	 proc_kill(struct proc_child *, const char *);
 /* The child by its role, or NULL. */
 struct proc_child *proc_find(enum proc);
 
-/* Log verbosity of all children; step of the clocks (REGRESS builds). */
+/*
+ * Log verbosity of all children. Offsets of os_now and os_date, in all, for
+ * this process and all children, running and to come (REGRESS builds).
+ */
 void	 proc_verbose(int);
-void	 proc_clock_step(int64_t);
+void	 proc_clock_step(int64_t, int64_t);
 
 /*
  * End all children: channels are flushed and closed, then they have some
