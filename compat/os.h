@@ -23,12 +23,15 @@
 /*
  * Nanoseconds on a clock that never steps and runs on during sleep
  * (CLOCK_BOOTTIME), and the date in nanoseconds since 1970. In a REGRESS
- * build os_clock_step() adds to both, to simulate sleep and clock steps:
- * first argument to os_now, second to os_date.
+ * build os_clock_step() sets what is added, to simulate sleep and clock steps:
+ * first argument to os_now, second to os_date; totals, not increments.
  */
 int64_t	 os_now(void);
 int64_t	 os_date(void);
 void	 os_clock_step(int64_t, int64_t);
+
+/* Path of our own executable; -1 errno if the system cannot tell. */
+int	 os_exe_path(char *, size_t);
 
 /* Do once, before the sandbox closes, what libraries do on first use. */
 void	 os_warmup(void);

@@ -52,6 +52,8 @@ struct chan {
 	enum proc		 c_self;
 	enum proc		 c_peer;
 	int			 c_open;
+	int			 c_writing;	/* waits to write */
+	int			 c_stuck;	/* to be closed for it */
 	uint64_t		 c_dropped;	/* droppable ones refused */
 	uint64_t		 c_generation;	/* tells a reopened channel */
 };
@@ -112,6 +114,9 @@ int	 msg_get(struct imsg *, void *, size_t);
  */
 int	 msg_list(struct imsg *, void *, size_t, const uint8_t **);
 int	 msg_list_ok(struct imsg *, size_t, uint32_t, size_t);
+
+/* A LEN_STR message into buf: 0, or -1 if no string, or too long. */
+int	 msg_get_str(struct imsg *, char *, size_t);
 
 /* Is there a NUL within the array? */
 int	 msg_str_ok(const char *, size_t);

@@ -162,8 +162,8 @@ int		 imsgbuf_get(struct imsgbuf *, struct imsg *);
 
 /*
  * Reading a message. imsg_get_data wants exactly that length, imsg_get_buf
- * takes the next bytes, imsg_get_strbuf a NUL-terminated string that fills
- * the message, imsg_get_ibuf all that is left. 0, or -1 with EBADMSG.
+ * takes the next bytes, imsg_get_strbuf an array of that length that holds a
+ * NUL-terminated string, imsg_get_ibuf all that is left. 0, or -1 with EBADMSG.
  * imsg_get_len: bytes not yet taken. imsg_get_fd: the caller's from here.
  */
 int		 imsg_get_ibuf(struct imsg *, struct ibuf *);

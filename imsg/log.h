@@ -18,6 +18,13 @@
  * string. Lines hold no secrets and, if from the network, pass strvis(3).
  */
 void	 log_init(int, const char *);
+/*
+ * The same for a child: lines go to its fd 2 as datagrams, each with its
+ * level in front. The parent hands what it reads there to log_relay: one
+ * datagram, maybe of several lines; control characters become '?'.
+ */
+void	 log_init_child(const char *);
+void	 log_relay(const char *, char *, size_t);
 void	 log_setverbose(int);
 int	 log_getverbose(void);
 
