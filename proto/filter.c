@@ -63,6 +63,8 @@ cell_find(const struct filter *f, const struct ffamily *ff, uint32_t class,
 	if (class == F_NONE)
 		return NULL;
 	c = &ff->ff_class[class];
+	if (c->c_n == 0)
+		return NULL;
 	i = key_search(ff->ff_dlo + c->c_first, c->c_n, dst);
 	if (i == F_NONE)
 		return NULL;
@@ -77,6 +79,8 @@ cell_port(const struct filter *f, const struct fcell *c, uint16_t port,
 	const struct fport	*p;
 	uint32_t		 lo, hi, mid;
 
+	if (c->c_nport == 0)
+		return 0;
 	p = f->f_ports + c->c_port;
 	lo = 0;
 	hi = c->c_nport;

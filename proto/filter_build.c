@@ -42,6 +42,9 @@ struct bsrc {
 	uint32_t	 s_fam;
 };
 
+/* A source as 32-bit numbers: family and range. */
+#define BSRC_WORDS	(1 + sizeof(struct frange) / sizeof(uint32_t))
+
 struct bdst {
 	struct frange	 d_range;
 	uint32_t	 d_rule;
@@ -60,6 +63,11 @@ struct brule {
 	uint32_t	 r_dst;		/* first and number in b_dst */
 	uint32_t	 r_ndst;
 	uint32_t	 r_fams;	/* bits: destinations in a family */
+	uint32_t	 r_allfams;	/* leader: those of all its rules */
+	uint32_t	 r_src;		/* first and number in b_src */
+	uint32_t	 r_nsrc;
+	uint32_t	 r_same;	/* next rule with the same sources */
+	uint32_t	 r_leader;	/* first of these */
 	int		 r_protoset;
 };
 
@@ -142,10 +150,14 @@ static int	 cell_make(struct filter_builder *, const uint32_t *,
 		    uint32_t, uint32_t *);
 static int	 dst_emit(struct filter_builder *, const struct fkey *,
 		    uint32_t *, uint32_t);
+static int	 class_spans(struct filter_builder *, uint32_t);
 static int	 class_make(struct filter_builder *, const uint32_t *,
-		    uint32_t, uint32_t *);
+		    uint32_t, int, uint32_t *);
 static int	 src_emit(struct filter_builder *, const struct fkey *,
 		    uint32_t *, uint32_t);
+static uint32_t	 sources_describe(const struct filter_builder *,
+		    const struct brule *, uint32_t *);
+static int	 group_rules(struct filter_builder *);
 static int	 rule_in_family(const struct filter_builder *, uint32_t);
 static int	 compile_sources(struct filter_builder *, uint32_t);
 static int	 compile_caps(struct filter_builder *);
@@ -500,8 +512,9 @@ memo_find(struct memo *m, uint64_t hash, const uint32_t *items, uint32_t n)
 	for (i = (uint32_t)hash & (m->m_nbucket - 1);
 	    m->m_bucket[i] != F_NONE; i = (i + 1) & (m->m_nbucket - 1)) {
 		e = &m->m_entry[m->m_bucket[i]];
-		if (e->hash == hash && e->n == n &&
-		    memcmp(m->m_items + e->first, items,
+		if (e->hash != hash || e->n != n)
+			continue;
+		if (n == 0 || memcmp(m->m_items + e->first, items,
 		    n * sizeof(*items)) == 0)
 			return e;
 	}
@@ -759,19 +772,35 @@ dst_emit(struct filter_builder *b, const struct fkey *at, uint32_t *spans,
 	return 0;
 }
 
-/* The class of sources that all these rules name, and no others. */
+static int
+class_spans(struct filter_builder *b, uint32_t rule)
+{
+	const struct brule	*r = &b->b_rule[rule];
+	uint32_t		 i;
+
+	for (i = r->r_dst; i < r->r_dst + r->r_ndst; i++)
+		if (&b->b_f->f_fam[b->b_dst[i].d_fam] == b->b_ff &&
+		    span_add(b, &b->b_dst[i].d_range, i) == -1)
+			return -1;
+	return 0;
+}
+
+/*
+ * The class of sources that all these rules name, and no others. grouped:
+ * each rule stands for all that have its sources.
+ */
 static int
 class_make(struct filter_builder *b, const uint32_t *rules, uint32_t n,
-    uint32_t *class)
+    int grouped, uint32_t *class)
 {
-	const struct brule	*r;
 	struct ffamily		*ff = b->b_ff;
 	struct mentry		*e;
 	uint64_t		 hash;
-	uint32_t		 i, j;
+	uint32_t		 i, rule;
 
 	hash = list_hash(rules, n);
-	if ((e = memo_find(&b->b_classes, hash, rules, n)) != NULL) {
+	e = memo_find(&b->b_classes, hash, rules, n);
+	if (grouped && e != NULL) {
 		*class = e->value;
 		return 0;
 	}
@@ -781,14 +810,17 @@ class_make(struct filter_builder *b, const uint32_t *rules, uint32_t n,
 	ff->ff_class[*class].c_first = ff->ff_ndst;
 	b->b_nspan = 0;
 	for (i = 0; i < n; i++) {
-		r = &b->b_rule[rules[i]];
-		for (j = r->r_dst; j < r->r_dst + r->r_ndst; j++)
-			if (&b->b_f->f_fam[b->b_dst[j].d_fam] == ff &&
-			    span_add(b, &b->b_dst[j].d_range, j) == -1)
+		rule = rules[i];
+		do {
+			if (class_spans(b, rule) == -1)
 				return -1;
+			rule = b->b_rule[rule].r_same;
+		} while (grouped && rule != F_NONE);
 	}
 	if (sweep(b, b->b_span, b->b_nspan, b->b_nspan, dst_emit) == -1)
 		return -1;
+	if (!grouped)
+		return 0;
 	return memo_add(&b->b_classes, hash, rules, n, *class);
 }
 
@@ -800,7 +832,7 @@ src_emit(struct filter_builder *b, const struct fkey *at, uint32_t *rules,
 	struct ffamily	*ff = b->b_ff;
 	uint32_t	 class = F_NONE, k;
 
-	if (n > 0 && class_make(b, rules, n, &class) == -1)
+	if (n > 0 && class_make(b, rules, n, 1, &class) == -1)
 		return -1;
 	if (ff->ff_nsrc > 0 && ff->ff_sclass[ff->ff_nsrc - 1] == class)
 		return 0;
@@ -816,6 +848,67 @@ src_emit(struct filter_builder *b, const struct fkey *at, uint32_t *rules,
 	return 0;
 }
 
+/*
+ * Find the rules with the same sources, in the same order, so that these
+ * are swept once: many rules for "everyone" must not cost more than one.
+ */
+static int
+group_rules(struct filter_builder *b)
+{
+	struct memo	 m;
+	struct mentry	*e;
+	struct brule	*r, *l;
+	uint32_t	*items, i, n;
+	int		 ret = -1;
+
+	memset(&m, 0, sizeof(m));
+	items = reallocarray(NULL, (size_t)b->b_nsrc * BSRC_WORDS + 1,
+	    sizeof(*items));
+	if (items == NULL)
+		return -1;
+	for (i = 0; i < b->b_nrule; i++) {
+		r = &b->b_rule[i];
+		r->r_same = F_NONE;
+		r->r_leader = i;
+		r->r_allfams = r->r_fams;
+		n = sources_describe(b, r, items);
+		e = memo_find(&m, list_hash(items, n), items, n);
+		if (e == NULL) {
+			if (memo_add(&m, list_hash(items, n), items, n,
+			    i) == -1)
+				goto done;
+			continue;
+		}
+		l = &b->b_rule[e->value];
+		r->r_leader = e->value;
+		r->r_same = l->r_same;
+		l->r_same = i;
+		l->r_allfams |= r->r_fams;
+	}
+	ret = 0;
+done:
+	memo_free(&m);
+	free(items);
+	return ret;
+}
+
+/* The sources of a rule as a list of numbers; returns how many. */
+static uint32_t
+sources_describe(const struct filter_builder *b, const struct brule *r,
+    uint32_t *items)
+{
+	const struct bsrc	*s;
+	uint32_t		 i, n = 0;
+
+	for (i = r->r_src; i < r->r_src + r->r_nsrc; i++) {
+		s = &b->b_src[i];
+		items[n++] = s->s_fam;
+		memcpy(&items[n], &s->s_range, sizeof(s->s_range));
+		n += sizeof(s->s_range) / sizeof(*items);
+	}
+	return n;
+}
+
 /* A rule without destinations in a family says nothing about it. */
 static int
 rule_in_family(const struct filter_builder *b, uint32_t rule)
@@ -827,19 +920,21 @@ static int
 compile_sources(struct filter_builder *b, uint32_t fam)
 {
 	struct span	*spans;
-	uint32_t	 i, n;
+	uint32_t	 i, n, rule;
 	int		 r;
 
 	spans = reallocarray(NULL, (size_t)b->b_nsrc + 1, sizeof(*spans));
 	if (spans == NULL)
 		return -1;
 	for (n = 0, i = 0; i < b->b_nsrc; i++) {
+		rule = b->b_src[i].s_rule;
 		if (b->b_src[i].s_fam != fam ||
-		    !rule_in_family(b, b->b_src[i].s_rule))
+		    b->b_rule[rule].r_leader != rule ||
+		    (b->b_rule[rule].r_allfams >> fam & 1) == 0)
 			continue;
 		spans[n].s_lo = b->b_src[i].s_range.lo;
 		spans[n].s_hi = b->b_src[i].s_range.hi;
-		spans[n++].s_item = b->b_src[i].s_rule;
+		spans[n++].s_item = rule;
 	}
 	r = sweep(b, spans, n, b->b_nrule, src_emit);
 	free(spans);
@@ -866,7 +961,7 @@ compile_caps(struct filter_builder *b)
 				rules[n++] = b->b_cap[i].c_rule;
 		ff->ff_cap[cap] = F_NONE;
 		if (n > 0 &&
-		    class_make(b, rules, n, &ff->ff_cap[cap]) == -1)
+		    class_make(b, rules, n, 0, &ff->ff_cap[cap]) == -1)
 			goto done;
 	}
 	r = 0;
@@ -931,7 +1026,13 @@ filter_build_end(struct filter_builder *b)
 			b->b_rule[rule].r_dst = i;
 		b->b_rule[rule].r_fams |= 1U << b->b_dst[i].d_fam;
 	}
-	if (compile_family(b, 0) == -1 || compile_family(b, 1) == -1) {
+	for (i = 0; i < b->b_nsrc; i++) {
+		rule = b->b_src[i].s_rule;
+		if (b->b_rule[rule].r_nsrc++ == 0)
+			b->b_rule[rule].r_src = i;
+	}
+	if (group_rules(b) == -1 || compile_family(b, 0) == -1 ||
+	    compile_family(b, 1) == -1) {
 		filter_build_abort(b);
 		return NULL;
 	}
