@@ -62,6 +62,9 @@ int	 ju_real(json_t *, double *);
 int	 ju_str(json_t *, size_t, char **);
 int	 ju_bytes(json_t *, size_t, uint8_t **, size_t *);
 
+/* Standard base64 with padding; the caller frees; NULL: no memory. */
+char	*ju_base64(const uint8_t *, size_t);
+
 /* Check a value's type only; NULL is good. */
 int	 ju_is_str(json_t *);
 int	 ju_is_strs(json_t *);		/* array of strings */

@@ -180,7 +180,8 @@ struct netmap {
 #define NM_PC_ROUTES	0x08	/* addresses, allowed IPs, masquerading */
 #define NM_PC_NAME	0x10	/* name, addresses */
 #define NM_PC_OTHER	0x20	/* all else that is shown to people only */
-#define NM_PC_FLAGS	0x40	/* expired, jailed, unsigned, caps */
+#define NM_PC_FLAGS	0x40	/* expiry, jailed, unsigned, caps */
+#define NM_PC_ONLINE	0x80
 
 struct nm_change {
 	int64_t		 dc_id;
@@ -275,6 +276,9 @@ struct nm_profile
  */
 char	*netmap_suffix(const struct netmap *, char *, size_t);
 
+/* Is tailnet lock on, as the server says? 1 or 0. */
+int	 netmap_tka(const struct netmap *);
+
 /* Does a node have a capability (a key of its CapMap)? 1 or 0. */
 int	 nm_node_hascap(const struct nm_node *, const char *);
 
@@ -290,7 +294,7 @@ json_t	*nm_node_json(const struct nm_node *);
  * not in it; whoever writes adds them one by one with nm_node_json(), so
  * that 10,000 of them never stand in memory as JSON at once.
  */
-json_t	*netmap_json(const struct netmap *);
+json_t	*netmap_json( struct netmap *);
 
 /* Text of an address, prefix or endpoint; buf is returned. */
 #define NM_ADDRTEXT	64
