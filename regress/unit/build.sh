@@ -25,12 +25,15 @@ stale()
 
 mkdir -p bin
 status=0
-for t in ${*:-t_*.c}; do
+tests=${*:-t_*.c}
+for t in $tests; do
 	t=${t%.c}
 	link=$(words link "$t.c")
 	stale "$t" "$link" || continue
+	# The flags hold quotes: read them as the shell of make would.
+	eval "set -- $ALL_CFLAGS"
 	# shellcheck disable=SC2086
-	if ! $CC $ALL_CFLAGS -DUNIT_TEST -I$R/regress/unit -o "bin/$t" \
+	if ! $CC "$@" -DUNIT_TEST -I$R/regress/unit -o "bin/$t" \
 	    "$t.c" $link $ALL_LDFLAGS $libs $(words libs "$t.c") $deflibs \
 	    $OSLIBS; then
 		echo "not ok build $t"
