@@ -1,0 +1,220 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Plain HTTP: the server's key, the upgrade to Noise, pages for people.
+ */
+
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "frontd.h"
+#include "http.h"
+
+#define TEXT	"text/plain; charset=utf-8"
+#define HTML	"text/html; charset=utf-8"
+
+/* Pages load nothing and run nothing. */
+#define PAGE_FIELDS \
+	"Content-Security-Policy: default-src 'none'; " \
+	"style-src 'unsafe-inline'; frame-ancestors 'none'\r\n" \
+	"Referrer-Policy: no-referrer\r\n" \
+	"Cache-Control: no-store\r\n"
+
+static void
+web_text(struct conn *c, int status, const char *text)
+{
+	char	 buf[256];
+
+	snprintf(buf, sizeof(buf), "%s\n", text);
+	conn_answer(c, status, TEXT, "", buf, strlen(buf));
+}
+
+/* GET /key?v=N. Source: control.md 1.3. */
+static void
+web_key(struct conn *c, const struct http_req *hr)
+{
+	char		 text[SRVREQ_KEY_TEXT], v[16];
+	const char	*errstr;
+	const uint8_t	*key;
+
+	if (http_query_get(hr->hr_query, "v", v, sizeof(v)) == -1) {
+		web_text(c, 400, "v= is missing");
+		return;
+	}
+	if (strtonum(v, SRVREQ_MIN_VERSION, UINT16_MAX, &errstr) == 0 ||
+	    errstr != NULL) {
+		web_text(c, 400, "unsupported client version");
+		return;
+	}
+	if ((key = frontd_server_key()) == NULL ||
+	    srvreq_key_build(key, text, sizeof(text)) == -1) {
+		web_text(c, 503, "starting, try again");
+		return;
+	}
+	conn_answer(c, 200, "application/json", "Cache-Control: no-store\r\n",
+	    text, strlen(text));
+}
+
+/* Standard base64 with padding into buf; length, or -1. */
+static int
+web_base64(const char *s, uint8_t *buf, size_t size)
+{
+	size_t	 len;
+	int	 n, pad;
+
+	len = strlen(s);
+	if (len == 0 || len % 4 != 0 || len / 4 * 3 > size)
+		return -1;
+	pad = s[len - 1] != '=' ? 0 : s[len - 2] != '=' ? 1 : 2;
+	if ((n = EVP_DecodeBlock(buf, (const unsigned char *)s, len)) == -1)
+		return -1;
+	return n < pad ? -1 : n - pad;
+}
+
+/*
+ * The upgrade. A version that is not served is told so before any crypto is
+ * spent on it: the clear header is what the client is bound to anyway.
+ */
+static void
+web_upgrade(struct conn *c, const struct http_req *hr)
+{
+	const char	*why;
+	uint8_t		 init[sizeof(hr->hr_handshake)];
+	char		 text[64];
+	int		 n;
+
+	if (strcmp(hr->hr_upgrade, "tailscale-control-protocol") != 0) {
+		web_text(c, 400, hr->hr_upgrade[0] == '\0' ?
+		    "no Upgrade field: does a proxy remove it?" :
+		    strcmp(hr->hr_upgrade, "websocket") == 0 ?
+		    "websocket is not supported yet" : "unknown Upgrade");
+		return;
+	}
+	if (hr->hr_length != 0 || hr->hr_chunked) {
+		web_text(c, 400, "a body is not expected");
+		return;
+	}
+	if ((n = web_base64(hr->hr_handshake, init, sizeof(init))) == -1) {
+		web_text(c, 400, "no X-Tailscale-Handshake, or malformed");
+		return;
+	}
+	if ((why = noise_initiation_check(init, n, 1)) != NULL) {
+		web_text(c, 400, why);
+		return;
+	}
+	if (noise_initiation_version(init) < SRVREQ_MIN_VERSION) {
+		snprintf(text, sizeof(text), "unsupported client version: %u",
+		    noise_initiation_version(init));
+		web_text(c, 400, text);
+		return;
+	}
+	conn_noise(c, init);
+}
+
+static void
+web_health(struct conn *c)
+{
+	const char	*text;
+	int		 good;
+
+	good = frontd_stored()->c_open && frontd_server_key() != NULL;
+	text = good ? "{\"status\":\"pass\"}\n" : "{\"status\":\"fail\"}\n";
+	conn_answer(c, good ? 200 : 503, "application/health+json",
+	    "Cache-Control: no-store\r\n", text, strlen(text));
+}
+
+static void
+web_page(struct conn *c, const char *title, const char *body)
+{
+	char	 page[4096];
+	int	 n;
+
+	n = snprintf(page, sizeof(page),
+	    "<!DOCTYPE html>\n"
+	    "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+	    "<meta name=\"viewport\" content=\"width=device-width\">\n"
+	    "<title>%s</title>\n"
+	    "<style>body{font-family:sans-serif;max-width:40em;margin:3em "
+	    "auto;padding:0 1em}code{background:#eee;padding:.2em .4em;"
+	    "word-break:break-all}</style>\n"
+	    "</head>\n<body>\n<h1>%s</h1>\n%s</body>\n</html>\n",
+	    title, title, body);
+	if (n < 0 || (size_t)n >= sizeof(page)) {
+		web_text(c, 500, "page too long");
+		return;
+	}
+	conn_answer(c, 200, HTML, PAGE_FIELDS, page, n);
+}
+
+/*
+ * The page behind a login URL. It does not ask whether the id is known: that
+ * would tell strangers. What it prints goes into a shell, so an id is letters,
+ * digits, '-' and '_' alone.
+ */
+static void
+web_register(struct conn *c, const char *id)
+{
+	char	 safe[256], body[1024];
+
+	if (id[0] == '\0' || id[0] == '-' || strlen(id) > 128 ||
+	    id[strspn(id, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0' ||
+	    http_escape(id, safe, sizeof(safe)) == -1) {
+		web_text(c, 404, "not found");
+		return;
+	}
+	snprintf(body, sizeof(body),
+	    "<p>A machine asks to join this tailnet. To let it in, an "
+	    "administrator runs on the server:</p>\n"
+	    "<p><code>coordctl node approve %s --user NAME</code></p>\n"
+	    "<p>The machine goes on by itself then; you may close this "
+	    "page.</p>\n", safe);
+	web_page(c, "Machine registration", body);
+}
+
+/* Pages answer GET and HEAD; the body of a HEAD is read by nobody. */
+static void
+web_get(struct conn *c, const struct http_req *hr)
+{
+	const char	*path = hr->hr_path;
+
+	if (strcmp(path, "/key") == 0)
+		web_key(c, hr);
+	else if (strcmp(path, "/health") == 0)
+		web_health(c);
+	else if (strncmp(path, "/register/", 10) == 0)
+		web_register(c, path + 10);
+	else if (strcmp(path, "/") == 0)
+		web_page(c, "shoal", "<p>This is the coordination server of a "
+		    "tailnet. Machines talk to it; there is nothing to see "
+		    "here.</p>\n");
+	else if (strcmp(path, "/robots.txt") == 0)
+		web_text(c, 200, "User-agent: *\nDisallow: /");
+	else
+		web_text(c, 404, "not found");
+}
+
+/* The head of a request is complete. */
+void
+web_request(struct conn *c, const struct http_req *hr)
+{
+	int	 get, post;
+
+	get = strcmp(hr->hr_method, "GET") == 0;
+	post = strcmp(hr->hr_method, "POST") == 0;
+	if (strcmp(hr->hr_path, "/ts2021") == 0) {
+		if (get || post)
+			web_upgrade(c, hr);
+		else
+			web_text(c, 405, "only POST and GET");
+	} else if (get)
+		web_get(c, hr);
+	else
+		web_text(c, post ? 404 : 405, "not found");
+}
