@@ -21,12 +21,13 @@ SAN ?=
 VARIANT_DEFS ?=
 HARDEN ?=	-fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 OSFLAGS =	-D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd
-OSLIBS =	-lbsd
+OSLIBS =	-lbsd -lseccomp
 
 ALL_CFLAGS =	-std=c11 ${OPT} ${HARDEN} ${WARN} ${WERROR} ${SAN} \
 		${OSFLAGS} -DEMPTY_DIR=\"${EMPTYDIR}\" ${VARIANT_DEFS} \
 		-I${ROOT}/imsg -I${ROOT}/proto -I${ROOT}/compat ${CFLAGS}
-ALL_LDFLAGS =	-pie -Wl,-z,relro -Wl,-z,now ${SAN} ${LDFLAGS}
+ALL_LDFLAGS =	-pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed \
+		${SAN} ${LDFLAGS}
 
 # The static libraries of the tree, in link order.
 TREELIBS =	${ROOT}/imsg/libimsg.a ${ROOT}/proto/libproto.a \

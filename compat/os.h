@@ -58,12 +58,16 @@ uint32_t os_sandbox_status(void);
 #define OS_SANDBOX_PLEDGE	0x08
 #define OS_SANDBOX_CAPSICUM	0x10
 
-/* Landlock is required by configuration: fatal if the kernel lacks it. */
+/*
+ * This ABI of Landlock at least is required by the configuration (0: none):
+ * fatal if the kernel lacks it. Before or after the sandbox closes.
+ */
 void	 os_sandbox_require(int);
 
 /*
  * REGRESS builds, child's -T name: try one forbidden thing after the sandbox
- * closed; exits 0 if it worked, 77 if refused (or dies by SIGSYS).
+ * closed; exits 0 if it worked, 77 if refused (or dies by SIGSYS). "list"
+ * prints the names.
  */
 void	 os_sandbox_try(const char *);
 
@@ -144,7 +148,9 @@ struct os_confine {
 	const char	**oc_read;
 	const char	**oc_write;
 	const char	**oc_exec;
+	uint32_t	 oc_flags;
 };
+#define OS_CONFINE_STORE	0x01	/* a child's root is its user's own */
 void	 os_confine_parent(const struct os_confine *);
 
 #endif /* SHOAL_OS_H */

@@ -79,7 +79,8 @@ proc_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* REGRESS builds: one forbidden thing in the closed sandbox, then exit. */
+#ifdef REGRESS
+/* One forbidden thing in the closed sandbox, then exit. */
 static void
 proc_try(const char *name)
 {
@@ -90,6 +91,7 @@ proc_try(const char *name)
 	os_sandbox_try(name);
 	exit(0);
 }
+#endif
 
 void
 proc_child_init(const struct proc_self *ps, void (*warmup)(void), int argc,
@@ -118,8 +120,10 @@ proc_child_init(const struct proc_self *ps, void (*warmup)(void), int argc,
 
 	if (event_init() == NULL)
 		fatalx("event_init");
+#ifdef REGRESS
 	if (po.po_try != NULL)
 		proc_try(po.po_try);
+#endif
 	chan_open(&chan_parent, PARENT_FD, ps->ps_proc, ps->ps_parent,
 	    &parent_cb, NULL);
 }
