@@ -37,6 +37,7 @@ for t in $tests; do
 	    "$t.c" $link $ALL_LDFLAGS $libs $(words libs "$t.c") $deflibs \
 	    $OSLIBS; then
 		echo "not ok build $t"
+		rm -f "bin/$t"
 		status=1
 	fi
 done
