@@ -757,6 +757,9 @@ M(WG_KEYS, P_CRYPTOD, P_NETD, LEN_FIX(msg_wg_keys), FD_NO, \
     "session keys, or the error") \
 M(WG_CANCEL, P_NETD, P_CRYPTOD, LEN_FIX(msg_u32), FD_NO, \
     "forget the handshake of this index") \
+M(WG_ACTIVE, P_NETD | P_PARENT, P_PARENT | P_NETD, \
+    LEN_LIST(msg_nm_list, msg_nm_id, MSG_LIST_MAX), FD_NO, \
+    "peers with sessions, at each change; given back to a replaced netd") \
 M(DISCO_KEY_REQ, P_NETD, P_CRYPTOD, LEN_FIX(msg_key), FD_NO, \
     "precompute the box key for this disco key") \
 M(DISCO_KEY, P_CRYPTOD, P_NETD, LEN_FIX(msg_disco_key), FD_NO, \
