@@ -1,0 +1,283 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The coordination server's key process: answers handshakes of clients with
+ * the server's Noise key, and never gives that out.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "blake2s.h"
+#include "channel.h"
+#include "coordcrypt.h"
+#include "keeper.h"
+#include "keys.h"
+#include "log.h"
+#include "os.h"
+#include "proc.h"
+#include "rate.h"
+#include "statefile.h"
+
+#define NSEC_PER_SEC	1000000000LL
+#define STACK_WIPE	8192	/* deeper than any operation goes */
+
+/* Handshakes: all nodes come back at once after a restart. */
+#define NOISE_GAP	(NSEC_PER_SEC / 1500)
+#define NOISE_BURST	12000
+
+static struct srvstate	*state;		/* secret memory */
+static struct srvseen	*seen;
+static struct keeper	 keeper;
+static struct chan	 chan_frontd;
+static struct rate	 noise_rate = { NOISE_GAP, NOISE_BURST, 0 };
+static struct log_limit	 noise_limit;
+static int		 loaded;	/* STATE_FD has come */
+static int		 published;	/* the key is on disk, and told */
+
+static int	coordcrypt_msg(struct imsg *);
+static int	coordcrypt_channel(enum proc, int, int);
+static void	coordcrypt_exit(void);
+static int	frontd_msg(struct chan *, struct imsg *);
+
+static const struct proc_self	 self = {
+	.ps_proc = PROC_COORDCRYPT,
+	.ps_parent = PROC_COORDD,
+	.ps_name = "cryptod",
+	.ps_user = COORDCRYPT_USER,
+	.ps_msg = coordcrypt_msg,
+	.ps_channel = coordcrypt_channel,
+	.ps_exit = coordcrypt_exit
+};
+static const struct chan_cb	 frontd_cb = { frontd_msg, proc_sibling_lost };
+
+/* What libraries do at first use; and the memory, while still root. */
+static void
+coordcrypt_warmup(void)
+{
+	uint8_t	 hash[B2S_LEN], mac[B2S_MAC_LEN];
+
+	if (sodium_init() == -1)
+		fatalx("sodium_init");
+	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||
+	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
+		fatalx("BLAKE2s is not to be had of libcrypto");
+	keeper.k_size = SRVSTATE_TEXT_MAX;
+	keeper.k_buf = os_secret_alloc(keeper.k_size);
+	state = os_secret_alloc(sizeof(*state));
+	if (state == NULL || keeper.k_buf == NULL)
+		fatal("locked memory for keys");
+	if ((seen = calloc(1, sizeof(*seen))) == NULL)
+		fatal(NULL);
+	arc4random_buf(seen->sv_salt, sizeof(seen->sv_salt));
+}
+
+static void
+coordcrypt_exit(void)
+{
+	os_secret_free(keeper.k_buf, keeper.k_size);
+	os_secret_free(state, sizeof(*state));
+}
+
+static void
+key_send(struct chan *c)
+{
+	struct msg_key	 mk;
+
+	if (!published || !c->c_open)
+		return;
+	memset(&mk, 0, sizeof(mk));
+	key_public(state->ss_server, mk.key);
+	(void)chan_compose(c, IMSG_SRV_KEY, 0, -1, &mk, sizeof(mk));
+}
+
+static void
+publish(void)
+{
+	published = 1;
+	key_send(proc_parent());
+	key_send(&chan_frontd);
+}
+
+static void
+state_result(uint32_t error, unsigned int line, const char *text)
+{
+	struct msg_state_result	 mr;
+
+	memset(&mr, 0, sizeof(mr));
+	mr.error = error;
+	mr.line = line;
+	(void)strlcpy(mr.text, text, sizeof(mr.text));
+	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
+	    sizeof(mr));
+}
+
+static void
+state_load(int fd)
+{
+	struct statefile_error	 error;
+	char			 text[STATEFILE_WHY_MAX];
+	ssize_t			 len;
+	int			 ret;
+
+	if ((len = keeper_read(&keeper, fd)) == -1) {
+		(void)snprintf(text, sizeof(text), "cannot be read: %s",
+		    strerror(errno));
+		state_result(MSG_E_IO, 0, text);
+		return;
+	}
+	ret = srvstate_parse(state, keeper.k_buf, len, &error);
+	explicit_bzero(keeper.k_buf, keeper.k_size);
+	if (ret == -1) {
+		state_result(MSG_E_BAD, error.se_line, error.se_why);
+		return;
+	}
+	state_result(MSG_OK, 0, "");
+	publish();
+}
+
+static int
+state_fd(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+	int		 fd;
+
+	fd = imsg_get_fd(imsg);
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
+	    (fd != -1) != (m.v != 0)) {
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	loaded = 1;
+	if (fd != -1) {
+		state_load(fd);
+		return 0;
+	}
+	/* The first start: LOADED when the key is on disk. */
+	arc4random_buf(state->ss_server, sizeof(state->ss_server));
+	key_clamp(state->ss_server);
+	(void)keeper_change(&keeper);
+	return 0;
+}
+
+static ssize_t
+coordcrypt_render(char *buf, size_t size)
+{
+	return srvstate_render(state, buf, size);
+}
+
+static void
+coordcrypt_ended(int error)
+{
+	char	 text[STATEFILE_WHY_MAX];
+
+	if (published)
+		return;
+	if (error != 0) {
+		(void)snprintf(text, sizeof(text), "cannot be written: %s",
+		    strerror(error));
+		state_result(MSG_E_IO, 0, text);
+		return;
+	}
+	state_result(MSG_OK, 0, "");
+	publish();
+}
+
+static int
+coordcrypt_msg(struct imsg *imsg)
+{
+	struct msg_u32	 m = { 0 };
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_STATE_FD:
+		return state_fd(imsg);
+	case IMSG_STATE_NEWFD:
+	case IMSG_STATE_SAVED:
+		return keeper_msg(&keeper, imsg);
+	case IMSG_RECONF_END:
+		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
+		    &m, sizeof(m));
+	case IMSG_RECONF_START:
+	case IMSG_RECONF_COMMIT:
+	case IMSG_RECONF_ABORT:
+		return 0;	/* there is nothing to configure */
+	default:
+		return -1;
+	}
+}
+
+static int
+coordcrypt_channel(enum proc proc, int fd, int fresh)
+{
+	if (proc != PROC_FRONTD)
+		return -1;
+	chan_open(&chan_frontd, fd, PROC_COORDCRYPT, PROC_FRONTD, &frontd_cb,
+	    NULL);
+	key_send(&chan_frontd);
+	return 0;
+}
+
+static void
+noise_refused(uint32_t error)
+{
+	if (error != MSG_OK && log_limit(&noise_limit, os_now(), 10, 60))
+		log_warnx("handshake of a client refused: %s",
+		    msg_strerror(error));
+}
+
+static int
+noise_in(struct imsg *imsg)
+{
+	struct msg_srv_noise_in	 in;
+	struct msg_srv_noise_out out;
+	uint8_t			 random[KEY_LEN];
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1)
+		return -1;
+	memset(&out, 0, sizeof(out));
+	arc4random_buf(random, sizeof(random));
+	if (!published)
+		out.error = MSG_E_NOKEY;
+	else if (!rate_take(&noise_rate, os_now()))
+		out.error = MSG_E_RATE;
+	else
+		srvnoise_answer(state, seen, random, &in, &out);
+	explicit_bzero(random, sizeof(random));
+	noise_refused(out.error);
+	(void)chan_compose(&chan_frontd, IMSG_SRV_NOISE_OUT,
+	    imsg_get_id(imsg), -1, &out, sizeof(out));
+	explicit_bzero(&out, sizeof(out));
+	return 0;
+}
+
+static int
+frontd_msg(struct chan *c, struct imsg *imsg)
+{
+	int	 ret;
+
+	if (imsg_get_type(imsg) != IMSG_SRV_NOISE_IN)
+		return -1;
+	ret = noise_in(imsg);
+	sodium_stackzero(STACK_WIPE);
+	return ret;
+}
+
+int
+main(int argc, char *argv[])
+{
+	proc_child_init(&self, coordcrypt_warmup, argc, argv);
+	keeper.k_parent = proc_parent();
+	keeper.k_render = coordcrypt_render;
+	keeper.k_ended = coordcrypt_ended;
+	keeper_init(&keeper);
+	proc_child_run();
+}

@@ -1,0 +1,724 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The node's key process: answers operations with the node's private keys,
+ * and never gives one out.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "blake2s.h"
+#include "channel.h"
+#include "cryptod.h"
+#include "keeper.h"
+#include "keys.h"
+#include "log.h"
+#include "os.h"
+#include "proc.h"
+#include "rate.h"
+#include "statefile.h"
+
+#define NSEC_PER_SEC	1000000000LL
+#define STACK_WIPE	8192	/* deeper than any operation goes */
+#define WAITING_MAX	16
+
+/* Box keys: what a netmap of thousands asks for at once, then a trickle. */
+#define DISCO_GAP	(NSEC_PER_SEC / 500)
+#define DISCO_BURST	12000
+
+/* Secret memory. */
+static struct state	*state;
+static struct noiseop	*noise;
+static void		*wgmem;
+
+static struct wgop	*wg;
+static struct keeper	 keeper;
+static struct chan	 chan_netd, chan_ctrld;
+static struct rate	 disco_rate = { DISCO_GAP, DISCO_BURST, 0 };
+static struct log_limit	 netd_limit;
+
+/*
+ * Keys are told once they are on disk: lost with the disk's cache, they
+ * would leave a node behind that nobody can be any more.
+ */
+static int		 loaded;	/* STATE_FD has come */
+static int		 published;
+static uint64_t		 pending_gen;	/* change with st_pending; 0: saved */
+static uint32_t		 waiting[WAITING_MAX];	/* for it: ids of ctrld */
+static unsigned int	 nwaiting;
+
+static int	cryptod_parent_msg(struct imsg *);
+static int	cryptod_channel(enum proc, int, int);
+static void	cryptod_exit(void);
+static int	netd_msg(struct chan *, struct imsg *);
+static int	ctrld_msg(struct chan *, struct imsg *);
+
+static const struct proc_self	 self = {
+	.ps_proc = PROC_CRYPTOD,
+	.ps_parent = PROC_PARENT,
+	.ps_name = "cryptod",
+	.ps_user = CRYPTOD_USER,
+	.ps_msg = cryptod_parent_msg,
+	.ps_channel = cryptod_channel,
+	.ps_exit = cryptod_exit
+};
+static const struct chan_cb	 netd_cb = { netd_msg, proc_sibling_lost };
+static const struct chan_cb	 ctrld_cb = { ctrld_msg, proc_sibling_lost };
+
+/* What libraries do at first use; and the memory, while still root. */
+static void
+cryptod_warmup(void)
+{
+	uint8_t	 hash[B2S_LEN], mac[B2S_MAC_LEN];
+
+	if (sodium_init() == -1)
+		fatalx("sodium_init");
+	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||
+	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
+		fatalx("BLAKE2s is not to be had of libcrypto");
+	state = os_secret_alloc(sizeof(*state));
+	noise = os_secret_alloc(noiseop_size());
+	wgmem = os_secret_alloc(wgop_secret_size());
+	keeper.k_size = STATE_TEXT_MAX;
+	keeper.k_buf = os_secret_alloc(keeper.k_size);
+	if (state == NULL || noise == NULL || wgmem == NULL ||
+	    keeper.k_buf == NULL)
+		fatal("locked memory for keys");
+}
+
+static void
+cryptod_exit(void)
+{
+	wgop_free(wg);
+	os_secret_free(keeper.k_buf, keeper.k_size);
+	os_secret_free(wgmem, wgop_secret_size());
+	os_secret_free(noise, noiseop_size());
+	os_secret_free(state, sizeof(*state));
+}
+
+/* --- public keys --- */
+
+static void
+public_of(const uint8_t *private, uint8_t *public)
+{
+	if (!key_is_zero(private, KEY_LEN))
+		key_public(private, public);
+}
+
+static void
+keys_send(struct chan *c, uint32_t id)
+{
+	struct msg_keys	 mk;
+
+	if (!published || !c->c_open)
+		return;
+	memset(&mk, 0, sizeof(mk));
+	public_of(state->st_machine, mk.machine);
+	public_of(state->st_node, mk.node);
+	if (pending_gen == 0)
+		public_of(state->st_pending, mk.pending);
+	public_of(state->st_disco, mk.disco);
+	memcpy(mk.nl, state->st_nl + KEY_LEN, sizeof(mk.nl));
+	(void)chan_compose(c, IMSG_KEYS, id, -1, &mk, sizeof(mk));
+}
+
+/* To all; the answer to ctrld's request of that id, if there is one. */
+static void
+keys_changed(uint32_t id)
+{
+	keys_send(proc_parent(), 0);
+	keys_send(&chan_netd, 0);
+	keys_send(&chan_ctrld, id);
+}
+
+/* The node key is another, or gone. */
+static void
+nodekey_changed(void)
+{
+	uint8_t	 public[KEY_LEN];
+
+	if (key_is_zero(state->st_node, KEY_LEN)) {
+		wgop_set_key(wg, NULL, NULL);
+		return;
+	}
+	key_public(state->st_node, public);
+	wgop_set_key(wg, state->st_node, public);
+}
+
+static void
+publish(void)
+{
+	published = 1;
+	nodekey_changed();
+	keys_changed(0);
+}
+
+/* --- state file --- */
+
+static void
+key_make(uint8_t *key)
+{
+	arc4random_buf(key, KEY_LEN);
+	key_clamp(key);
+}
+
+/* Make what is missing or of an earlier run; 1 if there was any. */
+static int
+state_complete(void)
+{
+	uint8_t	 seed[KEY_LEN];
+	int	 changed = 0;
+
+	if (key_is_zero(state->st_machine, KEY_LEN)) {
+		key_make(state->st_machine);
+		changed = 1;
+	}
+	if (key_is_zero(state->st_nl, sizeof(state->st_nl))) {
+		arc4random_buf(seed, sizeof(seed));
+		key_nl_generate(seed, state->st_nl);
+		explicit_bzero(seed, sizeof(seed));
+		changed = 1;
+	}
+	if (state->st_run != proc_hello()->run ||
+	    key_is_zero(state->st_disco, KEY_LEN)) {
+		key_make(state->st_disco);
+		state->st_run = proc_hello()->run;
+		changed = 1;
+	}
+	return changed;
+}
+
+static void
+state_result(uint32_t error, unsigned int line, const char *text)
+{
+	struct msg_state_result	 mr;
+
+	memset(&mr, 0, sizeof(mr));
+	mr.error = error;
+	mr.line = line;
+	(void)strlcpy(mr.text, text, sizeof(mr.text));
+	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
+	    sizeof(mr));
+}
+
+/* 0, or -1: the parent has been told. */
+static int
+state_load(int fd)
+{
+	struct statefile_error	 error;
+	char			 text[STATEFILE_WHY_MAX];
+	ssize_t			 len;
+	int			 ret;
+
+	if ((len = keeper_read(&keeper, fd)) == -1) {
+		(void)snprintf(text, sizeof(text), "cannot be read: %s",
+		    strerror(errno));
+		state_result(MSG_E_IO, 0, text);
+		return -1;
+	}
+	ret = state_parse(state, keeper.k_buf, len, &error);
+	explicit_bzero(keeper.k_buf, keeper.k_size);
+	if (ret == -1)
+		state_result(MSG_E_BAD, error.se_line, error.se_why);
+	return ret;
+}
+
+static int
+state_fd(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+	unsigned int	 i;
+	int		 changed, fd;
+
+	fd = imsg_get_fd(imsg);
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
+	    (fd != -1) != (m.v != 0)) {
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	loaded = 1;
+	if (fd != -1 && state_load(fd) == -1)
+		return 0;
+	changed = state_complete();
+	if (changed)
+		(void)keeper_change(&keeper);
+	if (fd == -1)
+		return 0;	/* LOADED when these keys are on disk */
+	for (i = 0; i < state->st_nprefs; i++)
+		(void)chan_compose(proc_parent(), IMSG_STATE_PREF, 0, -1,
+		    &state->st_pref[i], sizeof(state->st_pref[i]));
+	state_result(MSG_OK, 0, "");
+	publish();
+	return 0;
+}
+
+static ssize_t
+cryptod_render(char *buf, size_t size)
+{
+	return state_render(state, buf, size);
+}
+
+/* Answer those who wait for a pending key that is saved, or not to be had. */
+static void
+pending_ended(int error)
+{
+	unsigned int	 i;
+
+	if (pending_gen == 0 || pending_gen > keeper.k_writing)
+		return;
+	pending_gen = 0;
+	if (error != 0)
+		explicit_bzero(state->st_pending, KEY_LEN);
+	keys_changed(nwaiting > 0 ? waiting[0] : 0);
+	for (i = 1; i < nwaiting; i++)
+		keys_send(&chan_ctrld, waiting[i]);
+	nwaiting = 0;
+}
+
+static void
+cryptod_ended(int error)
+{
+	char	 text[STATEFILE_WHY_MAX];
+
+	if (!published && error != 0) {
+		(void)snprintf(text, sizeof(text), "cannot be written: %s",
+		    strerror(error));
+		state_result(MSG_E_IO, 0, text);
+		return;
+	}
+	if (!published) {
+		state_result(MSG_OK, 0, "");
+		publish();
+	}
+	pending_ended(error);
+}
+
+static int
+state_set(struct imsg *imsg)
+{
+	struct msg_pref	 mp;
+	int		 n;
+
+	if (msg_get(imsg, &mp, sizeof(mp)) == -1 ||
+	    !msg_str_ok(mp.name, sizeof(mp.name)) ||
+	    !msg_str_ok(mp.value, sizeof(mp.value)))
+		return -1;
+	if ((n = state_pref_set(state, mp.name, mp.value)) == -1)
+		log_warn("preference %s", mp.name);
+	else if (n == 1)
+		(void)keeper_change(&keeper);
+	return 0;
+}
+
+/* --- from the parent --- */
+
+static void
+debug_text(uint32_t id, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+debug_text(uint32_t id, const char *fmt, ...)
+{
+	va_list	 ap;
+	char	 line[MSG_TEXT_LEN];
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	(void)chan_compose(proc_parent(), IMSG_CTL_TEXT, id, -1, line,
+	    strlen(line) + 1);
+}
+
+static int
+cryptod_debug(uint32_t id)
+{
+	struct wgop_stats	 ws;
+
+	wgop_stats(wg, &ws);
+	debug_text(id, "cryptod: peers %zu, timestamps of former peers %zu",
+	    ws.ws_peers, ws.ws_gone);
+	debug_text(id, "cryptod: handshakes begun %llu, completed %llu, "
+	    "answered %llu, refused %llu, under way %zu",
+	    (unsigned long long)ws.ws_initiated,
+	    (unsigned long long)ws.ws_completed,
+	    (unsigned long long)ws.ws_answered,
+	    (unsigned long long)ws.ws_refused, ws.ws_slots);
+	debug_text(id, "cryptod: state %s", keeper.k_saved == keeper.k_gen ?
+	    "saved" : "not saved yet");
+	(void)chan_compose(proc_parent(), IMSG_CTL_END, id, -1, NULL, 0);
+	return 0;
+}
+
+static int
+cryptod_reconf_ready(void)
+{
+	struct msg_u32	 m = { 0 };
+
+	return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1, &m,
+	    sizeof(m));
+}
+
+/* The clock's offset is known with HELLO, which comes first. */
+static void
+wg_make(void)
+{
+	const struct msg_hello	*mh = proc_hello();
+
+	if (wg == NULL && (wg = wgop_new(wgmem, mh->start_date -
+	    mh->start_time)) == NULL)
+		fatal(NULL);
+}
+
+static int
+cryptod_parent_msg(struct imsg *imsg)
+{
+	wg_make();
+	switch (imsg_get_type(imsg)) {
+	case IMSG_STATE_FD:
+		return state_fd(imsg);
+	case IMSG_STATE_NEWFD:
+	case IMSG_STATE_SAVED:
+		return keeper_msg(&keeper, imsg);
+	case IMSG_STATE_SET:
+		return state_set(imsg);
+	case IMSG_PIN_CLEAR:
+		state_pin_clear(state);
+		(void)keeper_change(&keeper);
+		return 0;
+	case IMSG_RECONF_END:
+		return cryptod_reconf_ready();
+	case IMSG_RECONF_START:
+	case IMSG_RECONF_COMMIT:
+	case IMSG_RECONF_ABORT:
+		return 0;	/* there is nothing to configure */
+	case IMSG_CTL_DEBUG:
+		return cryptod_debug(imsg_get_id(imsg));
+	default:
+		return -1;
+	}
+}
+
+static int
+cryptod_channel(enum proc proc, int fd, int fresh)
+{
+	wg_make();
+	switch (proc) {
+	case PROC_NETD:
+		if (fresh)
+			wgop_reset(wg);
+		chan_open(&chan_netd, fd, PROC_CRYPTOD, PROC_NETD, &netd_cb,
+		    NULL);
+		keys_send(&chan_netd, 0);
+		return 0;
+	case PROC_CTRLD:
+		noiseop_clear(noise);
+		nwaiting = 0;
+		chan_open(&chan_ctrld, fd, PROC_CRYPTOD, PROC_CTRLD,
+		    &ctrld_cb, NULL);
+		keys_send(&chan_ctrld, 0);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* --- from ctrld --- */
+
+static int
+nodekey_new(uint32_t id)
+{
+	if (nwaiting == WAITING_MAX)
+		return -1;
+	key_make(state->st_pending);
+	waiting[nwaiting++] = id;
+	pending_gen = keeper_change(&keeper);
+	return 0;
+}
+
+/*
+ * The server has taken a key: whether the state can be written or not, it is
+ * the node's from now on (as the pending one it is on disk already).
+ */
+static int
+nodekey_accept(struct imsg *imsg)
+{
+	struct msg_key	 mk;
+	uint8_t		 public[KEY_LEN] = { 0 };
+
+	if (msg_get(imsg, &mk, sizeof(mk)) == -1)
+		return -1;
+	public_of(state->st_pending, public);
+	if (!key_is_zero(mk.key, KEY_LEN) && pending_gen == 0 &&
+	    memcmp(mk.key, public, KEY_LEN) == 0) {
+		memcpy(state->st_node, state->st_pending, KEY_LEN);
+		explicit_bzero(state->st_pending, KEY_LEN);
+		nodekey_changed();
+		(void)keeper_change(&keeper);
+	} else {
+		memset(public, 0, sizeof(public));
+		public_of(state->st_node, public);
+		if (memcmp(mk.key, public, KEY_LEN) != 0)
+			log_warnx("accepted node key is not a pending one");
+	}
+	keys_changed(imsg_get_id(imsg));
+	return 0;
+}
+
+static int
+nodekey_forget(uint32_t id)
+{
+	explicit_bzero(state->st_node, KEY_LEN);
+	explicit_bzero(state->st_pending, KEY_LEN);
+	nodekey_changed();
+	(void)keeper_change(&keeper);
+	keys_changed(id);
+	return 0;
+}
+
+static int
+noise_start(struct imsg *imsg)
+{
+	struct msg_noise_start	 ms;
+	struct msg_noise_msg1	 m1;
+	uint8_t			 random[KEY_LEN];
+	uint32_t		 id = imsg_get_id(imsg);
+
+	if (msg_get(imsg, &ms, sizeof(ms)) == -1 ||
+	    !msg_str_ok(ms.url, sizeof(ms.url)))
+		return -1;
+	memset(&m1, 0, sizeof(m1));
+	arc4random_buf(random, sizeof(random));
+	m1.error = !published ? MSG_E_NOKEY : noiseop_start(noise, state, id,
+	    &ms, os_now(), random, m1.msg);
+	explicit_bzero(random, sizeof(random));
+	if (m1.error == MSG_E_PIN)
+		log_warnx("%s: the server's key is not the pinned one: "
+		    "`shoalctl login --new-server-key` accepts it", ms.url);
+	(void)chan_compose(&chan_ctrld, IMSG_NOISE_MSG1, id, -1, &m1,
+	    sizeof(m1));
+	return 0;
+}
+
+/* Trust on first use: the server has shown that it holds that key. */
+static void
+pin_first(const struct state_pin *pin)
+{
+	if (state_pin_get(state, pin->sp_url) != NULL)
+		return;
+	if (state_pin_set(state, pin->sp_url, pin->sp_key) == -1) {
+		log_warn("pin of the server's key");
+		return;
+	}
+	if (strncmp(pin->sp_url, "https://", 8) != 0)
+		log_warnx("%s: the server's key came without TLS and is "
+		    "trusted from now on", pin->sp_url);
+	(void)keeper_change(&keeper);
+}
+
+static int
+noise_msg2(struct imsg *imsg)
+{
+	struct msg_noise_msg2	 m2;
+	struct msg_noise_keys	 mk;
+	struct state_pin	 pin;
+	uint32_t		 id = imsg_get_id(imsg);
+
+	if (msg_get(imsg, &m2, sizeof(m2)) == -1)
+		return -1;
+	memset(&mk, 0, sizeof(mk));
+	mk.error = noiseop_finish(noise, state, id, &m2, os_now(), &mk, &pin);
+	if (mk.error == MSG_OK)
+		pin_first(&pin);
+	(void)chan_compose(&chan_ctrld, IMSG_NOISE_KEYS, id, -1, &mk,
+	    sizeof(mk));
+	explicit_bzero(&mk, sizeof(mk));
+	return 0;
+}
+
+static int
+ctrld_dispatch(struct imsg *imsg)
+{
+	uint32_t	 id = imsg_get_id(imsg);
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_NODEKEY_NEW:
+		return nodekey_new(id);
+	case IMSG_NODEKEY_ACCEPT:
+		return nodekey_accept(imsg);
+	case IMSG_NODEKEY_FORGET:
+		return nodekey_forget(id);
+	case IMSG_NOISE_START:
+		return noise_start(imsg);
+	case IMSG_NOISE_MSG2:
+		return noise_msg2(imsg);
+	case IMSG_NOISE_CANCEL:
+		noiseop_cancel(noise, id);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
+ctrld_msg(struct chan *c, struct imsg *imsg)
+{
+	int	 ret;
+
+	ret = ctrld_dispatch(imsg);
+	sodium_stackzero(STACK_WIPE);
+	return ret;
+}
+
+/* --- from netd --- */
+
+static int
+wg_peer(struct imsg *imsg)
+{
+	struct msg_wg_peer	 mp;
+	uint32_t		 error;
+
+	if (msg_get(imsg, &mp, sizeof(mp)) == -1)
+		return -1;
+	error = wgop_peer(wg, &mp);
+	if (error != MSG_OK && log_limit(&netd_limit, os_now(), 5, 60))
+		log_warnx("peer %llu refused: %s",
+		    (unsigned long long)mp.peer, msg_strerror(error));
+	return 0;
+}
+
+static int
+wg_init_req(struct imsg *imsg)
+{
+	struct msg_wg_init_req	 req;
+	struct msg_wg_init	 mi;
+	uint8_t			 random[KEY_LEN];
+
+	if (msg_get(imsg, &req, sizeof(req)) == -1)
+		return -1;
+	arc4random_buf(random, sizeof(random));
+	wgop_initiate(wg, os_now(), os_date(), random, &req, &mi);
+	explicit_bzero(random, sizeof(random));
+	(void)chan_compose(&chan_netd, IMSG_WG_INIT, imsg_get_id(imsg), -1,
+	    &mi, sizeof(mi));
+	return 0;
+}
+
+static int
+wg_init_in(struct imsg *imsg)
+{
+	struct msg_wg_init_in	 in;
+	struct msg_wg_resp	 mr;
+	uint8_t			 random[KEY_LEN];
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1)
+		return -1;
+	arc4random_buf(random, sizeof(random));
+	wgop_initiation(wg, os_now(), random, &in, &mr);
+	explicit_bzero(random, sizeof(random));
+	(void)chan_compose(&chan_netd, IMSG_WG_RESP, imsg_get_id(imsg), -1,
+	    &mr, sizeof(mr));
+	explicit_bzero(&mr, sizeof(mr));
+	return 0;
+}
+
+static int
+wg_resp_in(struct imsg *imsg)
+{
+	struct msg_wg_resp_in	 in;
+	struct msg_wg_keys	 mk;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1)
+		return -1;
+	wgop_response(wg, os_now(), &in, &mk);
+	(void)chan_compose(&chan_netd, IMSG_WG_KEYS, imsg_get_id(imsg), -1,
+	    &mk, sizeof(mk));
+	explicit_bzero(&mk, sizeof(mk));
+	return 0;
+}
+
+static int
+wg_cancel(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	wgop_cancel(wg, m.v);
+	return 0;
+}
+
+/* The result is one way, so any key may be asked for; but not endlessly. */
+static int
+disco_key_req(struct imsg *imsg)
+{
+	struct msg_disco_key	 md;
+	struct msg_key		 mk;
+
+	if (msg_get(imsg, &mk, sizeof(mk)) == -1)
+		return -1;
+	memset(&md, 0, sizeof(md));
+	memcpy(md.pub, mk.key, sizeof(md.pub));
+	if (!published)
+		md.error = MSG_E_NOKEY;
+	else if (!rate_take(&disco_rate, os_now()))
+		md.error = MSG_E_RATE;
+	else if (key_box_precompute(state->st_disco, mk.key, md.shared) == -1)
+		md.error = MSG_E_CRYPTO;
+	(void)chan_compose(&chan_netd, IMSG_DISCO_KEY, imsg_get_id(imsg), -1,
+	    &md, sizeof(md));
+	explicit_bzero(&md, sizeof(md));
+	return 0;
+}
+
+static int
+netd_dispatch(struct imsg *imsg)
+{
+	switch (imsg_get_type(imsg)) {
+	case IMSG_WG_PEER:
+		return wg_peer(imsg);
+	case IMSG_WG_INIT_REQ:
+		return wg_init_req(imsg);
+	case IMSG_WG_INIT_IN:
+		return wg_init_in(imsg);
+	case IMSG_WG_RESP_IN:
+		return wg_resp_in(imsg);
+	case IMSG_WG_CANCEL:
+		return wg_cancel(imsg);
+	case IMSG_DISCO_KEY_REQ:
+		return disco_key_req(imsg);
+	default:
+		return -1;
+	}
+}
+
+static int
+netd_msg(struct chan *c, struct imsg *imsg)
+{
+	int	 ret;
+
+	ret = netd_dispatch(imsg);
+	sodium_stackzero(STACK_WIPE);
+	return ret;
+}
+
+int
+main(int argc, char *argv[])
+{
+	proc_child_init(&self, cryptod_warmup, argc, argv);
+	keeper.k_parent = proc_parent();
+	keeper.k_render = cryptod_render;
+	keeper.k_ended = cryptod_ended;
+	keeper_init(&keeper);
+	proc_child_run();
+}
