@@ -1,0 +1,268 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The broker: connects sockets for children, who cannot.
+ */
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shoald.h"
+
+#define CONN_TIMEOUT	10		/* seconds */
+#define CONN_MAX	16		/* under way, per child */
+#define CONN_BURST	32
+#define CONN_NS		(500 * 1000000LL)
+#define UPSTREAM_BURST	64
+#define UPSTREAM_NS	(20 * 1000000LL)
+
+struct conn {
+	TAILQ_ENTRY(conn)	 c_entry;
+	struct event		 c_ev;
+	struct proc_child	*c_child;
+	enum msg_type		 c_reply;
+	uint32_t		 c_id;
+	int			 c_fd;
+};
+
+static TAILQ_HEAD(, conn)	 conns = TAILQ_HEAD_INITIALIZER(conns);
+static struct bucket		 buckets[PROC_MAX];
+static struct log_limit		 limit;
+
+static void
+answer(struct proc_child *pc, enum msg_type type, uint32_t id, int error,
+    int sys, int fd)
+{
+	struct msg_connected	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.error = error;
+	m.sys_errno = sys;
+	(void)chan_compose(&pc->pc_chan, type, id, fd, &m, sizeof(m));
+}
+
+static void
+conn_free(struct conn *c)
+{
+	(void)event_del(&c->c_ev);
+	TAILQ_REMOVE(&conns, c, c_entry);
+	if (c->c_fd != -1)
+		close(c->c_fd);
+	free(c);
+}
+
+static void
+conn_cb(int fd, short events, void *arg)
+{
+	struct conn	*c = arg;
+	socklen_t	 len;
+	int		 error = 0;
+
+	len = sizeof(error);
+	if (events & EV_TIMEOUT)
+		error = ETIMEDOUT;
+	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		error = errno;
+	if (error != 0) {
+		answer(c->c_child, c->c_reply, c->c_id,
+		    error == ETIMEDOUT ? MSG_E_TIMEOUT : MSG_E_CONN, error,
+		    -1);
+	} else {
+		answer(c->c_child, c->c_reply, c->c_id, MSG_OK, 0, fd);
+		c->c_fd = -1;		/* the channel's now */
+	}
+	conn_free(c);
+}
+
+static void
+conn_wait(struct proc_child *pc, enum msg_type reply, uint32_t id, int fd)
+{
+	struct timeval	 tv = { CONN_TIMEOUT, 0 };
+	struct conn	*c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		shoald_stop("out of memory");
+	c->c_child = pc;
+	c->c_reply = reply;
+	c->c_id = id;
+	c->c_fd = fd;
+	event_set(&c->c_ev, fd, EV_WRITE, conn_cb, c);
+	(void)event_add(&c->c_ev, &tv);
+	TAILQ_INSERT_TAIL(&conns, c, c_entry);
+}
+
+static socklen_t
+ep_sockaddr(struct sockaddr_storage *ss, const struct msg_endpoint *ep)
+{
+	struct sockaddr_in	 sin;
+	struct sockaddr_in6	 sin6;
+
+	memset(ss, 0, sizeof(*ss));
+	if (ep->af == AF_WIRE_INET) {
+		memset(&sin, 0, sizeof(sin));
+		sin.sin_family = AF_INET;
+		sin.sin_port = htons(ep->port);
+		memcpy(&sin.sin_addr, ep->addr, 4);
+		memcpy(ss, &sin, sizeof(sin));
+		return sizeof(sin);
+	}
+	memset(&sin6, 0, sizeof(sin6));
+	sin6.sin6_family = AF_INET6;
+	sin6.sin6_port = htons(ep->port);
+	sin6.sin6_scope_id = ep->scope;
+	memcpy(&sin6.sin6_addr, ep->addr, 16);
+	memcpy(ss, &sin6, sizeof(sin6));
+	return sizeof(sin6);
+}
+
+/* A marked socket on its way to ep: 0 connected, 1 under way, -1 errno. */
+static int
+conn_open(const struct msg_endpoint *ep, int type, int *fdp)
+{
+	struct sockaddr_storage	 ss;
+	socklen_t		 len;
+	int			 fd, on = 1, save;
+
+	fd = socket(ep->af == AF_WIRE_INET ? AF_INET : AF_INET6,
+	    type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (os_sock_escape(fd) == -1)
+		log_warn("socket cannot be marked");
+	if (type == SOCK_STREAM)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		    sizeof(on));
+	len = ep_sockaddr(&ss, ep);
+	*fdp = fd;
+	if (connect(fd, (struct sockaddr *)&ss, len) == 0)
+		return 0;
+	if (errno == EINPROGRESS)
+		return 1;
+	save = errno;
+	close(fd);
+	errno = save;
+	return -1;
+}
+
+static void
+conn_start(struct proc_child *pc, enum msg_type reply, uint32_t id,
+    const struct msg_endpoint *ep, int type)
+{
+	int	 fd;
+
+	switch (conn_open(ep, type, &fd)) {
+	case 0:
+		answer(pc, reply, id, MSG_OK, 0, fd);
+		break;
+	case 1:
+		conn_wait(pc, reply, id, fd);
+		break;
+	default:
+		answer(pc, reply, id, MSG_E_CONN, errno, -1);
+		break;
+	}
+}
+
+/* Too many at once, or too fast? */
+static int
+conn_allowed(const struct proc_child *pc, unsigned int burst, int64_t ns)
+{
+	struct conn	*c;
+	unsigned int	 n = 0;
+
+	TAILQ_FOREACH(c, &conns, c_entry)
+		if (c->c_child == pc)
+			n++;
+	return n < CONN_MAX &&
+	    bucket_take(&buckets[pc->pc_proc], os_now(), burst, ns);
+}
+
+static void
+refuse(const struct proc_child *pc, const struct msg_endpoint *ep,
+    const char *what)
+{
+	struct msg_ip	 ip;
+
+	if (!log_limit(&limit, os_now(), 10, 60))
+		return;
+	memset(&ip, 0, sizeof(ip));
+	ip.af = ep->af;
+	memcpy(ip.addr, ep->addr, sizeof(ip.addr));
+	log_warnx("%s: connection to %s port %u refused: %s", pc->pc_name,
+	    ip_print(&ip), ep->port, what);
+}
+
+int
+broker_connect(struct proc_child *pc, struct imsg *imsg)
+{
+	struct msg_connect	 m;
+	uint32_t		 id = imsg_get_id(imsg);
+	int			 error = MSG_E_REFUSED;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	/* Relays wait for the DERP map; probes for netcheck. */
+	if (m.purpose == CONN_CONTROL && pc->pc_proc == PROC_CTRLD)
+		error = broker_check_control(&shoald_conf()->c_control,
+		    &m.ep);
+	if (error == MSG_E_BAD)
+		return -1;
+	if (error == MSG_OK && !conn_allowed(pc, CONN_BURST, CONN_NS))
+		error = MSG_E_RATE;
+	if (error != MSG_OK) {
+		refuse(pc, &m.ep, error == MSG_E_RATE ? "too many" :
+		    "not what the configuration allows");
+		answer(pc, IMSG_CONNECTED, id, error, 0, -1);
+		return 0;
+	}
+	conn_start(pc, IMSG_CONNECTED, id, &m.ep, SOCK_STREAM);
+	return 0;
+}
+
+int
+broker_upstream(struct proc_child *pc, struct imsg *imsg)
+{
+	struct msg_upstream	 m;
+	const struct msg_ip	*list;
+	uint32_t		 id = imsg_get_id(imsg);
+	size_t			 n;
+	int			 error;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	resolver_check();
+	n = resolver_list(&list);
+	if ((error = broker_check_upstream(list, n, &m.ep)) == MSG_E_BAD)
+		return -1;
+	if (error == MSG_OK && !conn_allowed(pc, UPSTREAM_BURST, UPSTREAM_NS))
+		error = MSG_E_RATE;
+	if (error != MSG_OK) {
+		refuse(pc, &m.ep, error == MSG_E_RATE ? "too many" :
+		    "not a resolver of this host");
+		answer(pc, IMSG_UPSTREAM_SOCK, id, error, 0, -1);
+		return 0;
+	}
+	conn_start(pc, IMSG_UPSTREAM_SOCK, id, &m.ep,
+	    m.tcp ? SOCK_STREAM : SOCK_DGRAM);
+	return 0;
+}
+
+void
+broker_child_lost(enum proc proc)
+{
+	struct conn	*c, *tmp;
+
+	TAILQ_FOREACH_SAFE(c, &conns, c_entry, tmp)
+		if (c->c_child->pc_proc == proc)
+			conn_free(c);
+}

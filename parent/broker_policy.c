@@ -1,0 +1,111 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What the children may be connected to. A child is taken for taken over:
+ * it gets what the configuration names, and nothing near the host itself.
+ */
+
+#include <sys/types.h>
+
+#include <string.h>
+#include <strings.h>
+
+#include "shoald.h"
+
+#define DNS_PORT	53
+
+static int
+ip_mapped(const struct msg_ip *ip)
+{
+	static const uint8_t	 head[12] = {
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
+	};
+
+	return ip->af == AF_WIRE_INET6 &&
+	    memcmp(ip->addr, head, sizeof(head)) == 0;
+}
+
+static int
+ip_loopback(const struct msg_ip *ip)
+{
+	static const uint8_t	 one[16] = { [15] = 1 };
+
+	if (ip->af == AF_WIRE_INET)
+		return ip->addr[0] == 127;
+	return memcmp(ip->addr, one, sizeof(one)) == 0;
+}
+
+/* Never a server's: unspecified, link-local, multicast, reserved. */
+static int
+ip_never(const struct msg_ip *ip)
+{
+	static const uint8_t	 zero[16];
+
+	if (ip->af == AF_WIRE_INET)
+		return ip->addr[0] == 0 || ip->addr[0] >= 224 ||
+		    (ip->addr[0] == 169 && ip->addr[1] == 254);
+	return memcmp(ip->addr, zero, sizeof(zero)) == 0 ||
+	    ip->addr[0] == 0xff || ip_mapped(ip) ||
+	    (ip->addr[0] == 0xfe && (ip->addr[1] & 0xc0) == 0x80);
+}
+
+static int
+ep_ip(const struct msg_endpoint *ep, struct msg_ip *ip)
+{
+	memset(ip, 0, sizeof(*ip));
+	if (ep->af != AF_WIRE_INET && ep->af != AF_WIRE_INET6)
+		return -1;
+	ip->af = ep->af;
+	memcpy(ip->addr, ep->addr, ep->af == AF_WIRE_INET ? 4 : 16);
+	return 0;
+}
+
+int
+broker_check_control(const struct url *u, const struct msg_endpoint *ep)
+{
+	struct msg_ip	 ip;
+
+	if (ep_ip(ep, &ip) == -1 || ep->port == 0)
+		return MSG_E_BAD;
+	if (ep->port != u->u_port || ip_never(&ip))
+		return MSG_E_REFUSED;
+	if (u->u_ip.af != 0)
+		return memcmp(&u->u_ip, &ip, sizeof(ip)) == 0 ?
+		    MSG_OK : MSG_E_REFUSED;
+	if (ip_is_tailnet(&ip))
+		return MSG_E_REFUSED;
+	if (ip_loopback(&ip) && strcasecmp(u->u_host, "localhost") != 0)
+		return MSG_E_REFUSED;
+	return MSG_OK;
+}
+
+int
+broker_check_upstream(const struct msg_ip *list, size_t n,
+    const struct msg_endpoint *ep)
+{
+	struct msg_ip	 ip;
+	size_t		 i;
+
+	if (ep_ip(ep, &ip) == -1)
+		return MSG_E_BAD;
+	/* Our own service address would ask ourselves, for ever. */
+	if (ep->port != DNS_PORT || ip_is_service(&ip))
+		return MSG_E_REFUSED;
+	for (i = 0; i < n; i++)
+		if (memcmp(&list[i], &ip, sizeof(ip)) == 0)
+			return MSG_OK;
+	return MSG_E_REFUSED;
+}
+
+int
+bucket_take(struct bucket *b, int64_t now, unsigned int burst, int64_t ns)
+{
+	/* A clock of a REGRESS build may step back. */
+	if (b->b_full < now || b->b_full - now > (int64_t)burst * ns)
+		b->b_full = now;
+	if (b->b_full - now > (int64_t)(burst - 1) * ns)
+		return 0;
+	b->b_full += ns;
+	return 1;
+}

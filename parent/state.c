@@ -1,0 +1,250 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The state directory: its lock, the state file that cryptod reads and
+ * writes, the netmap cache that ctrld does. They see descriptors only.
+ */
+
+#include <sys/types.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shoald.h"
+
+static struct atomic	 file_state;
+static struct atomic	 file_cache;
+static int		 lock_fd = -1;
+static int		 loaded;
+
+static void
+state_dir(const char *path)
+{
+	char		 copy[PATH_MAX], *dir;
+	struct stat	 st;
+
+	(void)strlcpy(copy, path, sizeof(copy));
+	dir = dirname(copy);
+	if (mkdir(dir, S_IRWXU) == -1 && errno != EEXIST)
+		fatal("state directory %s", dir);
+	if (stat(dir, &st) == -1)
+		fatal("state directory %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		fatalx("state directory %s is no directory", dir);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		fatalx("state directory %s may be changed by others: "
+		    "chown root, chmod 700", dir);
+}
+
+/* On a file of its own: the state is renamed over. */
+static void
+state_lock(const char *state)
+{
+	struct flock	 fl;
+	char		 path[PATH_MAX + 8];
+
+	(void)snprintf(path, sizeof(path), "%s.lock", state);
+	lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	    S_IRUSR | S_IWUSR);
+	if (lock_fd == -1)
+		fatal("%s", path);
+	memset(&fl, 0, sizeof(fl));
+	fl.l_type = F_WRLCK;
+	fl.l_whence = SEEK_SET;
+	if (fcntl(lock_fd, F_SETLK, &fl) == 0)
+		return;
+	if (errno != EACCES && errno != EAGAIN)
+		fatal("%s: lock", path);
+	if (fcntl(lock_fd, F_GETLK, &fl) == 0 && fl.l_type != F_UNLCK)
+		fatalx("already running, pid %d: it uses the state %s",
+		    (int)fl.l_pid, state);
+	fatalx("already running: another process uses the state %s", state);
+}
+
+void
+state_init(const struct shoal_conf *c)
+{
+	char	 path[PATH_MAX];
+
+	if (strlcpy(path, c->c_state, sizeof(path)) >= sizeof(path) ||
+	    strlcat(path, ".netmap", sizeof(path)) >= sizeof(path) ||
+	    atomic_init(&file_state, c->c_state) == -1 ||
+	    atomic_init(&file_cache, path) == -1)
+		fatalx("state %s: name is too long", c->c_state);
+	state_dir(c->c_state);
+	state_lock(c->c_state);
+}
+
+int
+state_loaded(void)
+{
+	return loaded;
+}
+
+/* fd for reading, 0 and none if there is no such file. */
+static int
+file_send(struct proc_child *pc, const struct atomic *a, enum msg_type type)
+{
+	struct msg_u32	 m = { 1 };
+	int		 fd;
+
+	if ((fd = atomic_read(a)) == -1) {
+		m.v = 0;
+		if (errno != ENOENT)
+			return -1;
+	}
+	(void)chan_compose(&pc->pc_chan, type, 0, fd, &m, sizeof(m));
+	return 0;
+}
+
+void
+state_send(struct proc_child *pc)
+{
+	if (file_send(pc, &file_state, IMSG_STATE_FD) == -1)
+		/* To begin with no state would be a new node. */
+		shoald_stop("%s: cannot be read: %s", file_state.a_path,
+		    strerror(errno));
+}
+
+void
+state_send_cache(struct proc_child *pc)
+{
+	struct msg_u32	 m = { 0 };
+
+	if (file_send(pc, &file_cache, IMSG_CACHE_FD) == -1) {
+		log_warn("%s", file_cache.a_path);
+		(void)chan_compose(&pc->pc_chan, IMSG_CACHE_FD, 0, -1, &m,
+		    sizeof(m));
+	}
+}
+
+static void
+file_begin(struct proc_child *pc, struct atomic *a, enum msg_type type,
+    uint32_t id)
+{
+	struct msg_u32	 m = { 0 };
+	int		 fd;
+
+	if ((fd = atomic_begin(a)) == -1) {
+		m.v = errno;
+		log_warn("%s", a->a_new);
+	}
+	(void)chan_compose(&pc->pc_chan, type, id, fd, &m, sizeof(m));
+}
+
+/* What the child says of its writing; then the errno of the whole. */
+static uint32_t
+file_done(struct atomic *a, uint32_t error)
+{
+	if (error != 0) {
+		atomic_abort(a);
+		log_warnx("%s: %s; the old one stays", a->a_path,
+		    strerror(error));
+		return error;
+	}
+	if (atomic_commit(a) == 0)
+		return 0;
+	error = errno;
+	log_warn("%s", a->a_path);
+	return error;
+}
+
+static int
+state_written(struct proc_child *pc, struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.v > INT32_MAX ||
+	    !file_state.a_open)
+		return -1;
+	m.v = file_done(&file_state, m.v);
+	(void)chan_compose(&pc->pc_chan, IMSG_STATE_SAVED, imsg_get_id(imsg),
+	    -1, &m, sizeof(m));
+	return 0;
+}
+
+static int
+cache_written(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.v > INT32_MAX ||
+	    !file_cache.a_open)
+		return -1;
+	(void)file_done(&file_cache, m.v);
+	return 0;
+}
+
+static int
+state_result(struct imsg *imsg)
+{
+	struct msg_state_result	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    !msg_str_ok(m.text, sizeof(m.text)))
+		return -1;
+	if (m.error == MSG_OK) {
+		loaded = 1;
+		return 0;
+	}
+	shoald_stop("%s:%u: %s: bring back a copy, or move the file away to "
+	    "begin as a new node", file_state.a_path, m.line, m.text);
+}
+
+static int
+state_pref(struct imsg *imsg)
+{
+	struct msg_pref	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    !msg_str_ok(m.name, sizeof(m.name)) ||
+	    !msg_str_ok(m.value, sizeof(m.value)))
+		return -1;
+	if (prefs_load(m.name, m.value) == -1)
+		log_warnx("%s: preference %s is not known", file_state.a_path,
+		    m.name);
+	return 0;
+}
+
+int
+state_msg(struct proc_child *pc, struct imsg *imsg)
+{
+	switch (imsg_get_type(imsg)) {
+	case IMSG_STATE_LOADED:
+		return state_result(imsg);
+	case IMSG_STATE_PREF:
+		return state_pref(imsg);
+	case IMSG_STATE_WRITE:
+		file_begin(pc, &file_state, IMSG_STATE_NEWFD,
+		    imsg_get_id(imsg));
+		return 0;
+	case IMSG_STATE_WRITTEN:
+		return state_written(pc, imsg);
+	case IMSG_CACHE_WRITE:
+		file_begin(pc, &file_cache, IMSG_CACHE_NEWFD,
+		    imsg_get_id(imsg));
+		return 0;
+	case IMSG_CACHE_WRITTEN:
+		return cache_written(imsg);
+	case IMSG_CACHE_FORGET:
+		atomic_remove(&file_cache);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+void
+state_child_lost(enum proc proc)
+{
+	if (proc == PROC_CRYPTOD)
+		atomic_abort(&file_state);
+	else if (proc == PROC_CTRLD)
+		atomic_abort(&file_cache);
+}
