@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 
 #include <event.h>
 #include <stdlib.h>
@@ -97,7 +98,6 @@ frontd_warmup(void)
 	uint8_t			*frame;
 	uint8_t			 sealed[NOISE_FRAME_MAX];
 	size_t			 len;
-	long			 n;
 
 	json_object_seed(arc4random() | 1);
 	if ((j = ju_load(text, sizeof(text) - 1)) != NULL)
@@ -107,15 +107,25 @@ frontd_warmup(void)
 	if ((rec = noise_record_new(key, 0, 1)) != NULL)
 		(void)noise_seal(rec, key, sizeof(key), sealed);
 	noise_record_free(rec);
-	if ((n = sysconf(_SC_OPEN_MAX)) < FD_RESERVE * 2)
-		n = FD_RESERVE * 2;
-	fd_max = n - FD_RESERVE;
+}
+
+/* So many connections can be open at most. */
+static uint32_t
+frontd_fd_max(void)
+{
+	struct rlimit	 rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 ||
+	    rl.rlim_cur < FD_RESERVE * 2)
+		return FD_RESERVE;
+	return rl.rlim_cur > 1 << 20 ? 1 << 20 : rl.rlim_cur - FD_RESERVE;
 }
 
 int
 main(int argc, char *argv[])
 {
 	proc_child_init(&self, frontd_warmup, argc, argv);
+	fd_max = frontd_fd_max();
 	conn_init(os_now());
 	proc_child_run();
 }

@@ -1,0 +1,243 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What the parts of coordd's parent share, one section for each source file.
+ */
+
+#ifndef COORDD_H
+#define COORDD_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "channel.h"
+#include "messages.h"
+#include "os.h"
+#include "proc.h"
+
+#ifndef nitems
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
+#define CONF_FILE	"/etc/shoal/coordd.conf"
+#define STATE_FILE	"/var/db/coordd/state"
+#define STORE_FILE	"/var/db/coordd/store/coordd.db"
+#define CTL_SOCKET	"/var/run/coordd.sock"
+#define CTL_GROUP	"shoal"
+#define STORE_USER	"_coordstore"
+#define KEY_EXPIRY_DAYS	180
+#define EPHEMERAL_S	120
+#define KEEPALIVE_S	50
+#define MAX_CONNS	32768
+
+#define LISTEN_MAX	16
+#define DNS_MAX		256
+
+/* --- config.c: the configuration --- */
+
+#define SET_URL		0x0001
+#define SET_STATE	0x0002
+#define SET_STORE	0x0004
+#define SET_DOMAIN	0x0008
+#define SET_ADDRESSES	0x0010
+#define SET_POLICY	0x0020
+#define SET_APPROVE	0x0040
+#define SET_EXPIRY	0x0080
+#define SET_DERPMAP	0x0100
+#define SET_SOCKET	0x0200
+#define SET_NAMESERVERS	0x0400
+
+struct conf_dir {
+	TAILQ_ENTRY(conf_dir)	 d_entry;
+	char			 d_path[PATH_MAX];
+};
+TAILQ_HEAD(conf_dirs, conf_dir);
+
+/* A region of the DERP map with one node. */
+struct conf_derp {
+	TAILQ_ENTRY(conf_derp)	 r_entry;
+	uint16_t		 r_id;
+	uint16_t		 r_port;	/* 0: not said */
+	uint16_t		 r_stun;	/* 0: not said */
+	char			 r_name[64];
+	char			 r_node[64];	/* "": not said */
+	char			 r_host[MSG_NAME_LEN];
+	char			 r_pin[128];
+};
+TAILQ_HEAD(conf_derps, conf_derp);
+
+struct coord_conf {
+	unsigned int		 c_set;
+	char			 c_url[MSG_NAME_LEN];
+	struct msg_endpoint	 c_listen[LISTEN_MAX];
+	size_t			 c_nlisten;
+	char			 c_state[PATH_MAX];
+	char			 c_store[PATH_MAX];
+	char			 c_socket[PATH_MAX];
+	char			 c_group[64];
+	char			 c_domain[MSG_NAME_LEN];
+	struct msg_conf_dns	 c_dns[DNS_MAX];
+	size_t			 c_ndns;
+	struct msg_prefix	 c_addr4;
+	struct msg_prefix	 c_addr6;
+	uint8_t			 c_policy;	/* POLICY_* */
+	char			 c_policy_file[PATH_MAX];
+	int			 c_approve_manually;
+	int64_t			 c_key_expiry;	/* ns, 0: never */
+	char			 c_derpmap[PATH_MAX];
+	struct conf_derps	 c_derps;
+	struct conf_dirs	 c_dirs;	/* of all files that it names */
+};
+
+/* With the defaults. NULL is fine for conf_free. */
+struct coord_conf *conf_new(void);
+void	 conf_free(struct coord_conf *);
+
+/* Remember the directory of a file that the configuration names. */
+void	 conf_dir_add(struct coord_conf *, const char *);
+
+/* Checks of values: NULL if good, else what is wrong (static). */
+const char *conf_check_path(const char *, size_t);
+const char *conf_check_url(const char *);
+const char *conf_check_domain(const char *);
+/* "100.64.0.0/10" inside the range of tailnets; sets c_addr4 or c_addr6. */
+const char *conf_set_addresses(struct coord_conf *, const char *);
+/* Address and port to listen on. */
+const char *conf_add_listen(struct coord_conf *, const char *, int64_t);
+/* CONF_DNS_*, name or "", address. */
+const char *conf_add_dns(struct coord_conf *, uint32_t, const char *,
+	    const char *);
+/* NULL if the whole can be used. */
+const char *conf_check(const struct coord_conf *);
+/* What cannot be had without a restart: a word of the grammar, or NULL. */
+const char *conf_needs_restart(const struct coord_conf *,
+	    const struct coord_conf *);
+
+/* Text to address; 0, or -1. Address, prefix to text; static buffer. */
+int	 ip_parse(struct msg_ip *, const char *);
+const char *ip_print(uint8_t, const uint8_t *);
+
+/* --- lex.c: files, macros, tokens --- */
+
+/* Where errors go: 1, stderr; 0, the log. */
+void	 lex_errors_to_stderr(int);
+void	 lex_error(const char *, ...)
+	    __attribute__((__format__ (printf, 1, 2)));
+int	 lex_nerrors(void);
+
+/* Begin with this file; 0, or -1 (reported). */
+int	 lex_open(struct coord_conf *, const char *);
+/* Forget all files, strings and macros but those of the command line. */
+void	 lex_close(void);
+/* Continue in another file. 0, or -1 (reported). */
+int	 lex_include(struct coord_conf *, const char *);
+/* "name=value" of the command line; or of the file. 0, or -1. */
+int	 lex_macro_cmdline(const char *);
+void	 lex_macro(const char *, const char *);
+int	 yylex(void);
+
+/* --- parse.y --- */
+
+/* The whole configuration, or NULL: then all errors have been reported. */
+struct coord_conf *conf_parse(const char *);
+
+/* --- printconf.c --- */
+
+void	 conf_print(const struct coord_conf *, FILE *);
+
+/* --- derpmap.c: the DERP map as stored wants it --- */
+
+/*
+ * A descriptor to read the JSON from: of the file that the configuration
+ * names, or of what its regions come to. -1 with errno; ENOENT and no region:
+ * there is none.
+ */
+int	 derpmap_open(const struct coord_conf *);
+
+/* --- state.c: the server's keys, directories, the lock --- */
+
+/*
+ * Make the directories of state and store if they are missing, take the
+ * lock. Fatal on error, with what is wrong and what to do.
+ */
+void	 state_init(const struct coord_conf *);
+/* To a cryptod that was started: what there is to read. */
+void	 state_send(struct proc_child *);
+/* STATE_* of cryptod. 0, or -1 if bad. */
+int	 state_msg(struct proc_child *, struct imsg *);
+/* cryptod is gone: what it was writing is worth nothing. */
+void	 state_child_lost(void);
+/* The process is the one that will stay: say so in the lock. */
+void	 state_lock_pid(void);
+/* The directory of the store. */
+const char *state_store_dir(void);
+
+/* --- listen.c: listening sockets --- */
+
+/*
+ * Bind what the configuration names; sockets of the same address are kept.
+ * 0, or -1: nothing has changed, the text says why.
+ */
+int	 listen_open(const struct coord_conf *, char *, size_t);
+/* The new ones are in use: close those that are not named any more. */
+void	 listen_commit(void);
+/* Or not: close the new ones. */
+void	 listen_abort(void);
+/* Hand them to frontd. */
+void	 listen_send(struct proc_child *, const struct coord_conf *);
+
+/* --- reconf.c: configuration to the children, as a transaction --- */
+
+/* To a child that was started: its part. It answers RECONF_READY. */
+void	 reconf_send(struct proc_child *, const struct coord_conf *);
+/* SIGHUP. */
+void	 reconf_reload(void);
+/* RECONF_READY of a child. 0, or -1 if bad. */
+int	 reconf_ready(struct proc_child *, struct imsg *);
+void	 reconf_child_lost(void);
+
+/* --- children.c --- */
+
+void	 children_init(void);
+void	 children_start(void);
+struct proc_child *child_get(enum proc);
+/* How many are there, and their executables, for the confinement. */
+int	 child_path(size_t, char *, size_t);
+/* How many times a child was replaced. */
+unsigned int	 children_replaced(void);
+/* A child could not use what it was sent at its start. */
+int	 child_configured(struct proc_child *);
+
+/* --- control.c: the administrators' socket --- */
+
+/* Make it; fatal on error. Then, with the event loop there: listen. */
+void	 control_init(const struct coord_conf *);
+void	 control_start(void);
+void	 control_close(void);
+/* ADM_ROW, ADM_END, CTL_FAIL of stored. 0, or -1 if bad. */
+int	 control_answer(struct imsg *);
+/* stored is gone: whoever waits for it hears so. */
+void	 control_stored_lost(void);
+
+/* --- coordd.c --- */
+
+struct coord_conf *coordd_conf(void);
+void	 coordd_set_conf(struct coord_conf *);
+const char *coordd_conf_file(void);
+int64_t	 coordd_started(void);
+/* Has the suite started? */
+int	 coordd_up(void);
+void	 coordd_set_up(void);
+/* Clean up and exit 1; the line comes last. */
+__attribute__((noreturn)) void
+	 coordd_stop(const char *, ...)
+	    __attribute__((__format__ (printf, 1, 2)));
+
+#endif /* COORDD_H */

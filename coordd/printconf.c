@@ -1,0 +1,140 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Print the configuration in a form that parses again.
+ */
+
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "coordd.h"
+
+/* In quotes, with what the lexer would take as something else escaped. */
+static void
+print_string(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			fputc('\\', f);
+		fputc(*s, f);
+	}
+	fputc('"', f);
+}
+
+static void
+print_named(FILE *f, const char *name, const char *s)
+{
+	fprintf(f, "%s ", name);
+	print_string(f, s);
+	fputc('\n', f);
+}
+
+static void
+print_addresses(FILE *f, const struct coord_conf *c)
+{
+	fprintf(f, "addresses { %s/%u ",
+	    ip_print(c->c_addr4.af, c->c_addr4.addr), c->c_addr4.plen);
+	fprintf(f, "%s/%u }\n", ip_print(c->c_addr6.af, c->c_addr6.addr),
+	    c->c_addr6.plen);
+}
+
+static void
+print_dns(FILE *f, const struct coord_conf *c)
+{
+	const struct msg_conf_dns	*d;
+	size_t				 i, n;
+
+	print_named(f, "dns domain", c->c_domain);
+	for (i = n = 0; i < c->c_ndns; i++)
+		if (c->c_dns[i].kind == CONF_DNS_SERVER)
+			fprintf(f, "%s%s", n++ == 0 ? "dns nameservers { " :
+			    " ", c->c_dns[i].value);
+	if (n > 0)
+		fprintf(f, " }\n");
+	for (i = 0; i < c->c_ndns; i++) {
+		d = &c->c_dns[i];
+		if (d->kind == CONF_DNS_SPLIT)
+			fprintf(f, "dns split \"%s\" { %s }\n", d->name,
+			    d->value);
+		else if (d->kind == CONF_DNS_RECORD)
+			fprintf(f, "dns record \"%s\" %s\n", d->name,
+			    d->value);
+	}
+}
+
+static void
+print_derp(FILE *f, const struct coord_conf *c)
+{
+	const struct conf_derp	*r;
+
+	if (c->c_derpmap[0] != '\0')
+		print_named(f, "derp map file", c->c_derpmap);
+	TAILQ_FOREACH(r, &c->c_derps, r_entry) {
+		fprintf(f, "derp region %u ", r->r_id);
+		print_string(f, r->r_name);
+		fprintf(f, " { ");
+		if (r->r_node[0] != '\0')
+			fprintf(f, "node \"%s\" ", r->r_node);
+		fprintf(f, "host \"%s\"", r->r_host);
+		if (r->r_port != 0)
+			fprintf(f, " port %u", r->r_port);
+		if (r->r_stun != 0)
+			fprintf(f, " stun %u", r->r_stun);
+		if (r->r_pin[0] != '\0')
+			fprintf(f, " pin \"%s\"", r->r_pin);
+		fprintf(f, " }\n");
+	}
+}
+
+static void
+print_policy(FILE *f, const struct coord_conf *c)
+{
+	switch (c->c_policy) {
+	case POLICY_FILE:
+		print_named(f, "policy file", c->c_policy_file);
+		break;
+	case POLICY_STORE:
+		fprintf(f, "policy store\n");
+		break;
+	case POLICY_ALLOW:
+		fprintf(f, "policy allow all\n");
+		break;
+	default:
+		fprintf(f, "# no policy: nobody may talk\n");
+		break;
+	}
+}
+
+void
+conf_print(const struct coord_conf *c, FILE *f)
+{
+	size_t	 i;
+
+	print_named(f, "url", c->c_url);
+	for (i = 0; i < c->c_nlisten; i++)
+		fprintf(f, "listen on %s port %u\n",
+		    ip_print(c->c_listen[i].af, c->c_listen[i].addr),
+		    c->c_listen[i].port);
+	print_named(f, "state", c->c_state);
+	print_named(f, "store sqlite", c->c_store);
+	print_dns(f, c);
+	print_addresses(f, c);
+	print_policy(f, c);
+	fprintf(f, "approve nodes %s\n", c->c_approve_manually ? "manually" :
+	    "automatically");
+	if (c->c_key_expiry == 0)
+		fprintf(f, "key expiry never\n");
+	else
+		fprintf(f, "key expiry %lld hours\n",
+		    (long long)(c->c_key_expiry / 3600 / 1000000000));
+	print_derp(f, c);
+	fprintf(f, "socket ");
+	print_string(f, c->c_socket);
+	fprintf(f, " group ");
+	print_string(f, c->c_group);
+	fputc('\n', f);
+}

@@ -1,0 +1,199 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Configuration to the children, as a transaction: all can use the new one,
+ * or nothing changes.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coordd.h"
+
+static const enum proc		 procs[] = { PROC_STORED, PROC_FRONTD };
+static struct coord_conf	*next;
+static unsigned int		 waiting;	/* P_* */
+static int			 refused;
+
+static void
+reconf_file(struct proc_child *pc, enum msg_type type, int fd,
+    const char *what)
+{
+	if (fd == -1)
+		log_warn("%s", what);
+	else
+		(void)chan_compose(&pc->pc_chan, type, 0, fd, NULL, 0);
+}
+
+static void
+reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
+{
+	struct msg_conf_stored	 m;
+	const char		*slash;
+	size_t			 i;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.url, c->c_url, sizeof(m.url));
+	slash = strrchr(c->c_store, '/');
+	(void)strlcpy(m.db, slash + 1, sizeof(m.db));
+	(void)strlcpy(m.domain, c->c_domain, sizeof(m.domain));
+	m.addr4 = c->c_addr4;
+	m.addr6 = c->c_addr6;
+	m.key_expiry = c->c_key_expiry;
+	m.policy = c->c_policy;
+	m.approve_manually = c->c_approve_manually;
+	m.ndns = c->c_ndns;
+	m.ephemeral_s = EPHEMERAL_S;
+	(void)chan_compose(&pc->pc_chan, IMSG_CONF_STORED, 0, -1, &m,
+	    sizeof(m));
+	for (i = 0; i < c->c_ndns; i++)
+		(void)chan_compose(&pc->pc_chan, IMSG_CONF_DNS, 0, -1,
+		    &c->c_dns[i], sizeof(c->c_dns[i]));
+	if (c->c_policy == POLICY_FILE)
+		reconf_file(pc, IMSG_POLICY_FD, open(c->c_policy_file,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+		    c->c_policy_file);
+	if (c->c_derpmap[0] != '\0' || !TAILQ_EMPTY(&c->c_derps))
+		reconf_file(pc, IMSG_DERPMAP_FD, derpmap_open(c), "derp map");
+}
+
+static void
+reconf_send_frontd(struct proc_child *pc, const struct coord_conf *c)
+{
+	struct msg_conf_frontd	 m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.url, c->c_url, sizeof(m.url));
+	m.max_conns = MAX_CONNS;
+	m.keepalive_s = KEEPALIVE_S;
+	(void)chan_compose(&pc->pc_chan, IMSG_CONF_FRONTD, 0, -1, &m,
+	    sizeof(m));
+	listen_send(pc, c);
+}
+
+static void
+reconf_word(struct proc_child *pc, enum msg_type type)
+{
+	(void)chan_compose(&pc->pc_chan, type, 0, -1, NULL, 0);
+}
+
+void
+reconf_send(struct proc_child *pc, const struct coord_conf *c)
+{
+	reconf_word(pc, IMSG_RECONF_START);
+	if (pc->pc_proc == PROC_STORED)
+		reconf_send_stored(pc, c);
+	else
+		reconf_send_frontd(pc, c);
+	reconf_word(pc, IMSG_RECONF_END);
+}
+
+static void
+reconf_finish(void)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(procs); i++)
+		if (child_get(procs[i])->pc_state == PROC_READY)
+			reconf_word(child_get(procs[i]), refused ?
+			    IMSG_RECONF_ABORT : IMSG_RECONF_COMMIT);
+	if (refused) {
+		listen_abort();
+		conf_free(next);
+		log_warnx("reload refused: nothing has changed");
+	} else {
+		listen_commit();
+		coordd_set_conf(next);
+		log_info("configuration reloaded");
+	}
+	next = NULL;
+	waiting = 0;
+}
+
+/* All of the new configuration but the children's word on it. */
+static int
+reconf_prepare(struct coord_conf *c)
+{
+	const char	*what;
+	char		 why[MSG_TEXT_LEN];
+
+	if ((what = conf_needs_restart(coordd_conf(), c)) != NULL) {
+		log_warnx("reload refused: a change of %s needs a restart",
+		    what);
+		return -1;
+	}
+	if (listen_open(c, why, sizeof(why)) == -1) {
+		log_warnx("reload refused: %s", why);
+		return -1;
+	}
+	return 0;
+}
+
+void
+reconf_reload(void)
+{
+	struct coord_conf	*c;
+	size_t			 i;
+
+	if (next != NULL) {
+		log_warnx("reload refused: another one is under way");
+		return;
+	}
+	for (i = 0; i < nitems(procs); i++)
+		if (!coordd_up() ||
+		    child_get(procs[i])->pc_state != PROC_READY) {
+			log_warnx("reload refused: still starting");
+			return;
+		}
+	if ((c = conf_parse(coordd_conf_file())) == NULL) {
+		log_warnx("reload refused: nothing has changed");
+		return;
+	}
+	if (reconf_prepare(c) == -1) {
+		conf_free(c);
+		return;
+	}
+	next = c;
+	refused = 0;
+	waiting = P_STORED | P_FRONTD;
+	for (i = 0; i < nitems(procs); i++)
+		reconf_send(child_get(procs[i]), next);
+}
+
+int
+reconf_ready(struct proc_child *pc, struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	if (next == NULL) {
+		if (m.v != 0)
+			coordd_stop("%s cannot use the configuration: see "
+			    "the line above", pc->pc_name);
+		reconf_word(pc, IMSG_RECONF_COMMIT);
+		return child_configured(pc);
+	}
+	if ((waiting & (1U << pc->pc_proc)) == 0)
+		return -1;
+	waiting &= ~(1U << pc->pc_proc);
+	if (m.v != 0)
+		refused = 1;
+	if (waiting == 0)
+		reconf_finish();
+	return 0;
+}
+
+void
+reconf_child_lost(void)
+{
+	if (next == NULL)
+		return;
+	refused = 1;
+	reconf_finish();
+}
