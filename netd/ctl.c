@@ -1,0 +1,174 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What operators ask of netd: traffic, paths, counters.
+ */
+
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "netd.h"
+
+static void	 peer_stat(uint32_t, struct peer *, int64_t);
+static void	 text(uint32_t, const char *, ...)
+		    __attribute__((__format__ (printf, 2, 3)));
+static void	 debug_path(uint32_t);
+static void	 debug_peers(uint32_t);
+static unsigned int permille(uint64_t, uint64_t);
+
+static void
+peer_stat(uint32_t id, struct peer *p, int64_t now)
+{
+	struct msg_ctl_peerstat	 m;
+	const struct addr	*to;
+
+	memset(&m, 0, sizeof(m));
+	m.id = p->p_id;
+	m.rx = p->p_rx;
+	m.tx = p->p_tx;
+	m.handshake = p->p_handshake;
+	if (p->p_last_write != 0)
+		m.last_write = os_date() - (now - p->p_last_write);
+	if (p->p_path != NULL) {
+		to = p->p_path->pa_best.a_af != 0 ? &p->p_path->pa_best :
+		    path_dest(p->p_path, now);
+		if (to != NULL)
+			addr_to_ep(to, &m.ep);
+	}
+	m.active = p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL &&
+	    now - p->p_last_write < PATH_ACTIVE;
+	(void)chan_compose(proc_parent(), IMSG_CTL_PEERSTAT, id, -1, &m,
+	    sizeof(m));
+}
+
+int
+ctl_status(uint32_t id)
+{
+	struct peer	*p;
+	int64_t		 now = os_now();
+
+	rx_account(nd.n_rx);
+	for (p = peer_first(); p != NULL; p = peer_next(p))
+		if (p->p_rx != 0 || p->p_tx != 0 || p->p_path != NULL)
+			peer_stat(id, p, now);
+	(void)chan_compose(proc_parent(), IMSG_CTL_END, id, -1, NULL, 0);
+	return 0;
+}
+
+static void
+text(uint32_t id, const char *fmt, ...)
+{
+	va_list	 ap;
+	char	 buf[MSG_TEXT_LEN];
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	(void)chan_compose(proc_parent(), IMSG_CTL_TEXT, id, -1, buf,
+	    strlen(buf) + 1);
+}
+
+/* Tenths, to be printed as "12.3". */
+static unsigned int
+permille(uint64_t a, uint64_t b)
+{
+	return b == 0 ? 0 : a * 10 / b;
+}
+
+static void
+debug_path(uint32_t id)
+{
+	const struct tx_stats	*t = &nd.n_tx->t_stats;
+	const struct rx_stats	*r = &nd.n_rx->r_stats;
+	unsigned int		 a, b, c;
+	int			 i;
+
+	text(id, "tun %s mtu %u:%s%s%s", nd.n_tun.t_name, nd.n_tun.t_mtu,
+	    nd.n_tun.t_caps & TUN_VNET ? " vnet" : " plain",
+	    nd.n_tun.t_caps & TUN_TSO ? " tso" : "",
+	    tun_coal_caps() & COAL_UDP ? " uso" : "");
+	for (i = 0; i < 2; i++)
+		text(id, "udp%d port %u:%s%s", nd.n_udp[i].u_af,
+		    nd.n_udp[i].u_port, nd.n_udp[i].u_gso ? " gso" : "",
+		    nd.n_udp[i].u_gro ? " gro" : "");
+	a = permille(t->s_sent, t->s_sends);
+	b = permille(r->s_datagrams, r->s_recvs);
+	c = permille(r->s_segs, r->s_writes);
+	text(id, "segments: %u.%u per send, %u.%u per receive, "
+	    "%u.%u per tun write", a / 10, a % 10, b / 10, b % 10, c / 10,
+	    c % 10);
+	text(id, "sent %llu packets, %llu bytes, in %llu sends, %llu waits",
+	    (unsigned long long)t->s_segs, (unsigned long long)t->s_bytes,
+	    (unsigned long long)t->s_sends,
+	    (unsigned long long)t->s_blocked);
+	text(id, "received %llu datagrams, %llu bytes, in %llu messages",
+	    (unsigned long long)r->s_datagrams,
+	    (unsigned long long)r->s_bytes, (unsigned long long)r->s_recvs);
+	for (i = 0; i < TXD_MAX; i++)
+		if (t->s_drop[i] != 0)
+			text(id, "dropped out, %s: %llu", tx_drop_name(i),
+			    (unsigned long long)t->s_drop[i]);
+	for (i = 0; i < RXD_MAX; i++)
+		if (r->s_drop[i] != 0)
+			text(id, "dropped in, %s: %llu", rx_drop_name(i),
+			    (unsigned long long)r->s_drop[i]);
+	for (i = FILTER_ACCEPT + 1; i < FILTER_VERDICTS; i++)
+		if (r->s_verdict[i] != 0)
+			text(id, "filtered, %s: %llu", filter_verdict_name(i),
+			    (unsigned long long)r->s_verdict[i]);
+}
+
+static void
+debug_peers(uint32_t id)
+{
+	const struct path	*pa;
+	struct peer		*p;
+	char			 buf[ADDR_TEXT];
+	int64_t			 now = os_now();
+	unsigned int		 i;
+
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if ((pa = p->p_path) == NULL)
+			continue;
+		text(id, "peer %llu: best %s%s, %lld us, session %s",
+		    (unsigned long long)p->p_id,
+		    addr_print(&pa->pa_best, buf),
+		    path_trusted(pa, now) ? "" : " (old)",
+		    (long long)(pa->pa_latency / 1000),
+		    p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL ?
+		    "up" : "none");
+		for (i = 0; i < pa->pa_ncand; i++)
+			text(id, "peer %llu: candidate %s, %lld us",
+			    (unsigned long long)p->p_id,
+			    addr_print(&pa->pa_cand[i].pc_addr, buf),
+			    (long long)(pa->pa_cand[i].pc_latency / 1000));
+	}
+	text(id, "%zu peers", peer_count());
+}
+
+int
+ctl_debug(uint32_t id, const struct msg_str64 *m)
+{
+	struct msg_ctl_fail	 fail;
+
+	if (!msg_str_ok(m->s, sizeof(m->s)))
+		return -1;
+	if (strcmp(m->s, "path") == 0)
+		debug_path(id);
+	else if (strcmp(m->s, "peers") == 0)
+		debug_peers(id);
+	else {
+		memset(&fail, 0, sizeof(fail));
+		fail.code = 2;
+		strlcpy(fail.text, "netd knows: path, peers",
+		    sizeof(fail.text));
+		(void)chan_compose(proc_parent(), IMSG_CTL_FAIL, id, -1,
+		    &fail, sizeof(fail));
+		return 0;
+	}
+	(void)chan_compose(proc_parent(), IMSG_CTL_END, id, -1, NULL, 0);
+	return 0;
+}

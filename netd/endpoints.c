@@ -1,0 +1,196 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Where we can be reached: from the host's addresses and our ports.
+ */
+
+#include <sys/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "netd.h"
+
+#define EP_LOCAL	1		/* control.md 4.1 */
+#define ADDRS_MAX	1024
+#define PER_SUBNET	2		/* IPv6 addresses of one subnet */
+
+enum ep_class {
+	EP_SKIP,
+	EP_LOOPBACK,
+	EP_SPARE,			/* only if there is nothing better */
+	EP_GOOD
+};
+
+static struct msg_localaddr	*addrs;		/* in force */
+static size_t			 naddrs;
+static struct msg_localaddr	*pending;	/* since LOCALADDR_BEGIN */
+static size_t			 npending;
+static struct msg_endpoint	 last[MSG_LIST_MAX];
+static size_t			 nlast;
+static int			 told;
+
+static enum ep_class classify(const struct msg_localaddr *);
+static size_t	 choose(const struct msg_localaddr *, size_t, uint16_t,
+		    uint16_t, enum ep_class, struct msg_endpoint *, size_t);
+static int	 crowded(const struct msg_endpoint *, size_t,
+		    const struct msg_localaddr *);
+static int	 addr_add(struct imsg *);
+static void	 links_changed(void);
+
+static enum ep_class
+classify(const struct msg_localaddr *la)
+{
+	struct addr	 a;
+
+	memset(&a, 0, sizeof(a));
+	a.a_af = la->p.af;
+	a.a_port = 1;
+	memcpy(a.a_ip, la->p.addr, la->p.af == AF_WIRE_INET ? 4 : 16);
+	if (!addr_usable(&a))
+		return EP_SKIP;
+	if (addr_is_loopback(&a))
+		return EP_LOOPBACK;
+	if (addr_is_linklocal(&a))
+		return a.a_af == AF_WIRE_INET ? EP_SPARE : EP_SKIP;
+	if (a.a_af == AF_WIRE_INET6 && addr_is_private(&a))
+		return EP_SPARE;
+	return EP_GOOD;
+}
+
+/* Are there enough IPv6 addresses of that subnet already? */
+static int
+crowded(const struct msg_endpoint *ep, size_t n,
+    const struct msg_localaddr *la)
+{
+	size_t	 i, same = 0;
+
+	if (la->p.af != AF_WIRE_INET6)
+		return 0;
+	for (i = 0; i < n; i++)
+		if (ep[i].af == AF_WIRE_INET6 &&
+		    memcmp(ep[i].addr, la->p.addr, 8) == 0)
+			same++;
+	return same >= PER_SUBNET;
+}
+
+static size_t
+choose(const struct msg_localaddr *la, size_t nla, uint16_t port4,
+    uint16_t port6, enum ep_class class, struct msg_endpoint *out, size_t max)
+{
+	size_t		 i, n = 0;
+	uint16_t	 port;
+
+	for (i = 0; i < nla && n < max; i++) {
+		port = la[i].p.af == AF_WIRE_INET ? port4 : port6;
+		if (port == 0 || classify(&la[i]) != class ||
+		    crowded(out, n, &la[i]))
+			continue;
+		memset(&out[n], 0, sizeof(out[n]));
+		out[n].af = la[i].p.af;
+		out[n].type = EP_LOCAL;
+		out[n].port = port;
+		memcpy(out[n].addr, la[i].p.addr,
+		    la[i].p.af == AF_WIRE_INET ? 4 : 16);
+		n++;
+	}
+	return n;
+}
+
+size_t
+endpoints_choose(const struct msg_localaddr *la, size_t nla, uint16_t port4,
+    uint16_t port6, struct msg_endpoint *out, size_t max)
+{
+	static const enum ep_class	 order[] = {
+		EP_GOOD, EP_SPARE, EP_LOOPBACK
+	};
+	size_t				 i, n = 0;
+
+	for (i = 0; i < nitems(order) && n == 0; i++)
+		n = choose(la, nla, port4, port6, order[i], out, max);
+	return n;
+}
+
+static int
+addr_add(struct imsg *imsg)
+{
+	struct msg_localaddr	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    (m.p.af != AF_WIRE_INET && m.p.af != AF_WIRE_INET6))
+		return -1;
+	if (npending >= ADDRS_MAX)
+		return 0;
+	pending = reallocarray(pending, npending + 1, sizeof(*pending));
+	if (pending == NULL)
+		fatal(NULL);
+	pending[npending++] = m;
+	return 0;
+}
+
+/* What was measured before belongs to another network. */
+static void
+links_changed(void)
+{
+	struct peer	*p;
+	int64_t		 now = os_now();
+
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if (p->p_path == NULL || p->p_flags & PEER_WGONLY)
+			continue;
+		path_reset(p->p_path);
+		if (p->p_path->pa_external != 0 &&
+		    now - p->p_path->pa_external < PATH_ACTIVE)
+			disco_discover(p, now);
+	}
+}
+
+int
+endpoints_message(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_LOCALADDR_BEGIN:
+		free(pending);
+		pending = NULL;
+		npending = 0;
+		return 0;
+	case IMSG_LOCALADDR:
+		return addr_add(imsg);
+	default:
+		break;
+	}
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	free(addrs);
+	addrs = pending;
+	naddrs = npending;
+	pending = NULL;
+	npending = 0;
+	if (m.v)
+		links_changed();
+	endpoints_update(0);
+	return 0;
+}
+
+void
+endpoints_update(int force)
+{
+	struct msg_nm_list	 ml;
+	struct msg_endpoint	 ep[MSG_LIST_MAX];
+	size_t			 n;
+
+	n = endpoints_choose(addrs, naddrs, udp_sock(AF_WIRE_INET)->u_port,
+	    udp_sock(AF_WIRE_INET6)->u_port, ep, nitems(ep));
+	if (!force && told && n == nlast &&
+	    memcmp(ep, last, n * sizeof(ep[0])) == 0)
+		return;
+	memset(&ml, 0, sizeof(ml));
+	ml.n = n;
+	told = chan_compose2(&nd.n_ctrld, IMSG_ENDPOINTS, 0, -1, &ml,
+	    sizeof(ml), ep, n * sizeof(ep[0])) == 0;
+	memcpy(last, ep, n * sizeof(ep[0]));
+	nlast = n;
+}

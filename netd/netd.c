@@ -1,0 +1,296 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The packet process: start, and who tells it what.
+ */
+
+#include <sys/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blake2s.h"
+#include "netd.h"
+
+#define NETD_USER	"_shoalnet"
+
+struct netd	 nd;
+static struct msg_conf_netd	 conf_new;
+static int			 conf_open;
+
+static void	 netd_warmup(void);
+static int	 netd_parent_msg(struct imsg *);
+static int	 netd_conf(struct imsg *);
+static void	 netd_conf_commit(void);
+static int	 netd_descriptor(struct imsg *);
+static int	 netd_ctl(struct imsg *);
+static int	 netd_channel(enum proc, int, int);
+static int	 netd_cryptod_msg(struct chan *, struct imsg *);
+static int	 netd_ctrld_msg(struct chan *, struct imsg *);
+static void	 netd_exit(void);
+
+static const struct proc_self	 self = {
+	.ps_proc = PROC_NETD,
+	.ps_parent = PROC_PARENT,
+	.ps_name = "netd",
+	.ps_user = NETD_USER,
+	.ps_msg = netd_parent_msg,
+	.ps_channel = netd_channel,
+	.ps_exit = netd_exit
+};
+
+static const struct chan_cb	 cryptod_cb = {
+	netd_cryptod_msg, proc_sibling_lost
+};
+static const struct chan_cb	 ctrld_cb = {
+	netd_ctrld_msg, proc_sibling_lost
+};
+
+/* Algorithms are fetched, tables are read, before the sandbox closes. */
+static void
+netd_warmup(void)
+{
+	static const uint8_t	 zero[WG_KEY_LEN];
+	uint8_t			 pkt[64];
+	struct wg_key		*k;
+
+	if (b2s_init() == -1)
+		fatal("blake2s");
+	if ((k = wg_key_new(zero, 1)) == NULL ||
+	    wg_seal(k, pkt, pkt + 16, 0, 0, 0) == -1)
+		fatal("cipher");
+	wg_key_free(k);
+	arc4random_buf(pkt, sizeof(pkt));
+}
+
+static int
+netd_conf(struct imsg *imsg)
+{
+	struct msg_u32	 m = { 0 };
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_RECONF_START:
+		conf_new = nd.n_conf;
+		conf_open = 1;
+		return 0;
+	case IMSG_CONF_NETD:
+		return conf_open ? msg_get(imsg, &conf_new,
+		    sizeof(conf_new)) : -1;
+	case IMSG_RECONF_END:
+		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
+		    &m, sizeof(m));
+	case IMSG_RECONF_COMMIT:
+		if (!conf_open)
+			return -1;
+		netd_conf_commit();
+		/* FALLTHROUGH */
+	default:
+		conf_open = 0;
+		return 0;
+	}
+}
+
+static void
+netd_conf_commit(void)
+{
+	int	 paths;
+
+	paths = conf_new.force_path != nd.n_conf.force_path;
+	nd.n_conf = conf_new;
+	netmap_filter();
+	if (!paths)
+		return;
+	udp_offloads(&nd.n_udp[0]);
+	udp_offloads(&nd.n_udp[1]);
+	rx_init(nd.n_rx, tun_coal_caps());
+}
+
+static int
+netd_descriptor(struct imsg *imsg)
+{
+	struct msg_tun	 t;
+	struct msg_udp	 u;
+	int		 fd;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	switch (imsg_get_type(imsg)) {
+	case IMSG_TUN:
+		if (msg_get(imsg, &t, sizeof(t)) == -1 ||
+		    !msg_str_ok(t.name, sizeof(t.name)) ||
+		    t.mtu < 576 || t.mtu > WG_MAX_PLAIN)
+			break;
+		if (t.queue != 0)
+			close(fd);	/* one worker, one queue */
+		else
+			tun_set(fd, &t);
+		return 0;
+	case IMSG_UDP:
+		if (msg_get(imsg, &u, sizeof(u)) == -1 ||
+		    (u.af != AF_WIRE_INET && u.af != AF_WIRE_INET6))
+			break;
+		udp_set(fd, &u);
+		endpoints_update(0);
+		return 0;
+	default:			/* certificates: for relays */
+		close(fd);
+		return 0;
+	}
+	close(fd);
+	return -1;
+}
+
+static int
+netd_ctl(struct imsg *imsg)
+{
+	struct msg_ctl_ping	 ping;
+	struct msg_str64	 what;
+	uint32_t		 id = imsg_get_id(imsg);
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_CTL_STATUS:
+		return ctl_status(id);
+	case IMSG_CTL_PING:
+		return msg_get(imsg, &ping, sizeof(ping)) == -1 ? -1 :
+		    ping_start(id, &ping);
+	default:
+		return msg_get(imsg, &what, sizeof(what)) == -1 ? -1 :
+		    ctl_debug(id, &what);
+	}
+}
+
+static int
+netd_parent_msg(struct imsg *imsg)
+{
+	switch (imsg_get_type(imsg)) {
+	case IMSG_RECONF_START:
+	case IMSG_CONF_NETD:
+	case IMSG_RECONF_END:
+	case IMSG_RECONF_COMMIT:
+	case IMSG_RECONF_ABORT:
+		return netd_conf(imsg);
+	case IMSG_TUN:
+	case IMSG_UDP:
+	case IMSG_CA_FILE:
+		return netd_descriptor(imsg);
+	case IMSG_LOCALADDR_BEGIN:
+	case IMSG_LOCALADDR:
+	case IMSG_LOCALADDR_END:
+		return endpoints_message(imsg);
+	case IMSG_WG_ACTIVE:
+		return hs_active_message(imsg);
+	case IMSG_CTL_STATUS:
+	case IMSG_CTL_PING:
+	case IMSG_CTL_DEBUG:
+		return netd_ctl(imsg);
+	default:
+		return -1;
+	}
+}
+
+static int
+netd_channel(enum proc who, int fd, int fresh)
+{
+	switch (who) {
+	case PROC_CRYPTOD:
+		chan_close(&nd.n_cryptod);
+		chan_open(&nd.n_cryptod, fd, PROC_NETD, PROC_CRYPTOD,
+		    &cryptod_cb, NULL);
+		hs_cryptod_new();
+		disco_cryptod_new();
+		return 0;
+	case PROC_CTRLD:
+		chan_close(&nd.n_ctrld);
+		chan_open(&nd.n_ctrld, fd, PROC_NETD, PROC_CTRLD, &ctrld_cb,
+		    NULL);
+		netmap_abort();
+		endpoints_update(1);
+		return 0;
+	default:
+		close(fd);		/* dnsd: nothing to ask yet */
+		return 0;
+	}
+}
+
+static int
+netd_cryptod_msg(struct chan *c, struct imsg *imsg)
+{
+	union {
+		struct msg_keys		 keys;
+		struct msg_wg_init	 init;
+		struct msg_wg_resp	 resp;
+		struct msg_wg_keys	 wgkeys;
+		struct msg_disco_key	 disco;
+	} m;
+	int	 ret = -1;
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_KEYS:
+		if (msg_get(imsg, &m.keys, sizeof(m.keys)) == -1)
+			break;
+		disco_set_key(m.keys.disco);
+		hs_set_key(m.keys.node);
+		ret = 0;
+		break;
+	case IMSG_WG_INIT:
+		if (msg_get(imsg, &m.init, sizeof(m.init)) == 0)
+			ret = hs_wg_init(&m.init);
+		break;
+	case IMSG_WG_RESP:
+		if (msg_get(imsg, &m.resp, sizeof(m.resp)) == 0)
+			ret = hs_wg_resp(&m.resp);
+		break;
+	case IMSG_WG_KEYS:
+		if (msg_get(imsg, &m.wgkeys, sizeof(m.wgkeys)) == 0)
+			ret = hs_wg_keys(&m.wgkeys);
+		break;
+	case IMSG_DISCO_KEY:
+		if (msg_get(imsg, &m.disco, sizeof(m.disco)) == 0)
+			ret = disco_key_answer(&m.disco);
+		break;
+	default:
+		break;
+	}
+	explicit_bzero(&m, sizeof(m));
+	return ret;
+}
+
+static int
+netd_ctrld_msg(struct chan *c, struct imsg *imsg)
+{
+	return netmap_message(imsg);
+}
+
+static void
+netd_exit(void)
+{
+	struct peer	*p, *next;
+
+	for (p = peer_first(); p != NULL; p = next) {
+		next = peer_next(p);
+		peer_delete(p);
+	}
+}
+
+int
+main(int argc, char *argv[])
+{
+	proc_child_init(&self, netd_warmup, argc, argv);
+
+	if ((nd.n_tx = calloc(1, sizeof(*nd.n_tx))) == NULL ||
+	    (nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL ||
+	    (nd.n_flows = filter_flows_new(FILTER_FLOWS_DEFAULT)) == NULL ||
+	    (nd.n_jail_flows = filter_flows_new(FILTER_FLOWS_DEFAULT)) ==
+	    NULL)
+		fatal(NULL);
+	tun_init();
+	udp_init();
+	tx_init(nd.n_tx);
+	rx_init(nd.n_rx, 0);
+	peer_timers_init();
+	hs_init();
+	netmap_filter();
+	proc_child_run();
+}

@@ -1,0 +1,897 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The packet process: what its parts know of each other.
+ */
+
+#ifndef NETD_H
+#define NETD_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/tree.h>
+#include <sys/uio.h>
+
+#include <event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "filter.h"
+#include "log.h"
+#include "messages.h"
+#include "os.h"
+#include "proc.h"
+#include "wg.h"
+
+#define NSEC		1000000000LL
+#define MSEC		1000000LL
+
+#ifndef nitems
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
+struct peer;
+struct keypair;
+struct tx;
+struct rx;
+
+/* --- addr.c: addresses of UDP endpoints ----------------------------------- */
+
+/* No padding: compared and hashed as bytes. IPv4 in the first 4 of a_ip. */
+struct addr {
+	uint8_t		 a_ip[16];
+	uint32_t	 a_scope;	/* of IPv6 link-local addresses */
+	uint16_t	 a_port;	/* host order */
+	uint16_t	 a_af;		/* AF_WIRE_*, 0: none */
+};
+#define ADDR_TEXT	64
+
+int	 addr_eq(const struct addr *, const struct addr *);
+/* From a socket address; IPv4-mapped is unmapped. -1 if of another family. */
+int	 addr_from_ss(struct addr *, const struct sockaddr_storage *);
+socklen_t addr_to_ss(const struct addr *, struct sockaddr_storage *);
+void	 addr_from_ep(struct addr *, const struct msg_endpoint *);
+void	 addr_to_ep(const struct addr *, struct msg_endpoint *);
+/* "192.0.2.1:41641", "[2001:db8::1]:41641"; buffer of ADDR_TEXT. */
+const char *addr_print(const struct addr *, char *);
+int	 addr_is_loopback(const struct addr *);
+int	 addr_is_linklocal(const struct addr *);
+int	 addr_is_private(const struct addr *);
+/* Could a peer be there at all: a unicast address and a port? */
+int	 addr_usable(const struct addr *);
+/* Is this address (family, bytes) inside the prefix? */
+int	 prefix_has(const struct msg_prefix *, uint8_t, const uint8_t *);
+/* Family and length in range, host bits zero? */
+int	 prefix_ok(const struct msg_prefix *);
+
+/* --- checksum.c: the Internet checksum -------------------------------------- */
+
+/* Sums are of 16-bit words as they lie in memory; RFC 1071. */
+uint64_t csum_add(uint64_t, const void *, size_t);
+uint16_t csum_fold(uint64_t);		/* to 16 bits, not complemented */
+/* Pseudo header: (IP packet, protocol, transport length). */
+uint64_t csum_pseudo(const uint8_t *, uint8_t, uint32_t);
+/* Header checksum of an IPv4 header, computed and stored. */
+void	 csum_ip4(uint8_t *, size_t);
+/* Does the transport checksum verify? (packet, transport offset, proto, len) */
+int	 csum_verify(const uint8_t *, size_t, uint8_t, size_t);
+
+/* --- segment.c: packets of the TUN device into segments ---------------------- */
+
+/*
+ * virtio_net_hdr as the kernel lays it out without merged buffers. The
+ * offsets count from the start of the packet, in host order.
+ */
+struct vnet_hdr {
+	uint8_t		 v_flags;
+	uint8_t		 v_gso_type;
+	uint16_t	 v_hdr_len;
+	uint16_t	 v_gso_size;
+	uint16_t	 v_csum_start;
+	uint16_t	 v_csum_offset;
+};
+#define VNET_HDR_LEN		10
+#define VNET_F_NEEDS_CSUM	0x01
+#define VNET_GSO_NONE		0
+#define VNET_GSO_TCP4		1
+#define VNET_GSO_TCP6		4
+#define VNET_GSO_UDP_L4		5
+#define VNET_GSO_ECN		0x80
+
+struct segmenter {
+	const uint8_t	*s_pkt;
+	size_t		 s_len;
+	size_t		 s_l4;		/* offset of the transport header */
+	size_t		 s_hlen;	/* all headers */
+	size_t		 s_off;		/* payload done */
+	size_t		 s_size;	/* payload of a segment; 0: one packet */
+	unsigned int	 s_n;		/* segments made */
+	uint8_t		 s_v4;
+	uint8_t		 s_tcp;
+	uint8_t		 s_done;
+};
+
+/*
+ * Begin: (state, header, packet, its length). The packet must stay; its
+ * checksum is completed in place if it is a single one that wants that.
+ * Returns 0, or -1 with errno EINVAL if header and packet do not fit
+ * together: drop it.
+ */
+int	 segment_start(struct segmenter *, const struct vnet_hdr *, uint8_t *,
+	    size_t);
+/* Length of the next segment; 0: there is none. */
+size_t	 segment_len(const struct segmenter *);
+/*
+ * Write the next segment, a whole IP packet with complete checksums, to a
+ * place with room for segment_len() bytes. Its length, or 0: no more.
+ */
+size_t	 segment_next(struct segmenter *, uint8_t *);
+
+/* --- coalesce.c: packets from peers into writes to the TUN device ------------ */
+
+#define COAL_RUNS	8
+#define COAL_PIECES	256
+#define COAL_TCP	0x01		/* what the device takes */
+#define COAL_UDP	0x02
+#define COAL_VNET	0x04		/* a vnet header goes in front */
+
+struct coal_run {
+	struct iovec	 cr_iov[COAL_PIECES];
+	struct vnet_hdr	 cr_vnet;
+	uint8_t		*cr_head;	/* first packet: its header is changed */
+	size_t		 cr_hlen;
+	size_t		 cr_l4;
+	size_t		 cr_size;	/* payload of the first */
+	size_t		 cr_len;	/* joined IP packet */
+	uint32_t	 cr_seq;	/* next one wanted */
+	int		 cr_n;		/* pieces in use; 0: free */
+	int		 cr_segs;
+	int		 cr_closed;	/* nothing more may be joined */
+	uint8_t		 cr_v4;
+	uint8_t		 cr_tcp;
+};
+
+/* Write: (argument, pieces, how many, segments in it). */
+typedef void (*coal_write)(void *, const struct iovec *, int, int);
+
+struct coal {
+	struct coal_run	 c_run[COAL_RUNS];
+	unsigned int	 c_next;	/* whom to evict */
+	unsigned int	 c_caps;	/* COAL_* */
+	coal_write	 c_write;
+	void		*c_arg;
+};
+
+void	 coal_init(struct coal *, unsigned int, coal_write, void *);
+/*
+ * Take a packet (whole, of its exact length, with its header writable). It
+ * is written now or joined to others: its memory must stay until
+ * coal_flush(), which must be called before the loop may sleep.
+ */
+void	 coal_packet(struct coal *, uint8_t *, size_t);
+void	 coal_flush(struct coal *);
+
+/* --- timers.c: the timers of one WireGuard peer (dataplane.md 1.4) ------------ */
+
+/* Deadlines in os_now() time; 0: not armed. */
+struct wg_timers {
+	int64_t		 t_retransmit;
+	int64_t		 t_newhs;
+	int64_t		 t_keepalive;
+	int64_t		 t_wipe;
+	int64_t		 t_hs_sent;	/* last handshake message sent */
+	unsigned int	 t_attempts;
+	uint8_t		 t_more_keepalive;
+	uint8_t		 t_late_rekey;	/* done for this key */
+};
+
+/* What timers_run() asks for. */
+#define TIMER_INITIATE		0x01	/* not a retry */
+#define TIMER_RETRY		0x02
+#define TIMER_GIVE_UP		0x04
+#define TIMER_KEEPALIVE		0x08
+#define TIMER_WIPE		0x10
+
+void	 timers_init(struct wg_timers *);
+/* May a handshake message be sent now? The 5 s gap. */
+int	 timers_may_initiate(const struct wg_timers *, int64_t);
+/* Initiation sent: (timers, now, jitter 0..333 ms in ns, retry). */
+void	 timers_initiation_sent(struct wg_timers *, int64_t, int64_t, int);
+void	 timers_response_sent(struct wg_timers *, int64_t);
+void	 timers_data_sent(struct wg_timers *, int64_t, int64_t);
+void	 timers_data_received(struct wg_timers *, int64_t);
+void	 timers_auth_sent(struct wg_timers *);
+void	 timers_auth_received(struct wg_timers *);
+void	 timers_derived(struct wg_timers *, int64_t);
+void	 timers_complete(struct wg_timers *);
+/* Earliest deadline, 0: none. */
+int64_t	 timers_next(const struct wg_timers *);
+/* Run what is due: TIMER_*; for retries the count is kept here. */
+unsigned int	 timers_run(struct wg_timers *, int64_t);
+
+/* --- heap.c: deadlines of all peers that have any ------------------------------ */
+
+struct heap_node {
+	int64_t		 hn_when;
+	uint32_t	 hn_pos;	/* 1-based; 0: not in */
+};
+
+struct heap {
+	struct heap_node **h_node;
+	uint32_t	 h_n;
+	uint32_t	 h_size;
+};
+
+/* Insert or move earlier or later. Fatal on lack of memory. */
+void	 heap_set(struct heap *, struct heap_node *, int64_t);
+void	 heap_remove(struct heap *, struct heap_node *);
+struct heap_node *heap_first(const struct heap *);
+void	 heap_free(struct heap *);
+
+/* --- routes.c: which peer has an address; immutable once sealed ------------------ */
+
+struct routes;
+
+struct routes *routes_new(size_t);	/* room for so many prefixes */
+/* 0, or -1 if the prefix is there already: the first one stays. */
+int	 routes_add(struct routes *, const struct msg_prefix *, void *);
+/* Longest match for (family, address): what was added with it, or NULL. */
+void	*routes_find(const struct routes *, uint8_t, const uint8_t *);
+void	 routes_free(struct routes *);
+
+/* --- index.c: session indices ----------------------------------------------------- */
+
+enum idx_kind {
+	IDX_FREE,
+	IDX_HANDSHAKE,		/* own initiation; struct peer */
+	IDX_PENDING,		/* initiation of someone, at cryptod */
+	IDX_KEYPAIR
+};
+
+struct idx_entry {
+	uint32_t	 ie_index;
+	uint32_t	 ie_kind;
+	void		*ie_ptr;
+};
+
+struct idx_table {
+	struct idx_entry *it_entry;
+	uint32_t	 it_n;
+	uint32_t	 it_size;	/* power of 2 */
+};
+
+/* A fresh random index, not 0. Fatal on lack of memory. */
+uint32_t idx_new(struct idx_table *, enum idx_kind, void *);
+struct idx_entry *idx_find(const struct idx_table *, uint32_t);
+void	 idx_delete(struct idx_table *, uint32_t);
+
+/* --- session.c: key pairs and their slots (dataplane.md 1.5) ----------------------- */
+
+struct keypair {
+	struct wg_key	*k_send;
+	struct wg_key	*k_recv;
+	struct peer	*k_peer;
+	uint64_t	 k_counter;	/* next to send */
+	int64_t		 k_created;
+	uint32_t	 k_local;
+	uint32_t	 k_remote;
+	int		 k_initiator;
+	struct wg_replay k_replay;
+};
+
+struct slots {
+	struct keypair	*sl_prev;
+	struct keypair	*sl_cur;
+	struct keypair	*sl_next;
+};
+
+/* (send key, receive key, local, remote, initiator, now); fatal: no memory. */
+struct keypair *keypair_new(const uint8_t *, const uint8_t *, uint32_t,
+	    uint32_t, int, int64_t);
+/* Take its index out of the table and wipe it. NULL is fine. */
+void	 keypair_delete(struct idx_table *, struct keypair *);
+/* May it send or receive at this time? */
+int	 keypair_usable(const struct keypair *, int64_t);
+
+void	 slots_initiator(struct slots *, struct idx_table *, struct keypair *);
+void	 slots_responder(struct slots *, struct idx_table *, struct keypair *);
+/* A valid packet came under this one: 1 if next became current. */
+int	 slots_received(struct slots *, struct idx_table *,
+	    struct keypair *);
+void	 slots_wipe(struct slots *, struct idx_table *);
+
+/* --- path.c: where a peer is; pure, with the clock handed in (2.4 to 2.6) ---------- */
+
+#define PATH_HEARTBEAT		(3 * NSEC)
+#define PATH_ACTIVE		(45 * NSEC)
+#define PATH_TRUST		(6500 * MSEC)
+#define PATH_PING_TIMEOUT	(5 * NSEC)
+#define PATH_PING_GAP		(5 * NSEC)
+#define PATH_UPGRADE		(60 * NSEC)
+#define PATH_GOOD_ENOUGH	(5 * MSEC)
+#define PATH_FALLBACK		(5 * NSEC)
+#define PATH_WGONLY_TRUST	(5 * NSEC)
+#define PATH_WGONLY_GUESS	(1 * NSEC)
+#define PATH_WGONLY_MEMORY	(60 * NSEC)
+#define PATH_MAXCAND		100
+#define PATH_MAXPINGS		64
+#define PATH_EARLY		5	/* quick first tries */
+
+#define CAND_NETMAP	0x01
+#define CAND_PING	0x02		/* it pinged us */
+
+struct path_cand {
+	struct addr	 pc_addr;
+	int64_t		 pc_last_ping;	/* ours to it, 0: never */
+	int64_t		 pc_seen;	/* its last ping to us */
+	int64_t		 pc_latency;	/* of the last pong, 0: none */
+	uint8_t		 pc_txid[12];	/* of its last ping */
+	uint8_t		 pc_flags;
+};
+
+enum ping_why {
+	PING_DISCOVER,
+	PING_HEARTBEAT,
+	PING_CLI
+};
+
+struct path_ping {
+	struct addr	 pp_addr;
+	int64_t		 pp_sent;
+	uint8_t		 pp_txid[12];
+	uint8_t		 pp_why;	/* enum ping_why */
+	uint8_t		 pp_used;
+};
+
+struct path {
+	struct path_cand *pa_cand;
+	struct path_ping *pa_ping;	/* PATH_MAXPINGS once one is sent */
+	struct addr	 pa_best;	/* a_af 0: none */
+	struct addr	 pa_fallback;	/* where it was heard, authenticated */
+	int64_t		 pa_latency;	/* of best */
+	int64_t		 pa_trusted;	/* until */
+	int64_t		 pa_fallback_until;
+	int64_t		 pa_full_ping;	/* last, 0: never */
+	int64_t		 pa_external;	/* last external send, 0: never */
+	int64_t		 pa_heartbeat;	/* next, 0: none */
+	int64_t		 pa_early_next;	/* next quick try, 0: none */
+	unsigned int	 pa_early;	/* quick tries made */
+	unsigned int	 pa_ncand;
+	uint8_t		 pa_nogso;	/* large sends failed on this path */
+};
+
+void	 path_free(struct path *);	/* and what is in it */
+/* Endpoints of the netmap: those that are gone go. */
+void	 path_netmap(struct path *, const struct addr *, size_t);
+/*
+ * A ping came from there: 1 if it is a repeat of one already seen from the
+ * same address. Adds the address as a candidate.
+ */
+int	 path_pinged(struct path *, const struct addr *, const uint8_t *,
+	    int64_t);
+/*
+ * Candidates to ping now that were not pinged for that long; up to so many
+ * addresses written. Returns how many.
+ */
+size_t	 path_pick(struct path *, int64_t, int64_t, struct addr *, size_t);
+void	 path_ping_sent(struct path *, const struct addr *, const uint8_t *,
+	    enum ping_why, int64_t);
+/*
+ * A pong: fills in the ping that it answers and its latency. 0, or -1: not
+ * ours, too late, or of an address that is no candidate any more.
+ */
+int	 path_pong(struct path *, const uint8_t *, int64_t,
+	    struct path_ping *, int64_t *);
+/* Forget old pings and candidates. */
+void	 path_expire(struct path *, int64_t);
+/* Where to send, or NULL; trusted: is that sure enough to stay there? */
+const struct addr *path_dest(const struct path *, int64_t);
+int	 path_trusted(const struct path *, int64_t);
+int	 path_want_full(const struct path *, int64_t);
+/* Something was, or should be, sent to the peer: heartbeats start. */
+void	 path_external(struct path *, int64_t);
+/* Sending to this address failed for good: do not try it again now. */
+void	 path_failed(struct path *, const struct addr *);
+void	 path_heard(struct path *, const struct addr *, int64_t);
+/* Links changed: all that was measured is void. */
+void	 path_reset(struct path *);
+int64_t	 path_next(const struct path *);
+/* How long to wait before the next quick try. */
+int64_t	 path_early_delay(const struct path *);
+/* Is a better than b? (address, latency) of both; b's family 0: none. */
+int	 path_better(const struct addr *, int64_t, const struct addr *,
+	    int64_t);
+
+/* --- wgonly.c: peers without disco (2.12) ------------------------------------------ */
+
+const struct addr *wgonly_dest(struct path *, int64_t);
+/* An authenticated packet came from there. */
+void	 wgonly_heard(struct path *, const struct addr *, int64_t);
+
+/* --- peer.c: peers ------------------------------------------------------------------ */
+
+#define STAGED_MAX	128		/* entries of one peer */
+#define STAGED_BYTES	(512 * 1024)
+#define STAGED_TOTAL	(16 * 1024 * 1024)
+
+/* A packet waiting for a session, as it was read from the TUN device. */
+struct staged {
+	STAILQ_ENTRY(staged) st_entry;
+	struct vnet_hdr	 st_vnet;
+	uint32_t	 st_len;
+	uint8_t		 st_pkt[];
+};
+STAILQ_HEAD(staged_head, staged);
+
+enum hs_state {
+	HS_NONE,
+	HS_ASKED,			/* cryptod is making the initiation */
+	HS_SENT,
+	HS_WANTED			/* there was no path to send it on */
+};
+
+/* What only a peer that is being talked to needs. */
+struct peer_wg {
+	struct slots	 w_slots;
+	struct wg_timers w_timers;
+	struct staged_head w_staged;
+	size_t		 w_nstaged;
+	size_t		 w_staged_bytes;
+	uint32_t	 w_hs_index;	/* of our initiation, 0: none */
+	enum hs_state	 w_hs_state;
+	uint8_t		 w_has_mac1;
+	struct addr	 w_resp_src;	/* where the response came from */
+	uint8_t		 w_mac1[WG_MAC_LEN];	/* of the last sent */
+	uint8_t		 w_cookie[WG_COOKIE_LEN];
+	int64_t		 w_cookie_time;	/* 0: none */
+	uint8_t		 w_mac1_key[WG_KEY_LEN];
+	uint8_t		 w_cookie_key[WG_KEY_LEN];
+};
+
+/* The box key that belongs to a disco key, while someone uses it. */
+struct disco_key;
+
+struct peer {
+	RB_ENTRY(peer)	 p_by_id;
+	RB_ENTRY(peer)	 p_by_disco;
+	uint64_t	 p_id;
+	uint8_t		 p_key[MSG_KEY_LEN];
+	uint8_t		 p_disco[MSG_KEY_LEN];
+	uint8_t		 p_stamp[12];	/* last accepted of its handshakes */
+	uint16_t	 p_derp;
+	uint16_t	 p_cap;
+	uint32_t	 p_flags;	/* PEER_* */
+	uint32_t	 p_nallowed;
+	uint32_t	 p_neps;
+	uint32_t	 p_ncaps;
+	uint8_t		 p_mark;	/* named in this change */
+	uint8_t		 p_band_disco;	/* key came in band, not by control */
+	struct msg_prefix *p_allowed;
+	struct addr	*p_eps;
+	char		(*p_caps)[FILTER_CAP_MAX];
+	struct msg_ip	*p_masq;	/* v4, v6; or NULL */
+	struct peer_wg	*p_wg;		/* NULL: idle */
+	struct path	*p_path;	/* NULL: idle */
+	struct disco_key *p_dkey;	/* NULL: not asked for */
+	struct heap_node p_timer;
+	uint64_t	 p_rx;
+	uint64_t	 p_tx;
+	int64_t		 p_handshake;	/* date of the last, 0: none */
+	int64_t		 p_last_write;	/* os_now() of the last send */
+	int64_t		 p_recover;	/* last try after a replacement */
+};
+RB_HEAD(peer_ids, peer);
+RB_HEAD(peer_discos, peer);
+
+struct peer *peer_find(uint64_t);
+/* First of the peers with that disco key, and the next one; or NULL. */
+struct peer *peer_find_disco(const uint8_t *);
+struct peer *peer_next_disco(struct peer *);
+struct peer *peer_new(uint64_t);
+void	 peer_set_disco(struct peer *, const uint8_t *);
+void	 peer_delete(struct peer *);
+struct peer *peer_first(void);
+struct peer *peer_next(struct peer *);
+/* Make the parts that an active peer needs, if they are not there. */
+struct peer_wg *peer_wg(struct peer *);
+struct path *peer_path(struct peer *);
+/* Drop keys, handshake and staged packets. */
+void	 peer_wipe(struct peer *);
+/* Let the timer of this peer run at its next deadline. */
+void	 peer_rearm(struct peer *);
+/* The same, when only one deadline has come nearer; 0: none. */
+void	 peer_soon(struct peer *, int64_t);
+void	 peer_timers_init(void);
+/* Packets that wait. stage: copies; drops the oldest when full. */
+void	 peer_stage(struct peer *, const struct vnet_hdr *, const uint8_t *,
+	    size_t);
+void	 peer_unstage(struct peer *, struct staged *);
+void	 peer_unstage_all(struct peer *);
+/* Where to send to it now, or NULL. */
+const struct addr *peer_dest(struct peer *, int64_t);
+/* Is there a key to send with and a place to send to? */
+int	 peer_ready(struct peer *, int64_t);
+/* WireGuard was sent to it: the path is worth keeping alive. */
+void	 peer_external(struct peer *, int64_t);
+/* Is this source address one of the peer's? */
+int	 peer_allows(const struct peer *, uint8_t, const uint8_t *);
+size_t	 peer_count(void);
+
+/* --- masq.c: addresses that a peer knows us by (6.4) ------------------------ */
+
+void	 masq_out(const struct peer *, uint8_t *, const struct pkt *);
+void	 masq_in(const struct peer *, uint8_t *, const struct pkt *);
+
+/* --- handshake.c ----------------------------------------------------------------------- */
+
+int64_t	 hs_jitter(void);
+/* A handshake with the peer is wanted; retry: by the retransmit timer. */
+void	 hs_initiate(struct peer *, int64_t, int);
+/* A path to it has been found: send what waited for one. */
+void	 hs_path_up(struct peer *, int64_t);
+/* Initiation, response, cookie reply: (datagram, length, source, now). */
+void	 hs_input(uint8_t *, size_t, const struct addr *, int64_t);
+/* Answers of cryptod. -1: malformed. */
+int	 hs_wg_init(const struct msg_wg_init *);
+int	 hs_wg_resp(const struct msg_wg_resp *);
+int	 hs_wg_keys(const struct msg_wg_keys *);
+/* Own node key is known or has changed. */
+void	 hs_set_key(const uint8_t *);
+/* cryptod was replaced: tell it of the peers, start anew what hung. */
+void	 hs_cryptod_new(void);
+void	 hs_tell_peer(const struct peer *, int);
+/* Drop keys and start over: the peer or we have a new identity. */
+void	 hs_reset(struct peer *, int64_t);
+/* Its handshake under way is void. */
+void	 hs_forget(struct peer *);
+/* A packet came under its next key: the responder's side is complete. */
+void	 hs_confirmed(struct peer *, int64_t);
+/* Data of a session unknown here: maybe we were replaced. */
+void	 hs_unknown_index(const struct addr *, int64_t);
+/* What the netd before us was talking to. */
+int	 hs_active_message(struct imsg *);
+void	 hs_active_start(void);
+/* The set of peers with sessions has changed: the parent keeps it. */
+void	 hs_active_changed(void);
+void	 hs_init(void);
+
+/* --- cookie.c: load, cookies, and the rate of sources (1.3) ----------------------------- */
+
+#define RATE_BUCKETS	1024
+#define RATE_BURST	5
+#define RATE_PER_SEC	20
+
+struct rate {
+	struct {
+		uint8_t	 b_ip[16];
+		int64_t	 b_time;
+		int64_t	 b_tokens;	/* in ns of refill */
+	}		 r_bucket[RATE_BUCKETS];
+	uint64_t	 r_key;
+};
+
+/* May this source have one more? 1 or 0. */
+int	 rate_allow(struct rate *, const struct addr *, int64_t);
+
+#define LOAD_QUEUE	128		/* this many waiting: under load */
+#define LOAD_QUEUE_MAX	1024
+#define LOAD_TAIL	NSEC
+
+struct load {
+	uint8_t		 l_secret[32];
+	int64_t		 l_secret_time;	/* 0: none yet */
+	int64_t		 l_until;	/* under load until then */
+	unsigned int	 l_pending;
+	struct rate	 l_rate;
+};
+
+enum load_verdict {
+	LOAD_PASS,
+	LOAD_COOKIE,			/* answer with the cookie */
+	LOAD_DROP
+};
+
+/*
+ * An initiation or response with a good mac1 came: (state, message, length,
+ * source, now, the source's cookie).
+ */
+enum load_verdict load_check(struct load *, const uint8_t *, size_t,
+	    const struct addr *, int64_t, uint8_t [WG_COOKIE_LEN]);
+
+/* --- disco.c: pings, pongs and box keys ---------------------------------------------------- */
+
+/* A datagram that looks like disco: (datagram, length, source, now). */
+void	 disco_input(const uint8_t *, size_t, const struct addr *, int64_t);
+int	 disco_key_answer(const struct msg_disco_key *);
+void	 disco_set_key(const uint8_t *);	/* our own public key */
+void	 disco_key_release(struct peer *);
+void	 disco_cryptod_new(void);
+/* Ping all candidates that are due; quick: for the first time. */
+void	 disco_discover(struct peer *, int64_t);
+/* What path.c has due for this peer. */
+void	 disco_timer(struct peer *, int64_t);
+/* Ping for an operator: 0, or -1 if there is nowhere to. */
+int	 disco_ping_cli(struct peer *, int64_t);
+
+/* --- ping.c: CTL_PING, TSMP, ICMP ------------------------------------------------------------ */
+
+int	 ping_start(uint32_t, const struct msg_ctl_ping *);
+/* A pong of disco for the operator: (peer, address, latency). */
+void	 ping_disco_pong(struct peer *, const struct addr *, int64_t);
+/*
+ * A packet from a peer, before the filter: 1 if it was for netd itself
+ * (TSMP, an echo reply to our own ping).
+ */
+int	 ping_input(struct peer *, const uint8_t *, size_t,
+	    const struct pkt *);
+/* Advertise our disco key inside a new session. */
+void	 tsmp_advertise(struct peer *, int64_t);
+
+/* --- tx.c: from the TUN device to UDP ---------------------------------------- */
+
+#define TX_BUF		(65536 + 4096)
+#define TX_READS	64		/* packets of one wake-up */
+#define TX_BYTES	(512 * 1024)	/* and bytes */
+#define TX_OWN_MAX	2048		/* longest packet of our own */
+
+#define GSO_MAX_SEGS	64
+#define GSO_MAX_BYTES	65507
+
+/* Sealed datagrams to one destination: they go out in one send. */
+struct tx_group {
+	struct peer	*g_peer;
+	struct addr	 g_addr;
+	size_t		 g_len;		/* bytes in the buffer */
+	size_t		 g_sent;	/* of them gone already */
+	size_t		 g_size;	/* of each datagram but the last */
+	unsigned int	 g_n;
+	int		 g_closed;	/* has a shorter one */
+};
+
+enum tx_drop {
+	TXD_NO_ROUTE,
+	TXD_MALFORMED,
+	TXD_FILTER,
+	TXD_STAGED,		/* waited in vain, or too many did */
+	TXD_NO_PATH,
+	TXD_SEND,
+	TXD_SEAL,
+	TXD_MAX
+};
+
+struct tx_stats {
+	uint64_t	 s_reads;
+	uint64_t	 s_bytes;
+	uint64_t	 s_segs;
+	uint64_t	 s_sends;
+	uint64_t	 s_sent;	/* datagrams */
+	uint64_t	 s_blocked;
+	uint64_t	 s_drop[TXD_MAX];
+};
+
+/* All that one thread needs which carries packets this way. */
+struct tx {
+	uint8_t		 t_in[65536];
+	uint8_t		 t_buf[TX_BUF];
+	struct tx_group	 t_group;
+	struct segmenter t_seg;		/* what is being sent */
+	struct peer	*t_peer;	/* to whom; NULL: nothing is */
+	struct tx_stats	 t_stats;
+	int64_t		 t_now;		/* of this wake-up */
+	uint64_t	 t_flush_id;	/* peer with staged packets, or 0 */
+	int		 t_blocked;	/* the group waits for the socket */
+};
+
+void	 tx_init(struct tx *);
+void	 tx_wakeup(struct tx *);	/* TUN is readable */
+void	 tx_unblock(struct tx *);	/* UDP takes packets again */
+/* Send what waited for a session: 1 if something went. */
+int	 tx_flush_staged(struct tx *, struct peer *, int64_t);
+/*
+ * One IP packet of our own, up to TX_OWN_MAX bytes, if there is a session;
+ * length 0 is a keepalive. 0, or -1.
+ */
+int	 tx_own(struct tx *, struct peer *, const uint8_t *, size_t, int64_t);
+/* A packet of our own that may wait for a session. */
+void	 tx_own_or_stage(struct tx *, struct peer *, const uint8_t *, size_t,
+	    int64_t);
+/* This peer goes away. */
+void	 tx_forget(struct tx *, const struct peer *);
+const char *tx_drop_name(enum tx_drop);
+
+/* --- rx.c: from UDP to the TUN device ---------------------------------------- */
+
+#define RX_MSGS		4		/* of one recvmmsg */
+#define RX_BUF		65536
+#define RX_MSGS_PLAIN	32		/* without GRO: smaller, more */
+#define RX_BUF_PLAIN	(RX_MSGS * RX_BUF / RX_MSGS_PLAIN)
+#define RX_ROUNDS	4		/* recvmmsg of one wake-up */
+
+enum rx_drop {
+	RXD_UNKNOWN,		/* nothing we know */
+	RXD_INDEX,
+	RXD_EXPIRED,
+	RXD_AUTH,
+	RXD_REPLAY,
+	RXD_INNER,
+	RXD_SOURCE,
+	RXD_FILTER,
+	RXD_HANDSHAKE,
+	RXD_LOAD,
+	RXD_TUN,
+	RXD_MAX
+};
+
+struct rx_stats {
+	uint64_t	 s_recvs;
+	uint64_t	 s_datagrams;
+	uint64_t	 s_bytes;
+	uint64_t	 s_writes;
+	uint64_t	 s_segs;
+	uint64_t	 s_drop[RXD_MAX];
+	uint64_t	 s_verdict[FILTER_VERDICTS];
+};
+
+/* All that one thread needs which carries packets this way. */
+struct rx {
+	uint8_t		 r_buf[RX_MSGS][RX_BUF];
+	struct coal	 r_coal;
+	struct rx_stats	 r_stats;
+	struct peer	*r_peer;	/* whose packets come at the moment */
+	struct addr	 r_src;		/* and from where */
+	uint64_t	 r_bytes;
+	int64_t		 r_now;
+	int		 r_data;	/* more than keepalives */
+};
+
+void	 rx_init(struct rx *, unsigned int);
+void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
+/* Book what was received so far to the peers. */
+void	 rx_account(struct rx *);
+const char *rx_drop_name(enum rx_drop);
+
+/* --- udp.c -------------------------------------------------------------------- */
+
+struct udp_sock {
+	struct event	 u_ev;
+	struct event	 u_ev_write;
+	int		 u_fd;		/* -1: none */
+	uint16_t	 u_port;
+	uint8_t		 u_af;
+	uint8_t		 u_gso;
+	uint8_t		 u_gro;
+	uint8_t		 u_gso_ok;	/* one large send has worked */
+};
+
+/* One message of the kernel: a datagram, or several of one source. */
+struct udp_in {
+	uint8_t		*i_buf;
+	size_t		 i_len;
+	size_t		 i_seg;		/* length of each but the last */
+	struct addr	 i_src;
+};
+
+void	 udp_init(void);
+/* Take over a socket from the parent: (fd, what it is). */
+void	 udp_set(int, const struct msg_udp *);
+/* The configuration may have forbidden offloads: set them again. */
+void	 udp_offloads(struct udp_sock *);
+struct udp_sock *udp_sock(uint8_t);
+/* One datagram: 0, or -1 with errno. */
+int	 udp_send(const struct addr *, const void *, size_t);
+/*
+ * Datagrams of one size but the last: (destination, bytes, length, size of
+ * each, bytes gone, large sends fail on this path). Returns how many system
+ * calls it took, or -1 with errno. Bytes gone is where to go on, and is
+ * moved on in both cases; a datagram that cannot be sent is skipped.
+ */
+int	 udp_send_many(const struct addr *, const uint8_t *, size_t, size_t,
+	    size_t *, uint8_t *);
+/* Call tx_unblock() when the socket of this family takes packets. */
+void	 udp_wait_writable(uint8_t);
+/* Read messages into the arena, up to RX_MSGS_PLAIN. How many, or -1. */
+int	 udp_recv(struct udp_sock *, struct rx *, struct udp_in *);
+
+/* --- tun.c -------------------------------------------------------------------- */
+
+struct tun {
+	struct event	 t_ev;
+	int		 t_fd;		/* -1: none */
+	uint32_t	 t_caps;	/* TUN_* */
+	uint32_t	 t_mtu;
+	char		 t_name[16];
+};
+
+void	 tun_init(void);
+void	 tun_set(int, const struct msg_tun *);
+/* The packet's length, or -1 with errno. */
+ssize_t	 tun_read(struct vnet_hdr *, uint8_t *, size_t);
+/* 0, or -1 with errno. */
+int	 tun_write(const struct iovec *, int);
+void	 tun_pause(int);		/* 1: do not read */
+unsigned int tun_coal_caps(void);
+
+/* --- netmap.c: what ctrld tells ----------------------------------------------- */
+
+/* A message NM_*: 0, or -1 if it is bad. */
+int	 netmap_message(struct imsg *);
+void	 netmap_abort(void);		/* ctrld is gone: forget half a change */
+/* Own address of that family, or NULL. */
+const struct msg_ip *self_addr(uint8_t);
+/* The configuration changed: make the filter anew. */
+void	 netmap_filter(void);
+/* A peer told us its disco key inside the tunnel. */
+void	 netmap_band_disco(struct peer *, const uint8_t *);
+
+/* --- rules.c: the packet filter, as it is told --------------------------------- */
+
+struct rule {
+	struct msg_nm_rule r_rule;
+	struct msg_range *r_src;
+	struct msg_portrange *r_dst;
+	struct msg_nm_cap *r_cap;
+	uint32_t	 r_nsrc;
+	uint32_t	 r_ndst;
+	uint32_t	 r_ncap;
+};
+
+struct rules {
+	struct rule	*rs_rule;
+	uint32_t	 rs_n;
+	uint32_t	 rs_size;
+};
+
+struct rules *rules_new(void);
+void	 rules_free(struct rules *);
+/* A message NM_FILTER_*: 0, or -1 if it is bad. */
+int	 rules_message(struct rules *, struct imsg *);
+/*
+ * Compile: (rules or NULL, shields up, own addresses, routes served, how
+ * many). Never NULL: what cannot be compiled is a filter that drops all.
+ */
+struct filter *rules_filter(const struct rules *, int,
+	    const struct msg_nm_self *, const struct msg_prefix *, size_t);
+
+/* --- endpoints.c: where we can be reached (2.8) ------------------------------------------------------------------- */
+
+int	 endpoints_message(struct imsg *);
+/* Ports or addresses changed: tell ctrld if the list differs. */
+void	 endpoints_update(int);
+/* Pure: choose from addresses, with the ports; returns how many. */
+size_t	 endpoints_choose(const struct msg_localaddr *, size_t, uint16_t,
+	    uint16_t, struct msg_endpoint *, size_t);
+
+/* --- ctl.c: what operators ask -------------------------------------------------------------------------------------- */
+
+int	 ctl_status(uint32_t);
+int	 ctl_debug(uint32_t, const struct msg_str64 *);
+
+/* --- netd.c ------------------------------------------------------------------------------------------------------------- */
+
+struct netd {
+	struct chan	 n_cryptod;
+	struct chan	 n_ctrld;
+	struct msg_conf_netd n_conf;
+	struct tun	 n_tun;
+	struct udp_sock	 n_udp[2];	/* IPv4, IPv6 */
+	struct idx_table n_idx;
+	struct heap	 n_heap;
+	struct routes	*n_routes;
+	struct filter	*n_filter;
+	struct filter	*n_jail;	/* shields up: for jailed peers */
+	struct filter_flows *n_flows;
+	struct filter_flows *n_jail_flows;
+	struct tx	*n_tx;
+	struct rx	*n_rx;
+	struct msg_nm_self n_self;
+	uint8_t		 n_key[MSG_KEY_LEN];	/* own node key */
+	uint8_t		 n_disco[MSG_KEY_LEN];
+	size_t		 n_staged;	/* bytes, all peers */
+	int		 n_have_key;
+};
+extern struct netd	 nd;
+
+#endif /* NETD_H */

@@ -1,0 +1,370 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Disco: pings and pongs with peers, and the box keys for them.
+ */
+
+#include <sys/types.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disco.h"
+#include "keys.h"
+#include "netd.h"
+
+#define PLAIN_MAX	2048
+#define QUEUE_MAX	4		/* packets that wait for a box key */
+#define QUEUE_LEN	256
+#define KEY_RETRY	(2 * NSEC)
+#define EARLY_GAP	(50 * MSEC)
+#define PINGS_MAX	32		/* sent in one go */
+
+struct disco_wait {
+	struct addr	 dw_src;
+	size_t		 dw_len;
+	uint8_t		 dw_pkt[QUEUE_LEN];
+};
+
+/* Shared by all peers with that disco key. */
+struct disco_key {
+	uint8_t			 dk_shared[MSG_KEY_LEN];
+	int64_t			 dk_asked;
+	unsigned int		 dk_refs;
+	int			 dk_ready;
+	unsigned int		 dk_nwait;
+	struct disco_wait	*dk_wait;
+};
+
+static struct disco_key	*dkey_get(struct peer *, int64_t);
+static void	 dkey_ask(struct peer *, int64_t);
+static int	 disco_send(struct peer *, const struct disco_msg *,
+		    const struct addr *);
+static int	 disco_ping(struct peer *, const struct addr *,
+		    enum ping_why, int64_t);
+static void	 disco_ping_in(struct peer *, const struct disco_msg *,
+		    const struct addr *, int64_t);
+static struct peer *disco_who(struct peer *, const struct disco_msg *);
+static void	 disco_pong_in(struct peer *, const struct disco_msg *,
+		    int64_t);
+
+void
+disco_key_release(struct peer *p)
+{
+	struct disco_key	*dk = p->p_dkey;
+
+	if (dk == NULL)
+		return;
+	p->p_dkey = NULL;
+	if (--dk->dk_refs > 0)
+		return;
+	free(dk->dk_wait);
+	freezero(dk, sizeof(*dk));
+}
+
+static void
+dkey_ask(struct peer *p, int64_t now)
+{
+	struct msg_key	 m;
+
+	p->p_dkey->dk_asked = now;
+	memcpy(m.key, p->p_disco, sizeof(m.key));
+	(void)chan_compose(&nd.n_cryptod, IMSG_DISCO_KEY_REQ, 0, -1, &m,
+	    sizeof(m));
+}
+
+/* The key of this peer; asked for if it is not there yet. */
+static struct disco_key *
+dkey_get(struct peer *p, int64_t now)
+{
+	struct peer	*q;
+
+	if (p->p_dkey == NULL) {
+		for (q = peer_find_disco(p->p_disco); q != NULL;
+		    q = peer_next_disco(q))
+			if (q->p_dkey != NULL)
+				break;
+		if (q != NULL)
+			p->p_dkey = q->p_dkey;
+		else if ((p->p_dkey = calloc(1, sizeof(*p->p_dkey))) == NULL)
+			fatal(NULL);
+		p->p_dkey->dk_refs++;
+	}
+	if (!p->p_dkey->dk_ready && (p->p_dkey->dk_asked == 0 ||
+	    now - p->p_dkey->dk_asked >= KEY_RETRY))
+		dkey_ask(p, now);
+	return p->p_dkey;
+}
+
+int
+disco_key_answer(const struct msg_disco_key *m)
+{
+	struct disco_wait	 wait[QUEUE_MAX];
+	struct disco_key	*dk;
+	struct peer		*p;
+	int64_t			 now = os_now();
+	unsigned int		 i, n;
+
+	for (p = peer_find_disco(m->pub); p != NULL; p = peer_next_disco(p)) {
+		if ((dk = p->p_dkey) == NULL || m->error != MSG_OK)
+			continue;
+		if (!dk->dk_ready) {
+			memcpy(dk->dk_shared, m->shared,
+			    sizeof(dk->dk_shared));
+			dk->dk_ready = 1;
+		}
+		n = dk->dk_nwait;
+		if (n > 0)
+			memcpy(wait, dk->dk_wait, n * sizeof(wait[0]));
+		free(dk->dk_wait);
+		dk->dk_wait = NULL;
+		dk->dk_nwait = 0;
+		for (i = 0; i < n; i++)
+			disco_input(wait[i].dw_pkt, wait[i].dw_len,
+			    &wait[i].dw_src, now);
+		if (p->p_path != NULL && p->p_path->pa_external != 0)
+			disco_discover(p, now);
+	}
+	return 0;
+}
+
+/* A new disco key of our own voids what was made with the old one. */
+void
+disco_set_key(const uint8_t *key)
+{
+	struct peer	*p;
+
+	if (memcmp(nd.n_disco, key, MSG_KEY_LEN) == 0)
+		return;
+	memcpy(nd.n_disco, key, MSG_KEY_LEN);
+	for (p = peer_first(); p != NULL; p = peer_next(p))
+		disco_key_release(p);
+}
+
+/* Questions that the old cryptod did not answer are asked again. */
+void
+disco_cryptod_new(void)
+{
+	struct peer	*p;
+	int64_t		 now = os_now();
+
+	for (p = peer_first(); p != NULL; p = peer_next(p))
+		if (p->p_dkey != NULL && !p->p_dkey->dk_ready)
+			dkey_ask(p, now);
+}
+
+static int
+disco_send(struct peer *p, const struct disco_msg *dm, const struct addr *to)
+{
+	uint8_t		 plain[PLAIN_MAX], pkt[PLAIN_MAX + DISCO_OVERHEAD];
+	uint8_t		 nonce[DISCO_NONCE_LEN];
+	ssize_t		 n;
+
+	if (p->p_dkey == NULL || !p->p_dkey->dk_ready)
+		return -1;
+	if ((n = disco_build(dm, plain, sizeof(plain))) == -1)
+		return -1;
+	arc4random_buf(nonce, sizeof(nonce));
+	n = disco_seal(p->p_dkey->dk_shared, nd.n_disco, nonce, plain, n, pkt,
+	    sizeof(pkt));
+	return n == -1 ? -1 : udp_send(to, pkt, n);
+}
+
+static int
+disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
+    int64_t now)
+{
+	struct disco_msg	 dm;
+
+	memset(&dm, 0, sizeof(dm));
+	dm.dm_type = DISCO_PING;
+	arc4random_buf(dm.dm_txid, sizeof(dm.dm_txid));
+	memcpy(dm.dm_nodekey, nd.n_key, sizeof(dm.dm_nodekey));
+	dm.dm_has_nodekey = 1;
+	path_ping_sent(p->p_path, to, dm.dm_txid, why, now);
+	return disco_send(p, &dm, to);
+}
+
+void
+disco_discover(struct peer *p, int64_t now)
+{
+	struct addr	 to[PINGS_MAX];
+	struct path	*pa;
+	int64_t		 gap = PATH_PING_GAP;
+	size_t		 i, n;
+	int		 early;
+
+	if (p->p_flags & PEER_WGONLY || !nd.n_have_key ||
+	    key_is_zero(p->p_disco, sizeof(p->p_disco)))
+		return;
+	pa = peer_path(p);
+	if (!dkey_get(p, now)->dk_ready || pa->pa_early_next != 0)
+		return;
+	early = pa->pa_early < PATH_EARLY && !path_trusted(pa, now);
+	if (early)
+		gap = EARLY_GAP;
+	else if (!path_want_full(pa, now))
+		return;
+	n = path_pick(pa, now, gap, to, nitems(to));
+	for (i = 0; i < n; i++)
+		(void)disco_ping(p, &to[i], PING_DISCOVER, now);
+	if (n > 0)
+		pa->pa_full_ping = now;
+	if (early) {
+		pa->pa_early_next = now + path_early_delay(pa);
+		pa->pa_early++;
+	}
+	peer_rearm(p);
+}
+
+void
+disco_timer(struct peer *p, int64_t now)
+{
+	struct path	*pa = p->p_path;
+
+	if (pa == NULL)
+		return;
+	path_expire(pa, now);
+	if (pa->pa_early_next != 0 && pa->pa_early_next <= now) {
+		pa->pa_early_next = 0;
+		if (!path_trusted(pa, now))
+			disco_discover(p, now);
+	}
+	if (pa->pa_heartbeat == 0 || pa->pa_heartbeat > now)
+		return;
+	if (now - pa->pa_external >= PATH_ACTIVE) {
+		pa->pa_heartbeat = 0;
+		return;
+	}
+	pa->pa_heartbeat = now + PATH_HEARTBEAT;
+	if (dkey_get(p, now)->dk_ready && pa->pa_best.a_af != 0)
+		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
+	if (path_want_full(pa, now))
+		disco_discover(p, now);
+}
+
+int
+disco_ping_cli(struct peer *p, int64_t now)
+{
+	struct addr	 to[PINGS_MAX];
+	struct path	*pa;
+	size_t		 i, n;
+
+	if (p->p_flags & PEER_WGONLY || !nd.n_have_key ||
+	    key_is_zero(p->p_disco, sizeof(p->p_disco)))
+		return -1;
+	pa = peer_path(p);
+	path_external(pa, now);
+	if (!dkey_get(p, now)->dk_ready)
+		return 0;		/* the next try will find it */
+	if (path_trusted(pa, now))
+		(void)disco_ping(p, &pa->pa_best, PING_CLI, now);
+	else {
+		n = path_pick(pa, now, EARLY_GAP, to, nitems(to));
+		for (i = 0; i < n; i++)
+			(void)disco_ping(p, &to[i], PING_CLI, now);
+	}
+	peer_rearm(p);
+	return 0;
+}
+
+/* Which of the nodes with that disco key sent this ping? NULL: no telling. */
+static struct peer *
+disco_who(struct peer *first, const struct disco_msg *dm)
+{
+	struct peer	*p;
+
+	for (p = first; p != NULL; p = peer_next_disco(p))
+		if (dm->dm_has_nodekey &&
+		    memcmp(p->p_key, dm->dm_nodekey, MSG_KEY_LEN) == 0)
+			return p;
+	return peer_next_disco(first) == NULL ? first : NULL;
+}
+
+static void
+disco_ping_in(struct peer *first, const struct disco_msg *dm,
+    const struct addr *src, int64_t now)
+{
+	struct disco_msg	 pong;
+	struct peer		*p;
+	struct path		*pa;
+	int			 repeat = 1;
+
+	for (p = first; p != NULL; p = peer_next_disco(p)) {
+		if (!path_pinged(peer_path(p), src, dm->dm_txid, now))
+			repeat = 0;
+		peer_soon(p, now + PATH_ACTIVE);
+	}
+	if (repeat)
+		return;
+	memset(&pong, 0, sizeof(pong));
+	pong.dm_type = DISCO_PONG;
+	memcpy(pong.dm_txid, dm->dm_txid, sizeof(pong.dm_txid));
+	memcpy(pong.dm_src.da_addr, src->a_ip, sizeof(src->a_ip));
+	pong.dm_src.da_port = src->a_port;
+	pong.dm_src.da_v4 = src->a_af == AF_WIRE_INET;
+	(void)disco_send(first, &pong, src);
+
+	/* Somebody waits for a path to it, and here may be one. */
+	if ((p = disco_who(first, dm)) == NULL)
+		return;
+	pa = p->p_path;
+	if (pa->pa_external != 0 && now - pa->pa_external < PATH_ACTIVE &&
+	    !path_trusted(pa, now)) {
+		pa->pa_early_next = 0;
+		disco_discover(p, now);
+	}
+}
+
+static void
+disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
+{
+	struct path_ping	 ping;
+	struct peer		*p;
+	int64_t			 latency;
+
+	for (p = first; p != NULL; p = peer_next_disco(p)) {
+		if (p->p_path == NULL || path_pong(p->p_path, dm->dm_txid,
+		    now, &ping, &latency) == -1)
+			continue;
+		hs_path_up(p, now);
+		ping_disco_pong(p, &ping.pp_addr, latency);
+	}
+}
+
+void
+disco_input(const uint8_t *b, size_t len, const struct addr *src,
+    int64_t now)
+{
+	struct disco_msg	 dm;
+	struct disco_key	*dk;
+	struct disco_wait	*dw;
+	struct peer		*p;
+	uint8_t			 plain[PLAIN_MAX];
+	ssize_t			 n;
+
+	if ((p = peer_find_disco(disco_sender(b))) == NULL)
+		return;
+	dk = dkey_get(p, now);
+	if (!dk->dk_ready) {
+		if (len > QUEUE_LEN || dk->dk_nwait == QUEUE_MAX)
+			return;
+		if (dk->dk_wait == NULL && (dk->dk_wait = calloc(QUEUE_MAX,
+		    sizeof(*dk->dk_wait))) == NULL)
+			fatal(NULL);
+		dw = &dk->dk_wait[dk->dk_nwait++];
+		dw->dw_src = *src;
+		dw->dw_len = len;
+		memcpy(dw->dw_pkt, b, len);
+		return;
+	}
+	n = disco_open(dk->dk_shared, b, len, plain, sizeof(plain));
+	if (n == -1 || disco_parse(plain, n, &dm) == -1)
+		return;
+	if (dm.dm_type == DISCO_PING)
+		disco_ping_in(p, &dm, src, now);
+	else if (dm.dm_type == DISCO_PONG)
+		disco_pong_in(p, &dm, now);
+}

@@ -1,0 +1,368 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Where a peer is: candidates, pings, the best path; without I/O.
+ */
+
+#include <sys/types.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netd.h"
+
+#define EARLY_FIRST	(100 * MSEC)	/* then twice that, and so on */
+
+static struct path_cand	*cand_find(const struct path *,
+			    const struct addr *);
+static struct path_cand	*cand_add(struct path *, const struct addr *);
+static void		 cand_delete(struct path *, struct path_cand *);
+static void		 min_deadline(int64_t *, int64_t);
+static int		 bonus(const struct addr *);
+
+void
+path_free(struct path *pa)
+{
+	if (pa == NULL)
+		return;
+	free(pa->pa_cand);
+	free(pa->pa_ping);
+	free(pa);
+}
+
+static struct path_cand *
+cand_find(const struct path *pa, const struct addr *a)
+{
+	unsigned int	 i;
+
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (addr_eq(&pa->pa_cand[i].pc_addr, a))
+			return &pa->pa_cand[i];
+	return NULL;
+}
+
+/* NULL: there are too many. */
+static struct path_cand *
+cand_add(struct path *pa, const struct addr *a)
+{
+	struct path_cand	*pc;
+
+	if (pa->pa_ncand >= PATH_MAXCAND)
+		return NULL;
+	if (pa->pa_ncand % 4 == 0) {
+		pa->pa_cand = reallocarray(pa->pa_cand, pa->pa_ncand + 4,
+		    sizeof(*pa->pa_cand));
+		if (pa->pa_cand == NULL)
+			fatal(NULL);
+	}
+	pc = &pa->pa_cand[pa->pa_ncand++];
+	memset(pc, 0, sizeof(*pc));
+	pc->pc_addr = *a;
+	return pc;
+}
+
+static void
+cand_delete(struct path *pa, struct path_cand *pc)
+{
+	if (addr_eq(&pc->pc_addr, &pa->pa_best))
+		memset(&pa->pa_best, 0, sizeof(pa->pa_best));
+	*pc = pa->pa_cand[--pa->pa_ncand];
+}
+
+void
+path_netmap(struct path *pa, const struct addr *eps, size_t n)
+{
+	struct path_cand	*pc;
+	unsigned int		 i;
+	size_t			 j;
+
+	for (i = 0; i < pa->pa_ncand; i++)
+		pa->pa_cand[i].pc_flags &= ~CAND_NETMAP;
+	for (j = 0; j < n; j++) {
+		if ((pc = cand_find(pa, &eps[j])) == NULL) {
+			if ((pc = cand_add(pa, &eps[j])) == NULL)
+				continue;
+			pa->pa_early = 0;	/* worth quick tries */
+		}
+		pc->pc_flags |= CAND_NETMAP;
+	}
+	for (i = 0; i < pa->pa_ncand; ) {
+		if (pa->pa_cand[i].pc_flags == 0)
+			cand_delete(pa, &pa->pa_cand[i]);
+		else
+			i++;
+	}
+}
+
+int
+path_pinged(struct path *pa, const struct addr *from, const uint8_t *txid,
+    int64_t now)
+{
+	struct path_cand	*pc;
+
+	if ((pc = cand_find(pa, from)) == NULL) {
+		if (pa->pa_ncand >= PATH_MAXCAND)
+			path_expire(pa, now);
+		if ((pc = cand_add(pa, from)) == NULL)
+			return 0;
+		pa->pa_early = 0;
+	} else if (pc->pc_flags & CAND_PING &&
+	    memcmp(pc->pc_txid, txid, sizeof(pc->pc_txid)) == 0)
+		return 1;
+	pc->pc_flags |= CAND_PING;
+	pc->pc_seen = now;
+	memcpy(pc->pc_txid, txid, sizeof(pc->pc_txid));
+	return 0;
+}
+
+size_t
+path_pick(struct path *pa, int64_t now, int64_t gap, struct addr *out,
+    size_t max)
+{
+	struct path_cand	*pc;
+	unsigned int		 i;
+	size_t			 n = 0;
+
+	for (i = 0; i < pa->pa_ncand && n < max; i++) {
+		pc = &pa->pa_cand[i];
+		if (pc->pc_last_ping == 0 || now - pc->pc_last_ping >= gap)
+			out[n++] = pc->pc_addr;
+	}
+	return n;
+}
+
+void
+path_ping_sent(struct path *pa, const struct addr *to, const uint8_t *txid,
+    enum ping_why why, int64_t now)
+{
+	struct path_cand	*pc;
+	struct path_ping	*pp, *old;
+	unsigned int		 i;
+
+	if (pa->pa_ping == NULL) {
+		pa->pa_ping = calloc(PATH_MAXPINGS, sizeof(*pa->pa_ping));
+		if (pa->pa_ping == NULL)
+			fatal(NULL);
+	}
+	old = pa->pa_ping;
+	for (i = 0; i < PATH_MAXPINGS; i++) {
+		pp = &pa->pa_ping[i];
+		if (!pp->pp_used) {
+			old = pp;
+			break;
+		}
+		if (pp->pp_sent < old->pp_sent)
+			old = pp;
+	}
+	old->pp_addr = *to;
+	old->pp_sent = now;
+	old->pp_why = why;
+	old->pp_used = 1;
+	memcpy(old->pp_txid, txid, sizeof(old->pp_txid));
+	if ((pc = cand_find(pa, to)) != NULL)
+		pc->pc_last_ping = now;
+}
+
+int
+path_pong(struct path *pa, const uint8_t *txid, int64_t now,
+    struct path_ping *ping, int64_t *latency)
+{
+	struct path_cand	*pc;
+	struct path_ping	*pp = NULL;
+	unsigned int		 i;
+
+	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
+		pp = &pa->pa_ping[i];
+		if (pp->pp_used && memcmp(pp->pp_txid, txid,
+		    sizeof(pp->pp_txid)) == 0)
+			break;
+	}
+	if (pa->pa_ping == NULL || i == PATH_MAXPINGS)
+		return -1;
+	*ping = *pp;
+	*latency = now - pp->pp_sent;
+	pp->pp_used = 0;
+	if (*latency > PATH_PING_TIMEOUT ||
+	    (pc = cand_find(pa, &ping->pp_addr)) == NULL)
+		return -1;
+	if (*latency <= 0)
+		*latency = 1;
+	pc->pc_latency = *latency;
+	if (now > pa->pa_trusted || path_better(&ping->pp_addr, *latency,
+	    &pa->pa_best, pa->pa_latency))
+		pa->pa_best = ping->pp_addr;
+	if (addr_eq(&pa->pa_best, &ping->pp_addr)) {
+		pa->pa_latency = *latency;
+		pa->pa_trusted = now + PATH_TRUST;
+		pa->pa_early_next = 0;
+	}
+	return 0;
+}
+
+void
+path_expire(struct path *pa, int64_t now)
+{
+	struct path_cand	*pc;
+	struct path_ping	*pp;
+	unsigned int		 i;
+
+	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
+		pp = &pa->pa_ping[i];
+		if (!pp->pp_used || now - pp->pp_sent < PATH_PING_TIMEOUT)
+			continue;
+		pp->pp_used = 0;
+		if (now > pa->pa_trusted &&
+		    addr_eq(&pp->pp_addr, &pa->pa_best))
+			memset(&pa->pa_best, 0, sizeof(pa->pa_best));
+	}
+	for (i = 0; i < pa->pa_ncand; ) {
+		pc = &pa->pa_cand[i];
+		if (pc->pc_flags & CAND_PING &&
+		    now - pc->pc_seen >= PATH_ACTIVE)
+			pc->pc_flags &= ~CAND_PING;
+		if (pc->pc_flags == 0)
+			cand_delete(pa, pc);
+		else
+			i++;
+	}
+}
+
+const struct addr *
+path_dest(const struct path *pa, int64_t now)
+{
+	if (pa->pa_best.a_af != 0)
+		return &pa->pa_best;
+	if (now < pa->pa_fallback_until)
+		return &pa->pa_fallback;
+	return NULL;
+}
+
+int
+path_trusted(const struct path *pa, int64_t now)
+{
+	return pa->pa_best.a_af != 0 && now <= pa->pa_trusted;
+}
+
+int
+path_want_full(const struct path *pa, int64_t now)
+{
+	if (pa->pa_full_ping == 0 || !path_trusted(pa, now))
+		return 1;
+	if (pa->pa_latency <= PATH_GOOD_ENOUGH)
+		return 0;
+	return now - pa->pa_full_ping >= PATH_UPGRADE;
+}
+
+void
+path_external(struct path *pa, int64_t now)
+{
+	if (pa->pa_external == 0 || now - pa->pa_external >= PATH_ACTIVE)
+		pa->pa_early = 0;
+	pa->pa_external = now;
+	if (pa->pa_heartbeat == 0)
+		pa->pa_heartbeat = now + PATH_HEARTBEAT;
+}
+
+void
+path_failed(struct path *pa, const struct addr *a)
+{
+	struct path_cand	*pc;
+
+	if ((pc = cand_find(pa, a)) != NULL)
+		pc->pc_latency = 0;
+	if (addr_eq(&pa->pa_best, a))
+		memset(&pa->pa_best, 0, sizeof(pa->pa_best));
+	if (addr_eq(&pa->pa_fallback, a))
+		pa->pa_fallback_until = 0;
+}
+
+void
+path_heard(struct path *pa, const struct addr *from, int64_t now)
+{
+	pa->pa_fallback = *from;
+	pa->pa_fallback_until = now + PATH_FALLBACK;
+}
+
+void
+path_reset(struct path *pa)
+{
+	unsigned int	 i;
+
+	memset(&pa->pa_best, 0, sizeof(pa->pa_best));
+	pa->pa_trusted = pa->pa_fallback_until = pa->pa_full_ping = 0;
+	pa->pa_early = 0;
+	pa->pa_early_next = 0;
+	pa->pa_nogso = 0;
+	for (i = 0; i < pa->pa_ncand; i++)
+		pa->pa_cand[i].pc_last_ping = pa->pa_cand[i].pc_latency = 0;
+}
+
+static void
+min_deadline(int64_t *best, int64_t when)
+{
+	if (when != 0 && (*best == 0 || when < *best))
+		*best = when;
+}
+
+int64_t
+path_next(const struct path *pa)
+{
+	int64_t		 next = 0;
+	unsigned int	 i;
+
+	min_deadline(&next, pa->pa_heartbeat);
+	min_deadline(&next, pa->pa_early_next);
+	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++)
+		if (pa->pa_ping[i].pp_used)
+			min_deadline(&next,
+			    pa->pa_ping[i].pp_sent + PATH_PING_TIMEOUT);
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (pa->pa_cand[i].pc_flags & CAND_PING)
+			min_deadline(&next,
+			    pa->pa_cand[i].pc_seen + PATH_ACTIVE);
+	return next;
+}
+
+/* What speaks for an address besides its latency, in points of 100. */
+static int
+bonus(const struct addr *a)
+{
+	int	 n = 0;
+
+	if (addr_is_loopback(a))
+		n = 50;
+	else if (addr_is_linklocal(a))
+		n = 30;
+	else if (addr_is_private(a))
+		n = 20;
+	return a->a_af == AF_WIRE_INET6 ? n + 10 : n;
+}
+
+int
+path_better(const struct addr *a, int64_t alat, const struct addr *b,
+    int64_t blat)
+{
+	int	 ap = 0, bp = 0;
+
+	if (b->a_af == 0)
+		return 1;
+	if (a->a_af == 0 || addr_eq(a, b))
+		return 0;
+	if (alat > blat && alat > 0)
+		bp = 100 - (int)(blat * 100 / alat);
+	else if (blat > 0)
+		ap = 100 - (int)(alat * 100 / blat);
+	ap += bonus(a);
+	bp += bonus(b);
+	if (ap <= 1 && bp == 0)
+		return 0;
+	return ap > bp;
+}
+
+int64_t
+path_early_delay(const struct path *pa)
+{
+	return EARLY_FIRST << pa->pa_early;
+}

@@ -1,0 +1,151 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Which peer has an address: a hash per prefix length, longest first.
+ */
+
+#include <sys/types.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netd.h"
+
+struct route {
+	struct msg_prefix rt_prefix;
+	void		*rt_to;
+};
+
+struct routes {
+	struct route	*rs_hash;
+	size_t		 rs_size;	/* power of 2 */
+	uint64_t	 rs_seed;
+	uint8_t		 rs_plen[2][129];	/* in use, longest first */
+	unsigned int	 rs_nplen[2];
+};
+
+static uint64_t	 route_hash(const struct routes *, const struct msg_prefix *);
+static struct route *route_slot(const struct routes *,
+		    const struct msg_prefix *);
+static void	 route_mask(struct msg_prefix *, uint8_t, unsigned int,
+		    const uint8_t *);
+static void	 plen_add(struct routes *, int, uint8_t);
+
+struct routes *
+routes_new(size_t n)
+{
+	struct routes	*rs;
+
+	if ((rs = calloc(1, sizeof(*rs))) == NULL)
+		fatal(NULL);
+	for (rs->rs_size = 16; rs->rs_size < n * 2; rs->rs_size *= 2)
+		;
+	rs->rs_hash = calloc(rs->rs_size, sizeof(*rs->rs_hash));
+	if (rs->rs_hash == NULL)
+		fatal(NULL);
+	/* Control chooses the prefixes: it must not choose the buckets. */
+	arc4random_buf(&rs->rs_seed, sizeof(rs->rs_seed));
+	return rs;
+}
+
+static uint64_t
+route_hash(const struct routes *rs, const struct msg_prefix *p)
+{
+	uint64_t	 a, b, h;
+
+	memcpy(&a, p->addr, 8);
+	memcpy(&b, p->addr + 8, 8);
+	h = (a ^ rs->rs_seed) * 0x9e3779b97f4a7c15ULL;
+	h ^= h >> 32;
+	h = (h + b + p->plen + (uint64_t)p->af * 257) * 0xd6e8feb86659fd93ULL;
+	h ^= h >> 29;
+	return h * 0x9e3779b97f4a7c15ULL >> 20;
+}
+
+/* The slot of this prefix, or the free one where it would go. */
+static struct route *
+route_slot(const struct routes *rs, const struct msg_prefix *p)
+{
+	struct route	*rt;
+	size_t		 i;
+
+	for (i = route_hash(rs, p);; i++) {
+		rt = &rs->rs_hash[i & (rs->rs_size - 1)];
+		if (rt->rt_to == NULL ||
+		    memcmp(&rt->rt_prefix, p, sizeof(*p)) == 0)
+			return rt;
+	}
+}
+
+static void
+plen_add(struct routes *rs, int fam, uint8_t plen)
+{
+	uint8_t		*list = rs->rs_plen[fam];
+	unsigned int	 i, n = rs->rs_nplen[fam];
+
+	for (i = 0; i < n && list[i] > plen; i++)
+		;
+	if (i < n && list[i] == plen)
+		return;
+	memmove(list + i + 1, list + i, n - i);
+	list[i] = plen;
+	rs->rs_nplen[fam]++;
+}
+
+static void
+route_mask(struct msg_prefix *p, uint8_t af, unsigned int plen,
+    const uint8_t *ip)
+{
+	memset(p, 0, sizeof(*p));
+	p->af = af;
+	p->plen = plen;
+	memcpy(p->addr, ip, plen / 8);
+	if (plen % 8 != 0)
+		p->addr[plen / 8] = ip[plen / 8] & (0xff00 >> (plen % 8));
+}
+
+int
+routes_add(struct routes *rs, const struct msg_prefix *p, void *to)
+{
+	struct msg_prefix	 key;
+	struct route		*rt;
+
+	route_mask(&key, p->af, p->plen, p->addr);
+	rt = route_slot(rs, &key);
+	if (rt->rt_to != NULL)
+		return -1;
+	rt->rt_prefix = key;
+	rt->rt_to = to;
+	plen_add(rs, p->af == AF_WIRE_INET6, p->plen);
+	return 0;
+}
+
+void *
+routes_find(const struct routes *rs, uint8_t af, const uint8_t *ip)
+{
+	struct msg_prefix	 key;
+	struct route		*rt;
+	unsigned int		 i;
+	int			 fam = af == AF_WIRE_INET6;
+
+	if (rs == NULL)
+		return NULL;
+	for (i = 0; i < rs->rs_nplen[fam]; i++) {
+		route_mask(&key, af, rs->rs_plen[fam][i], ip);
+		rt = route_slot(rs, &key);
+		if (rt->rt_to != NULL)
+			return rt->rt_to;
+	}
+	return NULL;
+}
+
+void
+routes_free(struct routes *rs)
+{
+	if (rs == NULL)
+		return;
+	free(rs->rs_hash);
+	free(rs);
+}

@@ -1,0 +1,269 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * From UDP to the TUN device: open, check, filter, join, write.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "disco.h"
+#include "netd.h"
+
+static const char *const drop_names[RXD_MAX] = {
+	[RXD_UNKNOWN] = "unknown datagram",
+	[RXD_INDEX] = "unknown session",
+	[RXD_EXPIRED] = "expired session",
+	[RXD_AUTH] = "not authentic",
+	[RXD_REPLAY] = "replay",
+	[RXD_INNER] = "bad inner packet",
+	[RXD_SOURCE] = "inner source",
+	[RXD_FILTER] = "filter",
+	[RXD_HANDSHAKE] = "bad handshake",
+	[RXD_LOAD] = "under load",
+	[RXD_TUN] = "tun write"
+};
+
+static struct log_limit	 tun_limit;
+
+static void	 rx_write(void *, const struct iovec *, int, int);
+static void	 rx_message(struct rx *, const struct udp_in *);
+static void	 rx_datagram(struct rx *, uint8_t *, size_t,
+		    const struct addr *);
+static void	 rx_transport(struct rx *, uint8_t *, size_t,
+		    const struct addr *);
+static void	 rx_batch(struct rx *, struct peer *, const struct addr *);
+static void	 rx_plain(struct rx *, struct peer *, uint8_t *, size_t);
+static int	 rx_filter(struct rx *, struct peer *, const struct pkt *);
+static int	 peer_has_cap(void *, const struct pkt *, unsigned int);
+static void	 rx_late_rekey(struct rx *, struct peer *, struct keypair *);
+
+void
+rx_init(struct rx *rx, unsigned int caps)
+{
+	coal_init(&rx->r_coal, caps, rx_write, rx);
+}
+
+const char *
+rx_drop_name(enum rx_drop why)
+{
+	return drop_names[why];
+}
+
+static void
+rx_write(void *arg, const struct iovec *iov, int n, int segs)
+{
+	struct rx	*rx = arg;
+
+	if (tun_write(iov, n) == -1) {
+		rx->r_stats.s_drop[RXD_TUN]++;
+		if (log_limit(&tun_limit, rx->r_now, 5, 10))
+			log_warn("%s: write", nd.n_tun.t_name);
+		return;
+	}
+	rx->r_stats.s_writes++;
+	rx->r_stats.s_segs += segs;
+}
+
+void
+rx_wakeup(struct rx *rx, uint8_t af)
+{
+	struct udp_in	 in[RX_MSGS_PLAIN];
+	int		 i, n, round;
+
+	rx->r_now = os_now();
+	for (round = 0; round < RX_ROUNDS; round++) {
+		if ((n = udp_recv(udp_sock(af), rx, in)) <= 0)
+			break;
+		rx->r_stats.s_recvs += n;
+		for (i = 0; i < n; i++)
+			rx_message(rx, &in[i]);
+		/* The buffers are used again by the next round. */
+		coal_flush(&rx->r_coal);
+		if (n < RX_MSGS)
+			break;
+	}
+	rx_account(rx);
+}
+
+/* Datagrams of one message need not be of one peer, nor of one type. */
+static void
+rx_message(struct rx *rx, const struct udp_in *in)
+{
+	size_t	 len, off;
+
+	for (off = 0; off < in->i_len; off += len) {
+		len = in->i_len - off;
+		if (len > in->i_seg)
+			len = in->i_seg;
+		rx->r_stats.s_datagrams++;
+		rx->r_stats.s_bytes += len;
+		rx_datagram(rx, in->i_buf + off, len, &in->i_src);
+	}
+}
+
+static void
+rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
+{
+	switch (wg_classify(p, len)) {
+	case WG_MSG_TRANSPORT:
+		rx_transport(rx, p, len, src);
+		break;
+	case WG_MSG_INITIATION:
+	case WG_MSG_RESPONSE:
+	case WG_MSG_COOKIE:
+		hs_input(p, len, src, rx->r_now);
+		break;
+	default:
+		if (disco_looks_like(p, len))
+			disco_input(p, len, src, rx->r_now);
+		else
+			rx->r_stats.s_drop[RXD_UNKNOWN]++;
+	}
+}
+
+/* Packets of one peer from one source share the work of timers and path. */
+static void
+rx_batch(struct rx *rx, struct peer *p, const struct addr *src)
+{
+	struct peer	*old = rx->r_peer;
+
+	if (old == p && (p == NULL || addr_eq(&rx->r_src, src)))
+		return;
+	if (old != NULL && old->p_wg != NULL) {
+		old->p_rx += rx->r_bytes;
+		timers_auth_received(&old->p_wg->w_timers);
+		if (rx->r_data) {
+			timers_data_received(&old->p_wg->w_timers, rx->r_now);
+			peer_soon(old, old->p_wg->w_timers.t_keepalive);
+		}
+		if (old->p_flags & PEER_WGONLY)
+			wgonly_heard(peer_path(old), &rx->r_src, rx->r_now);
+	}
+	rx->r_peer = p;
+	rx->r_bytes = 0;
+	rx->r_data = 0;
+	if (p != NULL)
+		rx->r_src = *src;
+}
+
+void
+rx_account(struct rx *rx)
+{
+	rx_batch(rx, NULL, NULL);
+}
+
+static void
+rx_late_rekey(struct rx *rx, struct peer *p, struct keypair *k)
+{
+	struct wg_timers	*t = &p->p_wg->w_timers;
+
+	if (!k->k_initiator || t->t_late_rekey || rx->r_now - k->k_created <
+	    (WG_REJECT_AFTER_TIME - WG_KEEPALIVE_TIMEOUT - WG_REKEY_TIMEOUT) *
+	    NSEC || k != p->p_wg->w_slots.sl_cur)
+		return;
+	t->t_late_rekey = 1;
+	hs_initiate(p, rx->r_now, 0);
+}
+
+static void
+rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
+{
+	struct idx_entry	*ie;
+	struct keypair		*k;
+	struct peer		*p;
+	ssize_t			 n;
+
+	ie = idx_find(&nd.n_idx, wg_receiver(b));
+	if (ie == NULL || ie->ie_kind != IDX_KEYPAIR) {
+		rx->r_stats.s_drop[RXD_INDEX]++;
+		hs_unknown_index(src, rx->r_now);
+		return;
+	}
+	k = ie->ie_ptr;
+	p = k->k_peer;
+	if (rx->r_now - k->k_created >= WG_REJECT_AFTER_TIME * NSEC) {
+		rx->r_stats.s_drop[RXD_EXPIRED]++;
+		return;
+	}
+	n = wg_open(k->k_recv, b, len, b + WG_TRANSPORT_HDR_LEN);
+	if (n == -1) {
+		rx->r_stats.s_drop[RXD_AUTH]++;
+		return;
+	}
+	if (wg_replay_check(&k->k_replay, wg_counter(b)) == -1) {
+		rx->r_stats.s_drop[RXD_REPLAY]++;
+		return;
+	}
+	rx_batch(rx, p, src);
+	rx->r_bytes += len;
+	if (slots_received(&p->p_wg->w_slots, &nd.n_idx, k))
+		hs_confirmed(p, rx->r_now);
+	if (n > 0)
+		rx_plain(rx, p, b + WG_TRANSPORT_HDR_LEN, n);
+	rx_late_rekey(rx, p, k);
+}
+
+/* The caller holds a capability if control says so. */
+static int
+peer_has_cap(void *arg, const struct pkt *pkt, unsigned int cap)
+{
+	const struct peer	*p = arg;
+	const char		*name;
+	uint32_t		 i;
+
+	if ((name = filter_cap_name(nd.n_filter, cap)) == NULL)
+		return 0;
+	for (i = 0; i < p->p_ncaps; i++)
+		if (strcmp(p->p_caps[i], name) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+rx_filter(struct rx *rx, struct peer *p, const struct pkt *pkt)
+{
+	enum filter_verdict	 v;
+
+	if (p->p_flags & PEER_JAILED)
+		v = filter_in(nd.n_jail, nd.n_jail_flows, pkt, NULL, NULL);
+	else
+		v = filter_in(nd.n_filter, nd.n_flows, pkt, peer_has_cap, p);
+	rx->r_stats.s_verdict[v]++;
+	if (v == FILTER_ACCEPT)
+		return 0;
+	rx->r_stats.s_drop[RXD_FILTER]++;
+	return -1;
+}
+
+/* A decrypted packet; what is dropped here was still authentic traffic. */
+static void
+rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len)
+{
+	struct pkt	 pkt;
+	ssize_t		 n;
+
+	rx->r_data = 1;
+	if ((n = wg_inner_len(b, len)) <= 0) {
+		rx->r_stats.s_drop[RXD_INNER]++;
+		return;
+	}
+	if (!peer_allows(p, b[0] >> 4 == 4 ? AF_WIRE_INET : AF_WIRE_INET6,
+	    b + (b[0] >> 4 == 4 ? 12 : 8))) {
+		rx->r_stats.s_drop[RXD_SOURCE]++;
+		return;
+	}
+	pkt_parse(&pkt, b, n);
+	if (p->p_masq != NULL)
+		masq_in(p, b, &pkt);
+	if ((pkt.p_proto == PKT_TSMP || pkt.p_proto == PKT_ICMP ||
+	    pkt.p_proto == PKT_ICMP6) && ping_input(p, b, n, &pkt))
+		return;
+	if (rx_filter(rx, p, &pkt) == -1)
+		return;
+	coal_packet(&rx->r_coal, b, n);
+}

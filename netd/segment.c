@@ -1,0 +1,194 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Packets of the TUN device, up to 64 KiB, into segments of the wire.
+ */
+
+#include <sys/types.h>
+#include <sys/endian.h>
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "netd.h"
+
+#define TCP_FIN_PSH	0x09
+#define TCP_CWR		0x80
+
+static int	 checksum_complete(const struct vnet_hdr *, uint8_t *, size_t);
+static int	 segment_headers(struct segmenter *, uint16_t);
+static void	 fix_ip(const struct segmenter *, uint8_t *, size_t);
+static void	 fix_tcp(const struct segmenter *, uint8_t *, size_t, int);
+static void	 fix_udp(const struct segmenter *, uint8_t *, size_t);
+
+/*
+ * The field holds the sum of the pseudo header: a partial checksum must
+ * never leave, since the peer may be any implementation.
+ */
+static int
+checksum_complete(const struct vnet_hdr *vh, uint8_t *pkt, size_t len)
+{
+	size_t		 start, field;
+	uint16_t	 sum;
+
+	start = vh->v_csum_start;
+	field = start + vh->v_csum_offset;
+	if (start >= len || field > len - 2 || vh->v_csum_offset < 2)
+		return -1;
+	sum = ~csum_fold(csum_add(0, pkt + start, len - start));
+	if (sum == 0 && vh->v_csum_offset == 6)
+		sum = 0xffff;		/* UDP: 0 means none */
+	memcpy(pkt + field, &sum, sizeof(sum));
+	return 0;
+}
+
+/* The length of the headers is taken from these, v_hdr_len is a hint. */
+static int
+segment_headers(struct segmenter *s, uint16_t start)
+{
+	const uint8_t	*p = s->s_pkt;
+
+	s->s_l4 = start;
+	s->s_v4 = p[0] >> 4 == 4;
+	if (s->s_v4) {
+		if (s->s_len < 20 || (size_t)(p[0] & 0x0f) * 4 != s->s_l4 ||
+		    s->s_l4 < 20)
+			return -1;
+	} else if (p[0] >> 4 != 6 || s->s_l4 < 40)
+		return -1;
+	if (s->s_l4 > s->s_len)
+		return -1;
+	if (s->s_tcp) {
+		if (s->s_len - s->s_l4 < 20)
+			return -1;
+		s->s_hlen = s->s_l4 + (size_t)(p[s->s_l4 + 12] >> 4) * 4;
+		if (s->s_hlen < s->s_l4 + 20)
+			return -1;
+	} else
+		s->s_hlen = s->s_l4 + 8;
+	return s->s_hlen >= s->s_len ? -1 : 0;
+}
+
+int
+segment_start(struct segmenter *s, const struct vnet_hdr *vh, uint8_t *pkt,
+    size_t len)
+{
+	int	 bad;
+
+	memset(s, 0, sizeof(*s));
+	s->s_pkt = pkt;
+	s->s_len = len;
+	bad = len == 0;
+	switch (vh->v_gso_type & ~VNET_GSO_ECN) {
+	case VNET_GSO_NONE:
+		if (!bad && vh->v_flags & VNET_F_NEEDS_CSUM)
+			bad = checksum_complete(vh, pkt, len) == -1;
+		break;
+	case VNET_GSO_TCP4:
+	case VNET_GSO_TCP6:
+		s->s_tcp = 1;
+		/* FALLTHROUGH */
+	case VNET_GSO_UDP_L4:
+		s->s_size = vh->v_gso_size;
+		if (!bad)
+			bad = s->s_size == 0 ||
+			    segment_headers(s, vh->v_csum_start) == -1;
+		break;
+	default:
+		bad = 1;
+	}
+	if (bad) {
+		s->s_done = 1;
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
+}
+
+size_t
+segment_len(const struct segmenter *s)
+{
+	size_t	 left;
+
+	if (s->s_done)
+		return 0;
+	if (s->s_size == 0)
+		return s->s_len;
+	left = s->s_len - s->s_hlen - s->s_off;
+	return s->s_hlen + (left > s->s_size ? s->s_size : left);
+}
+
+static void
+fix_ip(const struct segmenter *s, uint8_t *out, size_t len)
+{
+	if (s->s_v4) {
+		be16enc(out + 2, len);
+		be16enc(out + 4, be16dec(s->s_pkt + 4) + s->s_n);
+		csum_ip4(out, s->s_l4);
+	} else
+		be16enc(out + 4, len - 40);
+}
+
+static void
+fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, int last)
+{
+	uint8_t		*th = out + s->s_l4;
+	uint64_t	 sum;
+	uint16_t	 field;
+
+	be32enc(th + 4, be32dec(th + 4) + (uint32_t)s->s_off);
+	if (!last)
+		th[13] &= ~TCP_FIN_PSH;
+	if (s->s_n > 0)
+		th[13] &= ~TCP_CWR;
+	memset(th + 16, 0, 2);
+	sum = csum_pseudo(out, PKT_TCP, len - s->s_l4);
+	field = ~csum_fold(csum_add(sum, th, len - s->s_l4));
+	memcpy(th + 16, &field, sizeof(field));
+}
+
+static void
+fix_udp(const struct segmenter *s, uint8_t *out, size_t len)
+{
+	uint8_t		*uh = out + s->s_l4;
+	uint64_t	 sum;
+	uint16_t	 field;
+
+	be16enc(uh + 4, len - s->s_l4);
+	memset(uh + 6, 0, 2);
+	sum = csum_pseudo(out, PKT_UDP, len - s->s_l4);
+	field = ~csum_fold(csum_add(sum, uh, len - s->s_l4));
+	if (field == 0)
+		field = 0xffff;
+	memcpy(uh + 6, &field, sizeof(field));
+}
+
+size_t
+segment_next(struct segmenter *s, uint8_t *out)
+{
+	size_t	 len, n;
+	int	 last;
+
+	if ((len = segment_len(s)) == 0)
+		return 0;
+	if (s->s_size == 0) {
+		memcpy(out, s->s_pkt, s->s_len);
+		s->s_done = 1;
+		return s->s_len;
+	}
+	n = len - s->s_hlen;
+	last = s->s_off + n == s->s_len - s->s_hlen;
+	memcpy(out, s->s_pkt, s->s_hlen);
+	memcpy(out + s->s_hlen, s->s_pkt + s->s_hlen + s->s_off, n);
+	fix_ip(s, out, len);
+	if (s->s_tcp)
+		fix_tcp(s, out, len, last);
+	else
+		fix_udp(s, out, len);
+	s->s_off += n;
+	s->s_n++;
+	s->s_done = last;
+	return len;
+}

@@ -1,0 +1,117 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The tunnel device: reading and writing, with offloads where it has them.
+ */
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "netd.h"
+
+static void	 tun_cb(int, short, void *);
+
+void
+tun_init(void)
+{
+	nd.n_tun.t_fd = -1;
+	nd.n_tun.t_mtu = 1280;
+}
+
+static void
+tun_cb(int fd, short events, void *arg)
+{
+	tx_wakeup(arg);
+}
+
+void
+tun_set(int fd, const struct msg_tun *m)
+{
+	struct tun	*t = &nd.n_tun;
+
+	if (t->t_fd != -1) {
+		event_del(&t->t_ev);
+		close(t->t_fd);
+	}
+	t->t_fd = fd;
+	t->t_caps = m->caps;
+	t->t_mtu = m->mtu;
+	memcpy(t->t_name, m->name, sizeof(t->t_name));
+	rx_init(nd.n_rx, tun_coal_caps());
+	event_set(&t->t_ev, fd, EV_READ | EV_PERSIST, tun_cb, nd.n_tx);
+	if (event_add(&t->t_ev, NULL) == -1)
+		fatal("event_add");
+	log_info("%s: mtu %u%s%s%s", t->t_name, t->t_mtu,
+	    t->t_caps & TUN_VNET ? " vnet" : "",
+	    t->t_caps & TUN_TSO ? " tso" : "",
+	    t->t_caps & TUN_USO ? " uso" : "");
+}
+
+/* What may be joined for the kernel to take apart. */
+unsigned int
+tun_coal_caps(void)
+{
+	uint32_t	 caps = nd.n_tun.t_caps;
+	unsigned int	 coal = 0;
+
+	if ((caps & TUN_VNET) == 0)
+		return 0;
+	coal = COAL_VNET;
+	if (caps & TUN_TSO)
+		coal |= COAL_TCP;
+	if (caps & TUN_USO && (nd.n_conf.force_path & FORCE_NO_USO) == 0)
+		coal |= COAL_UDP;
+	return coal;
+}
+
+void
+tun_pause(int on)
+{
+	struct tun	*t = &nd.n_tun;
+
+	if (t->t_fd == -1)
+		return;
+	if (on)
+		event_del(&t->t_ev);
+	else
+		event_add(&t->t_ev, NULL);
+}
+
+ssize_t
+tun_read(struct vnet_hdr *vh, uint8_t *pkt, size_t room)
+{
+	struct iovec	 iov[2];
+	ssize_t		 n;
+
+	if ((nd.n_tun.t_caps & TUN_VNET) == 0) {
+		memset(vh, 0, sizeof(*vh));
+		return read(nd.n_tun.t_fd, pkt, room);
+	}
+	iov[0].iov_base = vh;
+	iov[0].iov_len = VNET_HDR_LEN;
+	iov[1].iov_base = pkt;
+	iov[1].iov_len = room;
+	n = readv(nd.n_tun.t_fd, iov, 2);
+	if (n == -1)
+		return -1;
+	if (n < VNET_HDR_LEN) {
+		errno = EIO;
+		return -1;
+	}
+	return n - VNET_HDR_LEN;
+}
+
+int
+tun_write(const struct iovec *iov, int n)
+{
+	if (nd.n_tun.t_fd == -1) {
+		errno = EBADF;
+		return -1;
+	}
+	return writev(nd.n_tun.t_fd, iov, n) == -1 ? -1 : 0;
+}
