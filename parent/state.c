@@ -193,6 +193,8 @@ state_result(struct imsg *imsg)
 		loaded = 1;
 		return 0;
 	}
+	if (m.error == MSG_E_IO)	/* the disk's fault, not the text's */
+		shoald_stop("%s: %s", file_state.a_path, m.text);
 	shoald_stop("%s:%u: %s: bring back a copy, or move the file away to "
 	    "begin as a new node", file_state.a_path, m.line, m.text);
 }
