@@ -31,6 +31,15 @@ output_row(const char *text)
 }
 
 static void
+show_cell(const char *text, size_t width, int last)
+{
+	if (last)
+		printf("%s\n", text);
+	else
+		printf("%-*s  ", (int)width, text);
+}
+
+static void
 show_table(const struct column *cols)
 {
 	const char	*text;
@@ -46,17 +55,12 @@ show_table(const struct column *cols)
 		}
 	}
 	for (c = 0; cols[c].c_title != NULL; c++)
-		printf(cols[c + 1].c_title == NULL ? "%s\n" : "%-*s  ",
-		    cols[c + 1].c_title == NULL ? 0 : (int)width[c],
-		    cols[c].c_title);
+		show_cell(cols[c].c_title, width[c],
+		    cols[c + 1].c_title == NULL);
 	json_array_foreach(rows, i, row)
-		for (c = 0; cols[c].c_title != NULL; c++) {
-			text = cols[c].c_text(row);
-			if (cols[c + 1].c_title == NULL)
-				printf("%s\n", text);
-			else
-				printf("%-*s  ", (int)width[c], text);
-		}
+		for (c = 0; cols[c].c_title != NULL; c++)
+			show_cell(cols[c].c_text(row), width[c],
+			    cols[c + 1].c_title == NULL);
 }
 
 static void
