@@ -264,6 +264,8 @@ state_result(struct imsg *imsg)
 		return -1;
 	if (m.error == MSG_OK)
 		return 0;
+	if (m.error == MSG_E_IO)	/* the disk's fault, not the text's */
+		coordd_stop("%s: %s", path_state, m.text);
 	coordd_stop("%s:%u: %s: bring back a copy; without it nodes refuse "
 	    "the server's new key", path_state, m.line, m.text);
 }
