@@ -20,14 +20,37 @@ static struct coord_conf	*next;
 static unsigned int		 waiting;	/* P_* */
 static int			 refused;
 
+/* The end of the name is what tells files apart. */
 static void
-reconf_file(struct proc_child *pc, enum msg_type type, int fd,
-    const char *what)
+reconf_policy(struct proc_child *pc, const char *file)
 {
-	if (fd == -1)
-		log_warn("%s", what);
+	const char	*name = file;
+	size_t		 len;
+	int		 fd;
+
+	if ((fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK)) == -1) {
+		log_warn("%s", file);
+		return;
+	}
+	if ((len = strlen(file)) >= MSG_NAME_LEN)
+		name += len - MSG_NAME_LEN + 1;
+	(void)chan_compose(&pc->pc_chan, IMSG_POLICY_FD, 0, fd, name,
+	    strlen(name) + 1);
+}
+
+static void
+reconf_derpmap(struct proc_child *pc, const struct coord_conf *c)
+{
+	int	 fd;
+
+	if (c->c_derpmap[0] == '\0' && TAILQ_EMPTY(&c->c_derps))
+		return;
+	if ((fd = derpmap_open(c)) == -1)
+		log_warn("derp map");
 	else
-		(void)chan_compose(&pc->pc_chan, type, 0, fd, NULL, 0);
+		(void)chan_compose(&pc->pc_chan, IMSG_DERPMAP_FD, 0, fd, NULL,
+		    0);
 }
 
 static void
@@ -55,11 +78,8 @@ reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
 		(void)chan_compose(&pc->pc_chan, IMSG_CONF_DNS, 0, -1,
 		    &c->c_dns[i], sizeof(c->c_dns[i]));
 	if (c->c_policy == POLICY_FILE)
-		reconf_file(pc, IMSG_POLICY_FD, open(c->c_policy_file,
-		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
-		    c->c_policy_file);
-	if (c->c_derpmap[0] != '\0' || !TAILQ_EMPTY(&c->c_derps))
-		reconf_file(pc, IMSG_DERPMAP_FD, derpmap_open(c), "derp map");
+		reconf_policy(pc, c->c_policy_file);
+	reconf_derpmap(pc, c);
 }
 
 static void

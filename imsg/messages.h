@@ -921,8 +921,8 @@ M(CONF_STORED, P_COORDD, P_STORED, LEN_FIX(msg_conf_stored), FD_NO, \
     "stored's part") \
 M(CONF_DNS, P_COORDD, P_STORED, LEN_FIX(msg_conf_dns), FD_NO, \
     "a DNS setting of the tailnet") \
-M(POLICY_FD, P_COORDD, P_STORED, LEN_NONE, FD_YES, \
-    "the policy file") \
+M(POLICY_FD, P_COORDD, P_STORED, LEN_STR(MSG_NAME_LEN), FD_YES, \
+    "the policy file, and its name for messages") \
 M(DERPMAP_FD, P_COORDD, P_STORED, LEN_NONE, FD_YES, \
     "the DERP map, JSON") \
 M(STORE_OPEN, P_STORED, P_COORDD, LEN_FIX(msg_state_result), FD_NO, \
