@@ -1,0 +1,143 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Logins that wait for a person: bounded, forgotten after a while.
+ */
+
+#include <sys/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "log.h"
+#include "stored.h"
+
+#define PENDING_HOSTINFO	(16 * 1024)	/* more is left out */
+
+void
+pending_free(struct brain *b, struct pending *p)
+{
+	if (p->p_waits)
+		brain_answer(b, &p->p_req.q_rpc, 503, RPC_T_TEXT,
+		    "registration timed out");
+	TAILQ_REMOVE(&b->b_pendings, p, p_entry);
+	b->b_npending--;
+	free(p->p_hostinfo);
+	free(p);
+}
+
+/*
+ * Anybody may fill this without being known. So one machine holds few, and
+ * the oldest goes when the table is full.
+ */
+static void
+pending_make_room(struct brain *b, const struct reg_req *q)
+{
+	struct pending	*p, *next, *oldest = NULL;
+	size_t		 n = 0;
+
+	TAILQ_FOREACH_SAFE(p, &b->b_pendings, p_entry, next) {
+		if (memcmp(p->p_req.q_machine, q->q_machine,
+		    MSG_KEY_LEN) != 0)
+			continue;
+		if (memcmp(p->p_req.q_node, q->q_node, MSG_KEY_LEN) == 0) {
+			pending_free(b, p);
+			continue;
+		}
+		if (oldest == NULL)
+			oldest = p;
+		n++;
+	}
+	if (n >= PENDING_PER_MACHINE)
+		pending_free(b, oldest);
+	else if (b->b_npending >= PENDING_MAX)
+		pending_free(b, TAILQ_FIRST(&b->b_pendings));
+}
+
+struct pending *
+pending_add(struct brain *b, const struct reg_req *q)
+{
+	struct pending	*p;
+	uint8_t		 rnd[16];
+
+	pending_make_room(b, q);
+	p = xcalloc(1, sizeof(*p));
+	p->p_req = *q;
+	p->p_req.q_authkey = p->p_req.q_followup = "";
+	p->p_req.q_hostinfo = NULL;
+	p->p_req.q_hostinfolen = 0;
+	if (q->q_hostinfo != NULL && q->q_hostinfolen <= PENDING_HOSTINFO) {
+		p->p_hostinfo = xmemdup(q->q_hostinfo, q->q_hostinfolen);
+		p->p_req.q_hostinfo = p->p_hostinfo;
+		p->p_req.q_hostinfolen = q->q_hostinfolen;
+	}
+	arc4random_buf(rnd, sizeof(rnd));
+	sodium_bin2hex(p->p_id, sizeof(p->p_id), rnd, sizeof(rnd));
+	p->p_born = b->b_now;
+	TAILQ_INSERT_TAIL(&b->b_pendings, p, p_entry);
+	b->b_npending++;
+	return p;
+}
+
+struct pending *
+pending_find(struct brain *b, const char *text)
+{
+	const char	*slash;
+	struct pending	*p;
+
+	if ((slash = strrchr(text, '/')) != NULL)
+		text = slash + 1;
+	TAILQ_FOREACH(p, &b->b_pendings, p_entry)
+		if (strcmp(p->p_id, text) == 0)
+			return p;
+	return NULL;
+}
+
+void
+pending_wait(struct brain *b, struct pending *p, const struct msg_rpc *rpc)
+{
+	if (p->p_waits)
+		brain_answer(b, &p->p_req.q_rpc, 409, RPC_T_TEXT,
+		    "another request waits for this login");
+	p->p_req.q_rpc = *rpc;
+	p->p_waits = 1;
+}
+
+/* Who still waits then gets a new URL: the old one is worth nothing. */
+void
+pending_run(struct brain *b)
+{
+	struct pending	*p, *fresh;
+	struct reg_req	 q;
+	char		*hostinfo;
+
+	while ((p = TAILQ_FIRST(&b->b_pendings)) != NULL &&
+	    b->b_now - p->p_born >= PENDING_LIFE) {
+		if (!p->p_waits) {
+			pending_free(b, p);
+			continue;
+		}
+		q = p->p_req;
+		hostinfo = p->p_hostinfo;
+		p->p_hostinfo = NULL;
+		p->p_waits = 0;
+		fresh = pending_add(b, &q);	/* frees p */
+		free(hostinfo);
+		register_answer_url(b, &q.q_rpc, fresh);
+	}
+}
+
+void
+pending_drop_rpc(struct brain *b, const struct msg_rpc *rpc)
+{
+	struct pending	*p;
+
+	TAILQ_FOREACH(p, &b->b_pendings, p_entry)
+		if (p->p_waits && p->p_req.q_rpc.conn == rpc->conn &&
+		    (rpc->stream == 0 ||
+		    p->p_req.q_rpc.stream == rpc->stream))
+			p->p_waits = 0;
+}
