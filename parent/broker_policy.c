@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -108,4 +110,29 @@ bucket_take(struct bucket *b, int64_t now, unsigned int burst, int64_t ns)
 		return 0;
 	b->b_full += ns;
 	return 1;
+}
+
+size_t
+resolver_parse(FILE *fp, struct msg_ip *ips, size_t max)
+{
+	char	*line = NULL, *p;
+	size_t	 size = 0, n = 0;
+
+	while (n < max && getline(&line, &size, fp) != -1) {
+		if (strncmp(line, "nameserver", 10) != 0)
+			continue;
+		p = line + 10;
+		if (*p != ' ' && *p != '\t')
+			continue;
+		p += strspn(p, " \t");
+		p[strcspn(p, " \t\r\n%#;")] = '\0';
+		if (ip_parse(&ips[n], p) == 0)
+			n++;
+	}
+	free(line);
+	if (n == 0 && max > 0) {	/* resolv.conf(5): the local host */
+		memset(&ips[0], 0, sizeof(ips[0]));
+		(void)ip_parse(&ips[n++], "127.0.0.1");
+	}
+	return n;
 }

@@ -34,6 +34,13 @@ static struct {
 	int	 running;
 } life[PROC_MAX];
 
+/* netd's last list of peers with sessions: its successor goes on with it. */
+static struct {
+	uint8_t		 data[sizeof(struct msg_nm_list) +
+			    MSG_LIST_MAX * sizeof(struct msg_nm_id)];
+	size_t		 len;
+} active;
+
 static struct event	 ev_failed;
 static int		 begun;		/* all were ready once */
 static int		 announced;
@@ -174,6 +181,9 @@ child_equip(struct proc_child *pc)
 	case PROC_NETD:
 		tunnel_send_netd(pc);
 		linkmon_send(pc);
+		if (active.len > 0)
+			(void)chan_compose(&pc->pc_chan, IMSG_WG_ACTIVE, 0,
+			    -1, active.data, active.len);
 		break;
 	case PROC_CTRLD:
 		state_send_cache(pc);
@@ -305,6 +315,24 @@ netd_rebind_msg(struct proc_child *pc, struct imsg *imsg)
 	return tunnel_rebind(pc, m.v);
 }
 
+static int
+netd_active_msg(struct imsg *imsg)
+{
+	struct msg_nm_list	 ml;
+	const uint8_t		*elems;
+	size_t			 len;
+
+	if (msg_list(imsg, &ml, sizeof(ml), &elems) == -1 ||
+	    ml.n > MSG_LIST_MAX || msg_list_ok(imsg, sizeof(ml), ml.n,
+	    sizeof(struct msg_nm_id)) == -1)
+		return -1;
+	len = ml.n * sizeof(struct msg_nm_id);
+	memcpy(active.data, &ml, sizeof(ml));
+	memcpy(active.data + sizeof(ml), elems, len);
+	active.len = sizeof(ml) + len;
+	return 0;
+}
+
 /* The table says who may send what; here is what it means. */
 static int
 children_msg(struct proc_child *pc, struct imsg *imsg)
@@ -325,6 +353,8 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	case IMSG_UDP_REBIND:
 		return netd_rebind_msg(pc, imsg);
+	case IMSG_WG_ACTIVE:
+		return netd_active_msg(imsg);
 	case IMSG_CONNECT:
 		return broker_connect(pc, imsg);
 	case IMSG_UPSTREAM:

@@ -354,6 +354,17 @@ debug_parent(const struct client *c, uint32_t id)
 	client_end(c, id);
 }
 
+/* "netd peers" is "peers" for netd. NULL: not for this child. */
+static const char *
+debug_topic(const char *s, const char *name)
+{
+	size_t	 n = strlen(name);
+
+	if (strncmp(s, name, n) != 0 || (s[n] != '\0' && s[n] != ' '))
+		return NULL;
+	return s[n] == ' ' ? s + n + 1 : s + n;
+}
+
 /* A child's name asks that child; else all of them are asked. */
 static int
 verb_debug(const struct client *c, struct imsg *imsg)
@@ -361,9 +372,10 @@ verb_debug(const struct client *c, struct imsg *imsg)
 	static const enum proc	 all[] = {
 		PROC_CRYPTOD, PROC_NETD, PROC_CTRLD, PROC_DNSD
 	};
-	struct msg_str64	 m;
+	struct msg_str64	 m, ask;
+	const char		*topic;
 	uint32_t		 id = imsg_get_id(imsg);
-	size_t			 i, n;
+	size_t			 i;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || !msg_str_ok(m.s, sizeof(m.s)))
 		return -1;
@@ -371,14 +383,15 @@ verb_debug(const struct client *c, struct imsg *imsg)
 		debug_parent(c, id);
 		return 0;
 	}
-	n = strcspn(m.s, " ");
-	for (i = 0; i < nitems(all); i++)
-		if (strlen(proc_name(all[i])) == n &&
-		    memcmp(m.s, proc_name(all[i]), n) == 0) {
-			client_ask(c, id, &all[i], 1, IMSG_CTL_DEBUG, &m,
-			    sizeof(m), ASK_MS);
-			return 0;
-		}
+	for (i = 0; i < nitems(all); i++) {
+		if ((topic = debug_topic(m.s, proc_name(all[i]))) == NULL)
+			continue;
+		memset(&ask, 0, sizeof(ask));
+		(void)strlcpy(ask.s, topic, sizeof(ask.s));
+		client_ask(c, id, &all[i], 1, IMSG_CTL_DEBUG, &ask,
+		    sizeof(ask), ASK_MS);
+		return 0;
+	}
 	client_ask(c, id, all, nitems(all), IMSG_CTL_DEBUG, &m, sizeof(m),
 	    ASK_MS);
 	return 0;

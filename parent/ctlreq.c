@@ -25,6 +25,7 @@ struct req {
 	uint32_t		 r_id;		/* what the client sees */
 	unsigned int		 r_waiting;	/* bit per enum proc */
 	enum msg_type		 r_type;
+	int			 r_many;	/* more than one was asked */
 };
 
 static TAILQ_HEAD(, req)	 reqs = TAILQ_HEAD_INITIALIZER(reqs);
@@ -137,6 +138,7 @@ ctlreq_ask(uint32_t client, uint32_t id, const enum proc *procs, size_t n,
 	}
 	r = req_new(client, id, type, ms);
 	r->r_waiting = mask;
+	r->r_many = n > 1;
 	for (i = 0; i < n; i++)
 		if (mask & (1U << procs[i]))
 			(void)chan_compose(&child_get(procs[i])->pc_chan,
@@ -158,13 +160,18 @@ req_find(uint32_t number, enum proc proc)
 }
 
 static int
-req_failed(struct req *r, struct imsg *imsg)
+req_failed(struct req *r, enum proc proc, struct imsg *imsg)
 {
 	struct msg_ctl_fail	 m;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
 	    !msg_str_ok(m.text, sizeof(m.text)))
 		return -1;
+	/* All were asked: others may know. */
+	if (r->r_type == IMSG_CTL_DEBUG && r->r_many) {
+		req_child_done(r, proc, 0);
+		return 0;
+	}
 	client_fail(r->r_client, r->r_id, m.code, "%s", m.text);
 	req_free(r);
 	return 0;
@@ -186,7 +193,7 @@ ctlreq_answer(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	}
 	if (type == IMSG_CTL_FAIL)
-		return req_failed(r, imsg);
+		return req_failed(r, pc->pc_proc, imsg);
 	if (len > sizeof(buf) || imsg_get_buf(imsg, buf, len) == -1)
 		return -1;
 	client_send(r->r_client, type, r->r_id, buf, len);

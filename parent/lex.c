@@ -60,6 +60,7 @@ static int		 depth;
 static int		 pending_nl;	/* ends an include's own line */
 static int		 token_line;
 static char		 token_text[32];	/* no string: may be secret */
+static int		 failed;	/* the last token was ERROR */
 static int		 nerrors;
 static int		 to_stderr;
 
@@ -117,6 +118,18 @@ void
 lex_errors_to_stderr(int on)
 {
 	to_stderr = on;
+}
+
+void
+lex_line(int line)
+{
+	token_line = line;
+}
+
+int
+lex_failed(void)
+{
+	return failed;
 }
 
 const char *
@@ -545,8 +558,8 @@ lex_end(struct source *s)
 	return newline ? '\n' : -1;
 }
 
-int
-yylex(void)
+static int
+lex_next(void)
 {
 	struct source	*s;
 	int		 c;
@@ -582,4 +595,14 @@ yylex(void)
 		return c;
 	}
 	return 0;
+}
+
+int
+yylex(void)
+{
+	int	 token;
+
+	token = lex_next();
+	failed = token == ERROR;
+	return token;
 }

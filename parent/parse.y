@@ -181,7 +181,7 @@ grammar		: /* empty */
 		| grammar include '\n'
 		| grammar varset '\n'
 		| grammar main '\n'
-		| grammar error '\n'
+		| grammar error '\n'	{ yyerrok; }
 		;
 
 include		: INCLUDE STRING {
@@ -350,6 +350,8 @@ optlan		: /* empty */
 static void
 yyerror(const char *s)
 {
+	if (lex_failed())
+		return;			/* the word itself was reported */
 	if (lex_token()[0] != '\0')
 		lex_error("%s near '%s'", s, lex_token());
 	else
@@ -364,6 +366,7 @@ conf_parse(const char *path)
 	conf = conf_new();
 	if (lex_open(conf, path) == 0) {
 		(void)yyparse();
+		lex_line(1);
 		if (lex_nerrors() == 0 && (conf->c_set & SET_CONTROL) == 0)
 			lex_error("no control server is set: add a line like "
 			    "control \"https://coord.example.org\"");

@@ -77,6 +77,7 @@ cleanup(void)
 	control_close();
 	linkmon_close();
 	proc_shutdown();
+	state_close();
 	tunnel_close();
 }
 

@@ -149,6 +149,10 @@ int	 lex_macro_cmdline(const char *);
 void	 lex_macro(const char *, const char *);
 /* The word that was read last, "" if it was none. */
 const char *lex_token(void);
+/* Was the last token one that could not be read? Then it was reported. */
+int	 lex_failed(void);
+/* Errors from here on are about this line. */
+void	 lex_line(int);
 /* May others read the file that is being read? */
 int	 lex_file_exposed(void);
 int	 yylex(void);
@@ -213,6 +217,8 @@ int	 state_msg(struct proc_child *, struct imsg *);
 /* That child is gone: what it was writing is worth nothing. */
 void	 state_child_lost(enum proc);
 int	 state_loaded(void);
+/* Drop what is half written. */
+void	 state_close(void);
 
 /* --- tunnel.c: tunnel device and sockets ------------------------------------ */
 
@@ -284,6 +290,9 @@ int	 broker_check_control(const struct url *, const struct msg_endpoint *);
 int	 broker_check_upstream(const struct msg_ip *, size_t,
 	    const struct msg_endpoint *);
 
+/* nameserver lines of a resolv.conf(5); how many. */
+size_t	 resolver_parse(FILE *, struct msg_ip *, size_t);
+
 /* At most `burst` at once, then one every `ns`. 1: go ahead. */
 struct bucket {
 	int64_t		 b_full;	/* when it will be full again */
@@ -302,8 +311,6 @@ void	 broker_child_lost(enum proc);
 
 #define RESOLVERS_MAX	8
 
-/* nameserver lines of a resolv.conf(5); how many. */
-size_t	 resolver_parse(FILE *, struct msg_ip *, size_t);
 /* Read anew what changed, tell dnsd. */
 void	 resolver_check(void);
 /* To a dnsd that was started. */

@@ -81,6 +81,13 @@ state_init(const struct shoal_conf *c)
 	state_lock(c->c_state);
 }
 
+void
+state_close(void)
+{
+	atomic_abort(&file_state);
+	atomic_abort(&file_cache);
+}
+
 int
 state_loaded(void)
 {

@@ -39,6 +39,7 @@ struct dns_sock {
 
 static struct os_tun	 tun;
 static int		 tun_up;
+static int		 rules_up;
 static struct udp_sock	 udp4 = { -1, 0 };
 static struct udp_sock	 udp6 = { -1, 0 };
 static uint16_t		 want_port;
@@ -240,8 +241,6 @@ tun_caps(void)
 int
 tunnel_open(const struct shoal_conf *c, char *why, size_t len)
 {
-	/* The rules of a run that was killed; device and routes went alone. */
-	(void)os_rules_set(0);
 	if (os_tun_open(&tun, c->c_ifname, c->c_mtu, QUEUES,
 	    tun_caps()) == -1) {
 		tun_explain(c->c_ifname, why, len);
@@ -253,6 +252,11 @@ tunnel_open(const struct shoal_conf *c, char *why, size_t len)
 		return -1;
 	}
 	want_port = c->c_port;
+	/*
+	 * A run that was killed leaves its rules (device and routes went with
+	 * it): they are the same, and serve.
+	 */
+	rules_up = 1;
 	if (os_rules_set(1) == -1) {
 		(void)snprintf(why, len, "policy rules: %s", strerror(errno));
 		return -1;
@@ -272,14 +276,16 @@ tunnel_close(void)
 	tunnel_dns(0, 0);
 	udp_close(&udp4);
 	udp_close(&udp6);
-	(void)os_rules_set(0);
+	if (rules_up)
+		(void)os_rules_set(0);
+	rules_up = 0;
 	os_tun_close(&tun);
 }
 
 void
 tunnel_check_rules(void)
 {
-	if (tun_up && os_rules_set(1) == -1)
+	if (rules_up && os_rules_set(1) == -1)
 		log_warn("policy rules");
 }
 
