@@ -153,7 +153,7 @@ int	 policy_test(const struct policy_state *, char **);
 
 /*
  * May src reach dst? Both are addresses of pp_version with full pp_plen;
- * port and proto in host order, proto 0: any of the default four.
+ * port in host order, proto 0: TCP or UDP.
  * Returns 1 with *line the line of the rule that allows it (0: the
  * policy has no rules and allows all), or 0.
  */
