@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <event.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -299,10 +300,13 @@ conn_answer(struct conn *c, int status, const char *type,
 static void
 conn_refuse(struct conn *c, int status, const char *why)
 {
+	char	 text[256];
+
 	if (log_limit(&why_limit, os_now(), 20, 60))
 		log_info("%s: %d, %s", conn_name(c), status, why);
-	conn_answer(c, status, "text/plain; charset=utf-8", "", why,
-	    strlen(why));
+	snprintf(text, sizeof(text), "%s\n", why);
+	conn_answer(c, status, "text/plain; charset=utf-8", "", text,
+	    strlen(text));
 }
 
 /* coordcrypt shall answer this initiation. */
@@ -322,7 +326,7 @@ conn_noise(struct conn *c, const uint8_t *init)
 	memcpy(m.msg, init, sizeof(m.msg));
 	if (i == MAX_NOISE || chan_compose(frontd_crypt(), IMSG_SRV_NOISE_IN,
 	    noise_next, -1, &m, sizeof(m)) == -1) {
-		conn_refuse(c, 503, "busy, try again\n");
+		conn_refuse(c, 503, "busy, try again");
 		return;
 	}
 	noise_slots[slot] = c;
@@ -348,7 +352,9 @@ conn_noise_done(uint32_t id, const struct msg_srv_noise_out *m)
 		return;
 	conn_noise_forget(c);
 	if (m->error != MSG_OK) {
-		conn_refuse(c, 400, "handshake failed: wrong server key?\n");
+		conn_refuse(c, 400, m->error == MSG_E_REPLAY ?
+		    "handshake was used before" :
+		    "handshake failed: wrong server key?");
 		return;
 	}
 	conn_leave_raw(c);
@@ -377,7 +383,7 @@ conn_noise_reset(void)
 		if ((c = noise_slots[i]) == NULL)
 			continue;
 		noise_slots[i] = NULL;
-		conn_refuse(c, 503, "busy, try again\n");
+		conn_refuse(c, 503, "busy, try again");
 	}
 }
 
@@ -473,11 +479,11 @@ conn_timer_cb(int fd, short events, void *arg)
 
 	switch (c->c_state) {
 	case CONN_HEAD:
-		conn_refuse(c, 408, "too slow\n");
+		conn_refuse(c, 408, "too slow");
 		break;
 	case CONN_NOISE:
 		conn_noise_forget(c);
-		conn_refuse(c, 503, "busy, try again\n");
+		conn_refuse(c, 503, "busy, try again");
 		break;
 	case CONN_LINGER:
 		conn_close(c, NULL);
