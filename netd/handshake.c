@@ -16,6 +16,7 @@
 #include "netd.h"
 
 #define COOKIE_TIME	(WG_COOKIE_SECRET_TIME * NSEC)
+#define CROSSED_DELAY	(200 * MSEC)
 #define RECOVER_GAP	(5 * NSEC)
 #define RECOVER_SCANS	20		/* of all peers, a second */
 
@@ -47,6 +48,7 @@ static int	 hs_send(struct peer *, uint8_t *, size_t,
 static void	 hs_install(struct peer *, struct keypair *, uint32_t);
 static void	 hs_respond(struct peer *, uint8_t *, const struct addr *,
 		    int64_t);
+static void	 hs_crossed(struct peer *, int64_t);
 static void	 hs_recover(struct peer *, const struct addr *, int64_t);
 static void	 active_cb(int, short, void *);
 
@@ -389,8 +391,28 @@ hs_respond(struct peer *p, uint8_t *msg, const struct addr *src, int64_t now)
 	timers_auth_received(t);
 	(void)hs_send(p, msg, WG_RESPONSE_LEN, to, now);
 	timers_response_sent(t, now);
+	if (p->p_wg->w_hs_state == HS_ASKED || p->p_wg->w_hs_state == HS_SENT)
+		hs_crossed(p, now);
 	peer_soon(p, t->t_wipe);
 	peer_external(p, now);
+}
+
+/*
+ * Both sides began at once. To accept the peer's initiation has ended ours,
+ * and likely the same happened there: nobody would complete before the retry
+ * in 5 s. The one with the greater key tries again soon.
+ */
+static void
+hs_crossed(struct peer *p, int64_t now)
+{
+	struct wg_timers	*t = &p->p_wg->w_timers;
+
+	hs_forget(p);
+	if (memcmp(nd.n_key, p->p_key, MSG_KEY_LEN) < 0)
+		return;
+	t->t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+	t->t_retransmit = now + CROSSED_DELAY;
+	peer_soon(p, t->t_retransmit);
 }
 
 int
@@ -491,21 +513,34 @@ hs_set_key(const uint8_t *key)
 	if (nd.n_have_key && (wg_mac1_key(key, own_mac1_key) == -1 ||
 	    wg_cookie_key(key, own_cookie_key) == -1))
 		fatal("own keys");
+	for (p = peer_first(); had && p != NULL; p = peer_next(p))
+		hs_reset(p, now);
+}
+
+/* Whoever waits for a handshake gets another try. */
+void
+hs_kick(void)
+{
+	struct peer	*p;
+	int64_t		 now = os_now();
+
 	for (p = peer_first(); p != NULL; p = peer_next(p)) {
-		if (had)
-			hs_reset(p, now);
-		else
-			hs_path_up(p, now);
+		if (p->p_wg == NULL || p->p_wg->w_hs_state != HS_WANTED)
+			continue;
+		p->p_wg->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+		hs_initiate(p, now, 1);
 	}
 }
 
-/* What the old cryptod knew of handshakes is gone with it. */
+/*
+ * What the old cryptod knew of handshakes is gone with it. The new one says
+ * KEYS when it can make others.
+ */
 void
 hs_cryptod_new(void)
 {
 	struct peer	*p;
 	struct peer_wg	*w;
-	int64_t		 now = os_now();
 	uint32_t	 i;
 
 	for (i = 0; i < pending_used; i++) {
@@ -518,11 +553,10 @@ hs_cryptod_new(void)
 	for (p = peer_first(); p != NULL; p = peer_next(p)) {
 		hs_tell_peer(p, 0);
 		w = p->p_wg;
-		if (w == NULL || w->w_hs_state == HS_NONE ||
-		    w->w_hs_state == HS_WANTED)
+		if (w == NULL || w->w_hs_state == HS_NONE)
 			continue;
-		w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
-		hs_initiate(p, now, 1);
+		hs_forget(p);
+		w->w_hs_state = HS_WANTED;
 	}
 }
 

@@ -199,7 +199,6 @@ netd_channel(enum proc who, int fd, int fresh)
 		chan_open(&nd.n_cryptod, fd, PROC_NETD, PROC_CRYPTOD,
 		    &cryptod_cb, NULL);
 		hs_cryptod_new();
-		disco_cryptod_new();
 		return 0;
 	case PROC_CTRLD:
 		chan_close(&nd.n_ctrld);
@@ -232,6 +231,8 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 			break;
 		disco_set_key(m.keys.disco);
 		hs_set_key(m.keys.node);
+		disco_ask_again();
+		hs_kick();
 		ret = 0;
 		break;
 	case IMSG_WG_INIT:

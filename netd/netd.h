@@ -38,7 +38,7 @@ struct keypair;
 struct tx;
 struct rx;
 
-/* --- addr.c: addresses of UDP endpoints ----------------------------------- */
+/* --- addr.c: addresses of UDP endpoints ---------------------------------- */
 
 /* No padding: compared and hashed as bytes. IPv4 in the first 4 of a_ip. */
 struct addr {
@@ -67,7 +67,7 @@ int	 prefix_has(const struct msg_prefix *, uint8_t, const uint8_t *);
 /* Family and length in range, host bits zero? */
 int	 prefix_ok(const struct msg_prefix *);
 
-/* --- checksum.c: the Internet checksum -------------------------------------- */
+/* --- checksum.c: the Internet checksum ----------------------------------- */
 
 /* Sums are of 16-bit words as they lie in memory; RFC 1071. */
 uint64_t csum_add(uint64_t, const void *, size_t);
@@ -79,7 +79,7 @@ void	 csum_ip4(uint8_t *, size_t);
 /* Does the transport checksum verify? (packet, transport offset, proto, len) */
 int	 csum_verify(const uint8_t *, size_t, uint8_t, size_t);
 
-/* --- segment.c: packets of the TUN device into segments ---------------------- */
+/* --- segment.c: packets of the TUN device into segments ------------------ */
 
 /*
  * virtio_net_hdr as the kernel lays it out without merged buffers. The
@@ -107,7 +107,7 @@ struct segmenter {
 	size_t		 s_l4;		/* offset of the transport header */
 	size_t		 s_hlen;	/* all headers */
 	size_t		 s_off;		/* payload done */
-	size_t		 s_size;	/* payload of a segment; 0: one packet */
+	size_t		 s_size;	/* payload of each; 0: one packet */
 	unsigned int	 s_n;		/* segments made */
 	uint8_t		 s_v4;
 	uint8_t		 s_tcp;
@@ -130,7 +130,7 @@ size_t	 segment_len(const struct segmenter *);
  */
 size_t	 segment_next(struct segmenter *, uint8_t *);
 
-/* --- coalesce.c: packets from peers into writes to the TUN device ------------ */
+/* --- coalesce.c: packets from peers into writes to the TUN device -------- */
 
 #define COAL_RUNS	8
 #define COAL_PIECES	256
@@ -141,7 +141,7 @@ size_t	 segment_next(struct segmenter *, uint8_t *);
 struct coal_run {
 	struct iovec	 cr_iov[COAL_PIECES];
 	struct vnet_hdr	 cr_vnet;
-	uint8_t		*cr_head;	/* first packet: its header is changed */
+	uint8_t		*cr_head;	/* first packet: header is changed */
 	size_t		 cr_hlen;
 	size_t		 cr_l4;
 	size_t		 cr_size;	/* payload of the first */
@@ -174,7 +174,7 @@ void	 coal_init(struct coal *, unsigned int, coal_write, void *);
 void	 coal_packet(struct coal *, uint8_t *, size_t);
 void	 coal_flush(struct coal *);
 
-/* --- timers.c: the timers of one WireGuard peer (dataplane.md 1.4) ------------ */
+/* --- timers.c: the timers of one WireGuard peer (dataplane.md 1.4) ------- */
 
 /* Deadlines in os_now() time; 0: not armed. */
 struct wg_timers {
@@ -212,7 +212,7 @@ int64_t	 timers_next(const struct wg_timers *);
 /* Run what is due: TIMER_*; for retries the count is kept here. */
 unsigned int	 timers_run(struct wg_timers *, int64_t);
 
-/* --- heap.c: deadlines of all peers that have any ------------------------------ */
+/* --- heap.c: deadlines of all peers that have any ------------------------ */
 
 struct heap_node {
 	int64_t		 hn_when;
@@ -231,7 +231,7 @@ void	 heap_remove(struct heap *, struct heap_node *);
 struct heap_node *heap_first(const struct heap *);
 void	 heap_free(struct heap *);
 
-/* --- routes.c: which peer has an address; immutable once sealed ------------------ */
+/* --- routes.c: which peer has an address; immutable once sealed ---------- */
 
 struct routes;
 
@@ -242,7 +242,7 @@ int	 routes_add(struct routes *, const struct msg_prefix *, void *);
 void	*routes_find(const struct routes *, uint8_t, const uint8_t *);
 void	 routes_free(struct routes *);
 
-/* --- index.c: session indices ----------------------------------------------------- */
+/* --- index.c: session indices -------------------------------------------- */
 
 enum idx_kind {
 	IDX_FREE,
@@ -268,7 +268,7 @@ uint32_t idx_new(struct idx_table *, enum idx_kind, void *);
 struct idx_entry *idx_find(const struct idx_table *, uint32_t);
 void	 idx_delete(struct idx_table *, uint32_t);
 
-/* --- session.c: key pairs and their slots (dataplane.md 1.5) ----------------------- */
+/* --- session.c: key pairs and their slots (dataplane.md 1.5) ------------- */
 
 struct keypair {
 	struct wg_key	*k_send;
@@ -303,7 +303,7 @@ int	 slots_received(struct slots *, struct idx_table *,
 	    struct keypair *);
 void	 slots_wipe(struct slots *, struct idx_table *);
 
-/* --- path.c: where a peer is; pure, with the clock handed in (2.4 to 2.6) ---------- */
+/* --- path.c: where a peer is; pure, with the clock handed in (2.4 to 2.6)  */
 
 #define PATH_HEARTBEAT		(3 * NSEC)
 #define PATH_ACTIVE		(45 * NSEC)
@@ -405,13 +405,13 @@ int64_t	 path_early_delay(const struct path *);
 int	 path_better(const struct addr *, int64_t, const struct addr *,
 	    int64_t);
 
-/* --- wgonly.c: peers without disco (2.12) ------------------------------------------ */
+/* --- wgonly.c: peers without disco (2.12) -------------------------------- */
 
 const struct addr *wgonly_dest(struct path *, int64_t);
 /* An authenticated packet came from there. */
 void	 wgonly_heard(struct path *, const struct addr *, int64_t);
 
-/* --- peer.c: peers ------------------------------------------------------------------ */
+/* --- peer.c: peers ------------------------------------------------------- */
 
 #define STAGED_MAX	128		/* entries of one peer */
 #define STAGED_BYTES	(512 * 1024)
@@ -520,12 +520,12 @@ void	 peer_external(struct peer *, int64_t);
 int	 peer_allows(const struct peer *, uint8_t, const uint8_t *);
 size_t	 peer_count(void);
 
-/* --- masq.c: addresses that a peer knows us by (6.4) ------------------------ */
+/* --- masq.c: addresses that a peer knows us by (6.4) --------------------- */
 
 void	 masq_out(const struct peer *, uint8_t *, const struct pkt *);
 void	 masq_in(const struct peer *, uint8_t *, const struct pkt *);
 
-/* --- handshake.c ----------------------------------------------------------------------- */
+/* --- handshake.c --------------------------------------------------------- */
 
 int64_t	 hs_jitter(void);
 /* A handshake with the peer is wanted; retry: by the retransmit timer. */
@@ -540,8 +540,9 @@ int	 hs_wg_resp(const struct msg_wg_resp *);
 int	 hs_wg_keys(const struct msg_wg_keys *);
 /* Own node key is known or has changed. */
 void	 hs_set_key(const uint8_t *);
-/* cryptod was replaced: tell it of the peers, start anew what hung. */
+/* cryptod was replaced: tell it of the peers; kick: it is ready. */
 void	 hs_cryptod_new(void);
+void	 hs_kick(void);
 void	 hs_tell_peer(const struct peer *, int);
 /* Drop keys and start over: the peer or we have a new identity. */
 void	 hs_reset(struct peer *, int64_t);
@@ -558,7 +559,7 @@ void	 hs_active_start(void);
 void	 hs_active_changed(void);
 void	 hs_init(void);
 
-/* --- cookie.c: load, cookies, and the rate of sources (1.3) ----------------------------- */
+/* --- cookie.c: load, cookies, and the rate of sources (1.3) -------------- */
 
 #define RATE_BUCKETS	1024
 #define RATE_BURST	5
@@ -601,14 +602,14 @@ enum load_verdict {
 enum load_verdict load_check(struct load *, const uint8_t *, size_t,
 	    const struct addr *, int64_t, uint8_t [WG_COOKIE_LEN]);
 
-/* --- disco.c: pings, pongs and box keys ---------------------------------------------------- */
+/* --- disco.c: pings, pongs and box keys ---------------------------------- */
 
 /* A datagram that looks like disco: (datagram, length, source, now). */
 void	 disco_input(const uint8_t *, size_t, const struct addr *, int64_t);
 int	 disco_key_answer(const struct msg_disco_key *);
 void	 disco_set_key(const uint8_t *);	/* our own public key */
 void	 disco_key_release(struct peer *);
-void	 disco_cryptod_new(void);
+void	 disco_ask_again(void);
 /* Ping all candidates that are due; quick: for the first time. */
 void	 disco_discover(struct peer *, int64_t);
 /* What path.c has due for this peer. */
@@ -616,7 +617,7 @@ void	 disco_timer(struct peer *, int64_t);
 /* Ping for an operator: 0, or -1 if there is nowhere to. */
 int	 disco_ping_cli(struct peer *, int64_t);
 
-/* --- ping.c: CTL_PING, TSMP, ICMP ------------------------------------------------------------ */
+/* --- ping.c: CTL_PING, TSMP, ICMP ---------------------------------------- */
 
 int	 ping_start(uint32_t, const struct msg_ctl_ping *);
 /* A pong of disco for the operator: (peer, address, latency). */
@@ -630,7 +631,7 @@ int	 ping_input(struct peer *, const uint8_t *, size_t,
 /* Advertise our disco key inside a new session. */
 void	 tsmp_advertise(struct peer *, int64_t);
 
-/* --- tx.c: from the TUN device to UDP ---------------------------------------- */
+/* --- tx.c: from the TUN device to UDP ------------------------------------ */
 
 #define TX_BUF		(65536 + 4096)
 #define TX_READS	64		/* packets of one wake-up */
@@ -702,7 +703,7 @@ void	 tx_own_or_stage(struct tx *, struct peer *, const uint8_t *, size_t,
 void	 tx_forget(struct tx *, const struct peer *);
 const char *tx_drop_name(enum tx_drop);
 
-/* --- rx.c: from UDP to the TUN device ---------------------------------------- */
+/* --- rx.c: from UDP to the TUN device ------------------------------------ */
 
 #define RX_MSGS		4		/* of one recvmmsg */
 #define RX_BUF		65536
@@ -753,7 +754,7 @@ void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
 void	 rx_account(struct rx *);
 const char *rx_drop_name(enum rx_drop);
 
-/* --- udp.c -------------------------------------------------------------------- */
+/* --- udp.c --------------------------------------------------------------- */
 
 struct udp_sock {
 	struct event	 u_ev;
@@ -795,7 +796,7 @@ void	 udp_wait_writable(uint8_t);
 /* Read messages into the arena, up to RX_MSGS_PLAIN. How many, or -1. */
 int	 udp_recv(struct udp_sock *, struct rx *, struct udp_in *);
 
-/* --- tun.c -------------------------------------------------------------------- */
+/* --- tun.c --------------------------------------------------------------- */
 
 struct tun {
 	struct event	 t_ev;
@@ -814,11 +815,11 @@ int	 tun_write(const struct iovec *, int);
 void	 tun_pause(int);		/* 1: do not read */
 unsigned int tun_coal_caps(void);
 
-/* --- netmap.c: what ctrld tells ----------------------------------------------- */
+/* --- netmap.c: what ctrld tells ------------------------------------------ */
 
 /* A message NM_*: 0, or -1 if it is bad. */
 int	 netmap_message(struct imsg *);
-void	 netmap_abort(void);		/* ctrld is gone: forget half a change */
+void	 netmap_abort(void);	/* ctrld is gone: forget half a change */
 /* Own address of that family, or NULL. */
 const struct msg_ip *self_addr(uint8_t);
 /* The configuration changed: make the filter anew. */
@@ -826,7 +827,7 @@ void	 netmap_filter(void);
 /* A peer told us its disco key inside the tunnel. */
 void	 netmap_band_disco(struct peer *, const uint8_t *);
 
-/* --- rules.c: the packet filter, as it is told --------------------------------- */
+/* --- rules.c: the packet filter, as it is told --------------------------- */
 
 struct rule {
 	struct msg_nm_rule r_rule;
@@ -855,7 +856,7 @@ int	 rules_message(struct rules *, struct imsg *);
 struct filter *rules_filter(const struct rules *, int,
 	    const struct msg_nm_self *, const struct msg_prefix *, size_t);
 
-/* --- endpoints.c: where we can be reached (2.8) ------------------------------------------------------------------- */
+/* --- endpoints.c: where we can be reached (2.8) -------------------------- */
 
 int	 endpoints_message(struct imsg *);
 /* Ports or addresses changed: tell ctrld if the list differs. */
@@ -864,12 +865,12 @@ void	 endpoints_update(int);
 size_t	 endpoints_choose(const struct msg_localaddr *, size_t, uint16_t,
 	    uint16_t, struct msg_endpoint *, size_t);
 
-/* --- ctl.c: what operators ask -------------------------------------------------------------------------------------- */
+/* --- ctl.c: what operators ask ------------------------------------------- */
 
 int	 ctl_status(uint32_t);
 int	 ctl_debug(uint32_t, const struct msg_str64 *);
 
-/* --- netd.c ------------------------------------------------------------------------------------------------------------- */
+/* --- netd.c -------------------------------------------------------------- */
 
 struct netd {
 	struct chan	 n_cryptod;

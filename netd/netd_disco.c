@@ -143,9 +143,9 @@ disco_set_key(const uint8_t *key)
 		disco_key_release(p);
 }
 
-/* Questions that the old cryptod did not answer are asked again. */
+/* Questions that an older cryptod did not answer, or could not yet. */
 void
-disco_cryptod_new(void)
+disco_ask_again(void)
 {
 	struct peer	*p;
 	int64_t		 now = os_now();
