@@ -24,7 +24,8 @@
 #include "shoald.h"
 
 #define CLIENTS_MAX	32
-#define CLIENT_QUEUE	16384		/* messages that it has not read */
+#define CLIENT_QUEUE	16384		/* messages that all have not read */
+#define CLIENT_BACKLOG	256		/* so many, and a new question */
 #define CLIENT_IDLE	300		/* seconds without a question */
 #define ACCEPT_PAUSE	1		/* seconds, when out of descriptors */
 #define ASK_MS		10000
@@ -50,7 +51,6 @@ static TAILQ_HEAD(, client)	 clients = TAILQ_HEAD_INITIALIZER(clients);
 static struct event		 ev_accept, ev_pause;
 static struct msg_ctrl_state	 last_state;
 static struct {
-	int		 busy;
 	uint32_t	 client;
 	uint32_t	 id;
 } setting;
@@ -110,6 +110,27 @@ client_timer(struct client *c, unsigned int seconds)
 		(void)evtimer_add(&c->c_ev, &tv);
 }
 
+static size_t
+queued_all(void)
+{
+	struct client	*c;
+	size_t		 n = 0;
+
+	TAILQ_FOREACH(c, &clients, c_entry)
+		n += chan_queued(&c->c_chan);
+	return n;
+}
+
+/* From the loop: we may be inside its own message. */
+static void
+client_drop(struct client *c)
+{
+	log_warnx("control client of uid %u does not read: dropped",
+	    c->c_uid);
+	c->c_closing = 1;
+	client_timer(c, 0);
+}
+
 void
 client_send(uint32_t number, enum msg_type type, uint32_t id,
     const void *data, size_t len)
@@ -118,12 +139,8 @@ client_send(uint32_t number, enum msg_type type, uint32_t id,
 
 	if ((c = client_find(number)) == NULL)
 		return;
-	if (chan_queued(&c->c_chan) >= CLIENT_QUEUE) {
-		/* From the loop: we may be inside its own message. */
-		log_warnx("control client of uid %u does not read: dropped",
-		    c->c_uid);
-		c->c_closing = 1;
-		client_timer(c, 0);
+	if (queued_all() >= CLIENT_QUEUE) {
+		client_drop(c);
 		return;
 	}
 	(void)chan_compose(&c->c_chan, type, id, -1, data, len);
@@ -248,7 +265,6 @@ verb_login(const struct client *c, struct imsg *imsg)
 static void
 set_done(const char *why)
 {
-	setting.busy = 0;
 	if (why == NULL)
 		client_send(setting.client, IMSG_CTL_END, setting.id, NULL,
 		    0);
@@ -267,13 +283,12 @@ verb_set(const struct client *c, struct imsg *imsg)
 	    !msg_str_ok(m.name, sizeof(m.name)) ||
 	    !msg_str_ok(m.value, sizeof(m.value)))
 		return -1;
-	why = setting.busy ? "another change is under way: try again" :
-	    prefs_set(shoald_conf(), m.name, m.value);
+	if ((why = reconf_busy()) == NULL)
+		why = prefs_set(shoald_conf(), m.name, m.value);
 	if (why != NULL) {
 		client_fail(c->c_number, id, 1, "%s: %s", m.name, why);
 		return 0;
 	}
-	setting.busy = 1;
 	setting.client = c->c_number;
 	setting.id = id;
 	reconf_start(shoald_conf(), set_done);
@@ -467,6 +482,10 @@ client_msg(struct chan *chan, struct imsg *imsg)
 
 	if (c->c_closing)
 		return 0;
+	if (chan_queued(&c->c_chan) >= CLIENT_BACKLOG) {
+		client_drop(c);
+		return 0;
+	}
 	switch (imsg_get_type(imsg)) {
 	case IMSG_CTL_UP:
 	case IMSG_CTL_DOWN:

@@ -271,11 +271,28 @@ lex_open(struct shoal_conf *conf, const char *path)
 	return 0;
 }
 
+/* A relative name is meant from the directory of the file that has it. */
+static void
+include_path(const char *name, char *path, size_t len)
+{
+	struct source	*s = lex_file();
+	const char	*slash;
+
+	path[0] = '\0';
+	slash = s != NULL ? strrchr(s->s_name, '/') : NULL;
+	if (name[0] != '/' && slash != NULL)
+		(void)snprintf(path, len, "%.*s/", (int)(slash - s->s_name),
+		    s->s_name);
+	(void)strlcat(path, name, len);
+}
+
 int
-lex_include(struct shoal_conf *conf, const char *path)
+lex_include(struct shoal_conf *conf, const char *name)
 {
 	struct source	*s;
+	char		 path[PATH_MAX];
 
+	include_path(name, path, sizeof(path));
 	if (depth >= DEPTH_MAX) {
 		lex_error("%s: too many files inside each other", path);
 		return -1;

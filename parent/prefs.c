@@ -12,6 +12,13 @@
 
 #include "shoald.h"
 
+/* Settings whose features are still to come. */
+static const char	*later[] = {
+	"accept_dns", "accept_routes", "advertise_exit_node",
+	"advertise_routes", "exit_node", "exit_node_allow_lan_access",
+	"snat_subnet_routes"
+};
+
 static int	 want_running = 1;
 static int	 shields;
 static char	 hostname[64];
@@ -64,12 +71,30 @@ pref_fixed(const struct shoal_conf *c, const char *name)
 	return NULL;
 }
 
+/* What shoalctl calls accept-dns is accept_dns in the state. */
+static void
+pref_name(const char *word, char *name, size_t len)
+{
+	size_t	 i;
+
+	(void)strlcpy(name, word, len);
+	for (i = 0; name[i] != '\0'; i++)
+		if (name[i] == '-')
+			name[i] = '_';
+}
+
 const char *
-prefs_set(const struct shoal_conf *c, const char *name, const char *value)
+prefs_set(const struct shoal_conf *c, const char *word, const char *value)
 {
 	struct msg_pref	 mp;
 	const char	*why;
+	char		 name[sizeof(mp.name)];
+	size_t		 i;
 
+	pref_name(word, name, sizeof(name));
+	for (i = 0; i < nitems(later); i++)
+		if (strcmp(name, later[i]) == 0)
+			return "this is not supported yet";
 	if ((why = pref_fixed(c, name)) != NULL)
 		return why;
 	if (!child_running(PROC_CRYPTOD))

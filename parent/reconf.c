@@ -181,19 +181,27 @@ tx_timeout_cb(int fd, short events, void *arg)
 	tx_end("a child does not answer");
 }
 
+const char *
+reconf_busy(void)
+{
+	size_t	 i;
+
+	if (tx.conf != NULL)
+		return "another change is under way: try again";
+	for (i = 0; i < nitems(parts); i++)
+		if (!child_running(parts[i]))
+			return "a process is being replaced: try again";
+	return NULL;
+}
+
 void
 reconf_start(struct shoal_conf *c, void (*done)(const char *))
 {
 	struct timeval	 tv = { READY_TIMEOUT, 0 };
-	const char	*why = NULL;
+	const char	*why;
 	size_t		 i;
 
-	if (tx.conf != NULL)
-		why = "another change is under way: try again";
-	for (i = 0; i < nitems(parts); i++)
-		if (!child_running(parts[i]))
-			why = "a process is being replaced: try again";
-	if (why != NULL) {
+	if ((why = reconf_busy()) != NULL) {
 		if (c != shoald_conf())
 			conf_free(c);
 		done(why);

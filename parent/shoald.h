@@ -326,6 +326,8 @@ void	 reconf_send(struct proc_child *, const struct shoal_conf *);
  * can use it. The callback hears how it ended: NULL, or why not.
  */
 void	 reconf_start(struct shoal_conf *, void (*)(const char *));
+/* Why it cannot begin now (static text), or NULL. */
+const char *reconf_busy(void);
 /* SIGHUP. */
 void	 reconf_reload(void);
 /* FORCE_*: ways of the packet path to leave out, REGRESS builds only. */

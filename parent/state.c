@@ -22,6 +22,26 @@ static struct atomic	 file_cache;
 static int		 lock_fd = -1;
 static int		 loaded;
 
+/* Make what is missing: the last one is for root alone. */
+static void
+state_mkdir(const char *dir)
+{
+	char	 part[PATH_MAX];
+	size_t	 i;
+
+	(void)strlcpy(part, dir, sizeof(part));
+	for (i = 1; part[i] != '\0'; i++) {
+		if (part[i] != '/')
+			continue;
+		part[i] = '\0';
+		(void)mkdir(part, S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH |
+		    S_IXOTH);
+		part[i] = '/';
+	}
+	if (mkdir(dir, S_IRWXU) == -1 && errno != EEXIST)
+		fatal("state directory %s", dir);
+}
+
 static void
 state_dir(const char *path)
 {
@@ -30,8 +50,7 @@ state_dir(const char *path)
 
 	(void)strlcpy(copy, path, sizeof(copy));
 	dir = dirname(copy);
-	if (mkdir(dir, S_IRWXU) == -1 && errno != EEXIST)
-		fatal("state directory %s", dir);
+	state_mkdir(dir);
 	if (stat(dir, &st) == -1)
 		fatal("state directory %s", dir);
 	if (!S_ISDIR(st.st_mode))
@@ -99,13 +118,15 @@ static int
 file_send(struct proc_child *pc, const struct atomic *a, enum msg_type type)
 {
 	struct msg_u32	 m = { 1 };
+	struct stat	 st;
 	int		 fd;
 
 	if ((fd = atomic_read(a)) == -1) {
 		m.v = 0;
 		if (errno != ENOENT)
 			return -1;
-	}
+	} else if (fstat(fd, &st) == 0 && st.st_mode & (S_IRWXG | S_IRWXO))
+		log_warnx("%s may be read by others: chmod 600", a->a_path);
 	(void)chan_compose(&pc->pc_chan, type, 0, fd, &m, sizeof(m));
 	return 0;
 }

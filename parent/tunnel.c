@@ -44,6 +44,7 @@ static struct udp_sock	 udp4 = { -1, 0 };
 static struct udp_sock	 udp6 = { -1, 0 };
 static uint16_t		 want_port;
 static struct bucket	 rebinds;
+static struct log_limit	 dns_limit;
 
 static struct dns_sock	 dns[] = {
 	{ -1, { AF_WIRE_INET, { 0 }, { 100, 100, 100, 100 } }, 0 },
@@ -345,8 +346,10 @@ tunnel_rebind(struct proc_child *pc, uint32_t af)
 	if (af != AF_WIRE_INET && af != AF_WIRE_INET6)
 		return -1;
 	us = af == AF_WIRE_INET ? &udp4 : &udp6;
-	if (!bucket_take(&rebinds, os_now(), REBIND_BURST, REBIND_NS))
+	if (!bucket_take(&rebinds, os_now(), REBIND_BURST, REBIND_NS)) {
+		udp_send(pc, us, af);	/* the one that there is */
 		return 0;
+	}
 	port = want_port != 0 ? want_port : us->port;
 	udp_close(us);
 	if (udp_open(us, af, port) == -1 && udp_open(us, af, 0) == -1) {
@@ -430,7 +433,8 @@ tunnel_dns(int v4, int v6)
 		if (!want) {
 			close(dns[i].fd);
 			dns[i].fd = -1;
-		} else if (dns_open(&dns[i]) == -1)
+		} else if (dns_open(&dns[i]) == -1 &&
+		    log_limit(&dns_limit, os_now(), nitems(dns), 600))
 			log_warn("DNS on %s port %d (%s)",
 			    ip_print(&dns[i].ip), DNS_PORT,
 			    dns[i].tcp ? "TCP" : "UDP");
