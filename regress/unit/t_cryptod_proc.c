@@ -135,8 +135,9 @@ start(uint64_t run, const char *file)
 		if (sp[1] != PARENT_FD && dup2(sp[1], PARENT_FD) == -1)
 			err(1, "dup2");
 		closefrom(PARENT_FD + 1);
-		if (getenv("VERBOSE") == NULL)	/* it logs what it refuses */
-			(void)freopen("/dev/null", "w", stderr);
+		if (getenv("VERBOSE") == NULL &&	/* it logs refusals */
+		    freopen("/dev/null", "w", stderr) == NULL)
+			_exit(1);
 		execl(CRYPTOD, "cryptod", (char *)NULL);
 		err(1, "%s", CRYPTOD);
 	}
