@@ -73,8 +73,10 @@ static void
 ctl_row(struct imsg *imsg)
 {
 	static char	 row[MSG_CHUNK_MAX];
+	size_t		 len;
 
-	if (imsg_get_strbuf(imsg, row, sizeof(row)) == -1 ||
+	len = imsg_get_len(imsg);
+	if (len > sizeof(row) || imsg_get_strbuf(imsg, row, len) == -1 ||
 	    output_row(row) == -1)
 		errx(1, "malformed answer of coordd");
 }

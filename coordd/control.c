@@ -322,12 +322,15 @@ static int
 answer_pass(struct ask *a, struct imsg *imsg)
 {
 	struct msg_ctl_fail	 fail;
-	char			 row[MSG_CHUNK_MAX];
 	struct client		*cl = a->a_client;
+	char			 row[MSG_CHUNK_MAX];
+	size_t			 len;
 
 	switch (imsg_get_type(imsg)) {
 	case IMSG_ADM_ROW:
-		if (imsg_get_strbuf(imsg, row, sizeof(row)) == -1)
+		len = imsg_get_len(imsg);
+		if (len > sizeof(row) ||
+		    imsg_get_strbuf(imsg, row, len) == -1)
 			return -1;
 		if (cl != NULL)
 			(void)chan_compose(&cl->c_chan, IMSG_ADM_ROW,
