@@ -43,8 +43,7 @@ static struct end	 parent = { .e_name = "parent" };
 static struct end	 netd = { .e_name = "netd" };
 static struct end	 ctrld = { .e_name = "ctrld" };
 static pid_t		 pid;
-static char		 dir[] = "/tmp/t_cryptod.XXXXXXXXXX";
-static char		 path[64], newpath[80];
+static char		 dir[64], path[80], newpath[96];
 static struct msg_keys	 keys;
 
 /* --- messages --- */
@@ -514,8 +513,9 @@ main(void)
 		printf("needs root\n");
 		return 77;
 	}
-	if (mkdtemp(dir) == NULL)
-		err(1, "mkdtemp");
+	(void)snprintf(dir, sizeof(dir), "/tmp/t_cryptod.%d", (int)getpid());
+	if (mkdir(dir, 0700) == -1)
+		err(1, "%s", dir);
 	(void)snprintf(path, sizeof(path), "%s/state", dir);
 	(void)snprintf(newpath, sizeof(newpath), "%s.new", path);
 	test_first_start();
