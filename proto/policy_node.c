@@ -61,6 +61,11 @@ static int	 via_peer(const struct policy_state *, const struct crule *,
 		    size_t, json_t *, json_t *);
 static int	 via_viewer(const struct policy_state *, size_t, size_t,
 		    json_t *, json_t *);
+static int	 list_has(const json_t *, const struct policy_prefix *);
+static int	 via_says(const struct policy_state *, size_t, size_t,
+		    const struct policy_prefix *);
+static int	 dst_meets(const struct cdst *, const struct policy_prefix *);
+static int	 via_exit(size_t, size_t, const struct crule *);
 
 static json_t *
 allow_all(void)
@@ -694,8 +699,7 @@ dst_meets(const struct cdst *d, const struct policy_prefix *route)
 }
 
 static int
-via_exit(const struct policy_state *s, size_t viewer, size_t router,
-    const struct crule *r)
+via_exit(size_t viewer, size_t router, const struct crule *r)
 {
 	const struct grant	*g = r->cr_grant;
 	size_t			 i;
@@ -726,7 +730,7 @@ policy_route_visible(const struct policy_state *s, size_t viewer,
 	for (i = 0; i < s->s_nrules; i++) {
 		r = &s->s_rules[i];
 		if (r->cr_kind == CR_VIA && prefix_is_exit(route) &&
-		    via_exit(s, viewer, router, r))
+		    via_exit(viewer, router, r))
 			return 1;
 		if (r->cr_kind != CR_PORTS)
 			continue;

@@ -276,6 +276,8 @@ policy_explain(const struct policy_state *s,
 	size_t			 i;
 
 	*line = 0;
+	if (src->pp_version != dst->pp_version)
+		return 0;
 	if (s->s_allowall)
 		return 1;
 	for (i = 0; i < s->s_nrules; i++) {
