@@ -350,6 +350,7 @@ struct msg_upstream {
 struct msg_dns_sock {
 	struct msg_ip	 ip;			/* bound to */
 	uint32_t	 tcp;			/* 1: listening TCP socket */
+	uint32_t	 ifindex;		/* of the tunnel */
 };
 
 /* --- netmap: ctrld to netd, dnsd, parent ---------------------------------- */
