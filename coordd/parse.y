@@ -202,7 +202,7 @@ grammar		: /* empty */
 		| grammar include '\n'
 		| grammar varset '\n'
 		| grammar main '\n'
-		| grammar error '\n'
+		| grammar error '\n'	{ yyerrok; }
 		;
 
 include		: INCLUDE STRING {
