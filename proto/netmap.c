@@ -151,6 +151,7 @@ static void
 delta_removed(struct nm_delta *d, const struct nm_node *n)
 {
 	d->nd_removed[d->nd_nremoved].dr_id = n->n_id;
+	d->nd_removed[d->nd_nremoved].dr_mark = n->n_mark;
 	memcpy(d->nd_removed[d->nd_nremoved++].dr_key, n->n_key, 32);
 	d->nd_flags |= NM_CH_PEERS;
 }
@@ -597,6 +598,7 @@ netmap_diff(struct netmap *from, struct netmap *to, struct nm_delta *d)
 			b = RB_NEXT(nm_tree, &to->nm_peers, b);
 		} else {
 			delta_changed(d, b->n_id, nm_node_diff(a, b));
+			b->n_mark = a->n_mark;
 			a = RB_NEXT(nm_tree, &from->nm_peers, a);
 			b = RB_NEXT(nm_tree, &to->nm_peers, b);
 		}

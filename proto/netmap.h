@@ -98,7 +98,7 @@ struct nm_node {
 	uint8_t			 n_expired;
 	uint8_t			 n_wgonly;
 	uint8_t			 n_jailed;
-	uint8_t			 n_mark;	/* for the owner of the map */
+	uint8_t			 n_mark;	/* the owner's; survives changes */
 };
 RB_HEAD(nm_tree, nm_node);
 RB_PROTOTYPE(nm_tree, nm_node, n_entry, nm_node_cmp);
@@ -191,6 +191,7 @@ struct nm_change {
 struct nm_removed {
 	int64_t		 dr_id;
 	uint8_t		 dr_key[32];	/* node key it had */
+	uint8_t		 dr_mark;	/* n_mark it had */
 };
 
 struct nm_delta {
@@ -258,8 +259,8 @@ void	 nm_effects_free(struct nm_effects *);
 
 /*
  * Differences from one map to another, as if a message had brought them:
- * used when a new session replaces the map of the last one. Returns 0 or
- * -1 (no memory). delta is to be freed with nm_delta_free().
+ * used when a new session replaces the map of the last one. Marks of peers
+ * that are in both go over to the new one. Returns 0 or -1 (no memory). delta is to be freed with nm_delta_free().
  */
 int	 netmap_diff(struct netmap *, struct netmap *, struct nm_delta *);
 

@@ -1,0 +1,554 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What is to be done next: server key, session, registration, map stream.
+ * Source: control.md 3.3 and 6.1.
+ */
+
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrld.h"
+#include "login.h"
+#include "proc.h"
+#include "register.h"
+
+#define LIVED		10	/* seconds: then a session counts as good */
+#define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
+#define SOON		500	/* ms: a report of trouble may wait so long */
+
+/* A loop that fails: how often, and when to try again. */
+struct retry {
+	struct event	 r_ev;
+	uint32_t	 r_fails;
+};
+
+static struct event		 ev_step;	/* work to do now */
+static struct event		 ev_expiry;	/* own key */
+static struct retry		 retry_key, retry_sess, retry_poll,
+				 retry_update;
+static struct session		*sess;
+static struct fetch		*fetch;
+static struct url		 url;
+static struct msg_keys		 keys;
+static struct msg_ctrl_state	 told;
+static int64_t			 sess_since;
+static uint8_t			 server_key[MSG_KEY_LEN];
+static char			 trouble[MSG_TEXT_LEN];
+static char			 logged[MSG_TEXT_LEN];
+static int			 have_conf, have_keys, have_server, up, want;
+static int			 update_due, warned;
+
+static void	 control_session_up(void);
+static void	 control_session_lost(const char *, uint32_t);
+static void	 control_step_cb(int, short, void *);
+
+static const struct session_cb	 session_cb = {
+	control_session_up, control_session_lost
+};
+
+static void
+retry_cb(int fd, short events, void *arg)
+{
+	control_step();
+}
+
+/* Wait before the next try; min: at least so many milliseconds. */
+static void
+retry_later(struct retry *r, uint32_t min)
+{
+	uint32_t	 ms;
+
+	ms = backoff_ms(++r->r_fails, arc4random());
+	timer_ms(&r->r_ev, ms < min ? min : ms);
+}
+
+static void
+retry_good(struct retry *r)
+{
+	r->r_fails = 0;
+	(void)evtimer_del(&r->r_ev);
+}
+
+static int
+retry_waits(struct retry *r)
+{
+	return evtimer_pending(&r->r_ev, NULL);
+}
+
+const struct msg_keys *
+control_keys_now(void)
+{
+	return have_keys ? &keys : NULL;
+}
+
+struct session *
+control_session(void)
+{
+	return up ? sess : NULL;
+}
+
+/* --- state --- */
+
+static int
+self_expired(void)
+{
+	return map_now() != NULL && node_expired(map_now()->nm_self);
+}
+
+int
+control_running(void)
+{
+	return have_conf && want && !login_quiet() && !self_expired();
+}
+
+static uint32_t
+control_state(void)
+{
+	static const uint8_t	 zero[MSG_KEY_LEN];
+
+	if (!have_conf || !have_keys)
+		return CTRL_NOSTATE;
+	if (login_quiet())
+		return CTRL_NEEDSLOGIN;
+	if (!want)
+		return CTRL_STOPPED;
+	if (self_expired() || login_url()[0] != '\0' ||
+	    (login_failed() && map_now() == NULL))
+		return CTRL_NEEDSLOGIN;
+	if (map_now() != NULL && !map_now()->nm_self->n_authorized)
+		return CTRL_NEEDSAPPROVAL;
+	if (map_now() != NULL)
+		return CTRL_RUNNING;
+	return memcmp(keys.node, zero, sizeof(zero)) == 0 &&
+	    login_needs_person() ? CTRL_NEEDSLOGIN : CTRL_STARTING;
+}
+
+void
+control_report(int force)
+{
+	struct msg_ctrl_state	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.state = control_state();
+	m.online = up && poll_online();
+	(void)strlcpy(m.url, login_url(), sizeof(m.url));
+	if (!m.online)
+		(void)strlcpy(m.error, trouble, sizeof(m.error));
+	if (login_failed() && login_error()[0] != '\0')
+		(void)strlcpy(m.error, login_error(), sizeof(m.error));
+	if (!force && memcmp(&m, &told, sizeof(m)) == 0)
+		return;
+	told = m;
+	(void)chan_compose(proc_parent(), IMSG_CTRL_STATE, 0, -1, &m,
+	    sizeof(m));
+}
+
+/* One line for each new trouble, not for each try. */
+static void
+control_trouble(const char *why)
+{
+	(void)strlcpy(trouble, why, sizeof(trouble));
+	if (strcmp(why, logged) != 0) {
+		log_warnx("control server %s: %s", ctrld_conf()->c_msg.url,
+		    why);
+		(void)strlcpy(logged, why, sizeof(logged));
+	}
+}
+
+static void
+control_well(void)
+{
+	if (logged[0] != '\0')
+		log_info("control server %s: connected again",
+		    ctrld_conf()->c_msg.url);
+	trouble[0] = logged[0] = '\0';
+}
+
+/* --- the server's key --- */
+
+static void
+control_key_cb(int status, const char *body, size_t len, void *arg)
+{
+	char	 why[MSG_TEXT_LEN];
+
+	fetch = NULL;
+	if (status == 200 && serverkey_parse(body, len, server_key) == 0) {
+		have_server = 1;
+		retry_good(&retry_key);
+	} else {
+		if (status == -1)
+			(void)snprintf(why, sizeof(why), "%s", body);
+		else if (status != 200)
+			(void)snprintf(why, sizeof(why),
+			    "/key: HTTP status %d", status);
+		else
+			(void)snprintf(why, sizeof(why),
+			    "/key: not the answer of a control server");
+		control_trouble(why);
+		retry_later(&retry_key, 0);
+	}
+	control_step();
+}
+
+static void
+control_key_get(void)
+{
+	struct url	 u;
+	size_t		 len;
+
+	/* A path of the server's URL goes before the path of the request. */
+	u = url;
+	len = strlen(u.u_path);
+	while (len > 0 && u.u_path[len - 1] == '/')
+		len--;
+	if ((size_t)snprintf(u.u_path + len, sizeof(u.u_path) - len,
+	    "/key?v=%d", CTRLD_CAPVER) >= sizeof(u.u_path) - len) {
+		control_trouble("URL is too long");
+		retry_later(&retry_key, BACKOFF_MAX_MS);
+		return;
+	}
+	if (!u.u_tls && !warned) {
+		warned = 1;
+		log_warnx("control server %s: no TLS: its key is taken as it "
+		    "comes the first time, then pinned",
+		    ctrld_conf()->c_msg.url);
+	}
+	fetch = fetch_start("GET", &u, control_key_cb, NULL);
+}
+
+/* --- the session --- */
+
+static void
+control_session_up(void)
+{
+	up = 1;
+	sess_since = os_now();
+	update_due = 1;
+	login_session();
+	control_step();
+}
+
+static void
+control_session_lost(const char *why, uint32_t code)
+{
+	sess = NULL;
+	if (up && os_now() - sess_since >= LIVED * NS_PER_S)
+		retry_good(&retry_sess);
+	up = 0;
+	if (code == MSG_E_PIN)
+		control_trouble("the server's key is not the one that was "
+		    "pinned: if that is meant, `shoalctl login "
+		    "--new-server-key'");
+	else
+		control_trouble(why);
+	/* The key may have changed, or have been a wrong one. */
+	if (code != MSG_E_CONN && code != MSG_E_TIMEOUT)
+		have_server = 0;
+	retry_later(&retry_sess, code == MSG_E_PIN ? BACKOFF_MAX_MS : 0);
+	control_report(0);
+	control_step();
+}
+
+static void
+control_disconnect(void)
+{
+	fetch_cancel(fetch);
+	fetch = NULL;
+	login_drop();
+	poll_stop();
+	update_stop();
+	session_close(sess);
+	sess = NULL;
+	up = 0;
+}
+
+/* --- the map stream and updates --- */
+
+void
+control_poll_done(const char *why, int status, int lived, uint32_t sleep)
+{
+	if (lived)
+		retry_good(&retry_poll);
+	if (sleep > 0) {
+		timer_ms(&retry_poll.r_ev, sleep * 1000);
+	} else {
+		control_trouble(why);
+		retry_later(&retry_poll, 0);
+	}
+	/*
+	 * The server does not know the node (any more): ask it what it
+	 * wants, which may be a new login.
+	 */
+	if (status == 401 || status == 403 || status == 404)
+		login_again();
+	control_report(0);
+	control_step();
+}
+
+void
+control_update_done(const char *why)
+{
+	if (why != NULL) {
+		log_debug("update of the control server: %s", why);
+		update_due = 1;
+		retry_later(&retry_update, 0);
+	} else
+		retry_good(&retry_update);
+	control_step();
+}
+
+void
+control_update(void)
+{
+	update_due = 1;
+	control_step();
+}
+
+/* --- own key's expiry --- */
+
+static void
+control_expiry_arm(void)
+{
+	const struct nm_node	*self;
+	int64_t			 s;
+
+	(void)evtimer_del(&ev_expiry);
+	if (map_now() == NULL)
+		return;
+	self = map_now()->nm_self;
+	if (!self->n_keyexpiry.jt_set || self_expired())
+		return;
+	s = self->n_keyexpiry.jt_sec - (os_date() + map_skew()) / NS_PER_S;
+	timer_ms(&ev_expiry, s < 0 ? 1 : s < EXPIRY_TURN / 1000 ?
+	    s * 1000 + 1000 : EXPIRY_TURN);
+}
+
+void
+control_self_changed(void)
+{
+	static int	 was_expired;
+	int		 expired;
+
+	expired = self_expired();
+	if (expired != was_expired) {
+		was_expired = expired;
+		if (expired) {
+			log_warnx("the key of this node has expired: "
+			    "log in again");
+		} else
+			log_info("the key of this node is good again");
+		login_expired(expired);
+		map_push_all();
+	}
+	if (poll_online())
+		control_well();
+	control_expiry_arm();
+	control_report(0);
+	control_step();
+}
+
+static void
+control_expiry_cb(int fd, short events, void *arg)
+{
+	control_self_changed();
+}
+
+/* --- what comes from elsewhere --- */
+
+void
+control_keys(const struct msg_keys *k)
+{
+	int	 disco, node;
+
+	disco = have_keys && memcmp(k->disco, keys.disco,
+	    sizeof(keys.disco)) != 0;
+	node = have_keys && memcmp(k->node, keys.node,
+	    sizeof(keys.node)) != 0;
+	keys = *k;
+	have_keys = 1;
+	if (disco)
+		update_due = 1;
+	/* The stream is for the old key. */
+	if (node)
+		poll_stop();
+	login_keys();
+	cache_use();
+	control_report(0);
+	control_step();
+}
+
+/* A replaced cryptod has forgotten handshakes and, perhaps, a pending key. */
+void
+control_cryptod_new(void)
+{
+	if (sess != NULL && !up) {
+		session_close(sess);
+		sess = NULL;
+	}
+	control_step();
+}
+
+void
+control_conf(int changed)
+{
+	if (url_parse(ctrld_conf()->c_msg.url, &url) == -1) {
+		have_conf = 0;
+		if (ctrld_conf()->c_msg.url[0] != '\0')
+			control_trouble("not a URL of http or https");
+		control_disconnect();
+		control_report(0);
+		return;
+	}
+	if (changed) {
+		control_disconnect();
+		have_server = warned = 0;
+		retry_good(&retry_key);
+		retry_good(&retry_sess);
+		if (have_conf) {
+			login_forget();
+			map_forget();
+		}
+	}
+	have_conf = 1;
+	update_due = 1;
+	control_want(ctrld_conf()->c_msg.want_running);
+	cache_use();
+	if (map_now() != NULL)		/* routes may be wanted or not */
+		map_push_all();
+	control_step();
+}
+
+void
+control_want(int on)
+{
+	if (want == on)
+		return;
+	want = on;
+	if (!on)
+		control_disconnect();
+	else {
+		login_wanted();
+		retry_good(&retry_sess);
+		retry_good(&retry_key);
+		retry_good(&retry_poll);
+	}
+	cache_use();
+	map_push_all();
+	control_report(0);
+	control_step();
+}
+
+void
+control_login(uint32_t flags)
+{
+	if (flags & LOGIN_NEW_SERVER_KEY) {
+		control_disconnect();
+		have_server = 0;
+	}
+	login_start(flags & LOGIN_FORCE_REAUTH);
+	retry_good(&retry_key);
+	retry_good(&retry_sess);
+	trouble[0] = logged[0] = '\0';
+	control_report(0);
+	control_step();
+}
+
+void
+control_logout(void)
+{
+	login_end();
+	control_report(0);
+	control_step();
+}
+
+void
+control_link_change(void)
+{
+	if (sess == NULL && fetch == NULL) {
+		retry_good(&retry_key);
+		retry_good(&retry_sess);
+	} else {
+		control_disconnect();
+		retry_good(&retry_poll);
+	}
+	control_step();
+}
+
+/* --- the next step --- */
+
+/* A session that can be worked with, or what leads to one. */
+static int
+control_connect(void)
+{
+	if (sess != NULL)
+		return up;
+	if (!have_server) {
+		if (fetch == NULL && !retry_waits(&retry_key))
+			control_key_get();
+		return 0;
+	}
+	if (!retry_waits(&retry_sess))
+		sess = session_open(&url, ctrld_conf()->c_msg.url,
+		    server_key, &session_cb);
+	return 0;
+}
+
+static void
+control_work(void)
+{
+	if (login_step(sess))
+		return;			/* nothing else is of use yet */
+	if (!poll_active() && !retry_waits(&retry_poll) &&
+	    poll_start(sess, keys.node) == -1)
+		retry_later(&retry_poll, SOON);
+	if (update_due && !update_active() && !retry_waits(&retry_update)) {
+		update_due = 0;
+		if (update_start(sess, keys.node) == -1) {
+			update_due = 1;
+			retry_later(&retry_update, SOON);
+		}
+	}
+}
+
+static void
+control_step_cb(int fd, short events, void *arg)
+{
+	if (!have_conf || !have_keys)
+		return;
+	if ((!want || login_quiet()) && !login_ending()) {
+		if (sess != NULL || fetch != NULL)
+			control_disconnect();
+		control_report(0);
+		return;
+	}
+	if (control_connect())
+		control_work();
+	control_report(0);
+}
+
+/*
+ * The work is done from the loop, never from within a callback of the
+ * session that it may close.
+ */
+void
+control_step(void)
+{
+	timer_ms(&ev_step, 0);
+}
+
+void
+control_init(void)
+{
+	evtimer_set(&ev_step, control_step_cb, NULL);
+	evtimer_set(&ev_expiry, control_expiry_cb, NULL);
+	evtimer_set(&retry_key.r_ev, retry_cb, NULL);
+	evtimer_set(&retry_sess.r_ev, retry_cb, NULL);
+	evtimer_set(&retry_poll.r_ev, retry_cb, NULL);
+	evtimer_set(&retry_update.r_ev, retry_cb, NULL);
+	login_init();
+}

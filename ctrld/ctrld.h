@@ -1,0 +1,356 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * ctrld: the client of the control server.
+ */
+
+#ifndef CTRLD_H
+#define CTRLD_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include <event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "log.h"
+#include "messages.h"
+#include "netmap.h"
+#include "noise.h"
+#include "os.h"
+#include "pure.h"
+
+#define CTRLD_USER	"_shoalctl"
+
+/*
+ * Capability version announced: named filters and "cap:" sources, HomeDERP,
+ * absent AllowedIPs and DisplayMessages are done here; 118 and later ask
+ * for what the suite does not do yet (Hostinfo of sealed state, from 120 on
+ * peer relays). Servers of today take 113 and up.
+ * Source: control.md 7.
+ */
+#define CTRLD_CAPVER	117
+
+#define MAX_TAGS	256
+#define MAX_ROUTES	1024
+#define NS_PER_S	1000000000LL
+
+#ifndef nitems
+#define nitems(a)	(sizeof((a)) / sizeof((a)[0]))
+#endif
+
+/* --- ctrld.c --- */
+
+/* What the parent configured; replaced as a whole. */
+struct ctrld_conf {
+	struct msg_conf_ctrld	 c_msg;
+	struct msg_str64	 c_tags[MAX_TAGS];
+	struct msg_prefix	 c_routes[MAX_ROUTES];
+	uint32_t		 c_ntags;
+	uint32_t		 c_nroutes;
+	char			 c_authkey[MSG_AUTHKEY_LEN];
+	char			*c_ca;		/* PEM */
+	size_t			 c_calen;
+};
+
+struct chan	*ctrld_cryptod(void);
+struct chan	*ctrld_netd(void);
+struct chan	*ctrld_dnsd(void);
+const struct ctrld_conf
+		*ctrld_conf(void);
+/* Ids of requests to siblings; never 0. */
+uint32_t	 ctrld_id(void);
+/* Arm a one-shot timer so many milliseconds from now. */
+void		 timer_ms(struct event *, uint32_t);
+
+/* --- tls.c --- */
+
+struct ssl_st;
+
+/* As root, before the chroot: what OpenSSL loads at its first use. */
+void	 tls_warmup(void);
+/*
+ * A client session over memory BIOs that verifies the server's certificate
+ * against the configured CA certificates and the URL's host. NULL: logged
+ * into the buffer. Freed with SSL_free().
+ */
+struct ssl_st
+	*tls_new(const struct url *, char *, size_t);
+/* Why a handshake failed, in words. */
+void	 tls_error(struct ssl_st *, char *, size_t);
+
+/* --- conn.c --- */
+
+struct conn;
+
+/*
+ * up: connected, and TLS verified where the URL has it.
+ * data: what came; the buffer may be written to.
+ * lost: over, with a text why; the conn is gone when it returns.
+ * conn_close() may be called from any of them.
+ */
+struct conn_cb {
+	void	(*cc_up)(struct conn *, void *);
+	void	(*cc_data)(struct conn *, void *, uint8_t *, size_t);
+	void	(*cc_lost)(struct conn *, void *, const char *);
+};
+
+/*
+ * Look up, connect, shake hands; bounded by CONN_TIMEOUT until up. Answers
+ * come from the loop, never from within conn_open().
+ */
+#define CONN_TIMEOUT	15	/* seconds */
+struct conn
+	*conn_open(const struct url *, const struct conn_cb *, void *);
+void	 conn_close(struct conn *);
+/* End it; cc_lost is called from the loop, with this text. */
+void	 conn_abort(struct conn *, const char *);
+/* Queue bytes; a queue of more than CONN_QUEUE_MAX ends the conn. */
+#define CONN_QUEUE_MAX	(4 * 1024 * 1024)
+void	 conn_write(struct conn *, const void *, size_t);
+
+/* Messages for conns: 0, or -1 if malformed. */
+int	 conn_resolved(struct imsg *);
+int	 conn_connected(struct imsg *);
+/* dnsd was replaced: ask again for what it owes. */
+void	 conn_dnsd_new(void);
+
+/* --- fetch.c: one HTTP/1.1 request with a small answer --- */
+
+#define FETCH_BODY_MAX	65536
+
+/*
+ * GET or HEAD a URL. Calls back once with status and body, or status -1
+ * and the body a text why. Returns an object for fetch_cancel(), which is
+ * invalid from the call back on; bounded by FETCH_TIMEOUT.
+ */
+#define FETCH_TIMEOUT	20	/* seconds */
+struct fetch;
+struct fetch
+	*fetch_start(const char *, const struct url *,
+	    void (*)(int, const char *, size_t, void *), void *);
+void	 fetch_cancel(struct fetch *);
+
+/* --- session.c: Noise session and HTTP/2 in it --- */
+
+struct session;
+
+/*
+ * up: requests may be made.
+ * lost: over, why; the session is gone when it returns, its rpcs have been
+ * told. code: enum msg_error of cryptod where that refused, else MSG_E_CONN.
+ */
+struct session_cb {
+	void	(*sc_up)(void);
+	void	(*sc_lost)(const char *, uint32_t);
+};
+
+struct session
+	*session_open(const struct url *, const char *,
+	    const uint8_t[MSG_KEY_LEN], const struct session_cb *);
+/* Without callbacks; NULL is fine. rpcs are dropped without a word. */
+void	 session_close(struct session *);
+/* Write out what HTTP/2 has to say; after starting or cancelling rpcs. */
+void	 session_flush(struct session *);
+/* An HTTP/2 ping; the session is lost if no answer comes in 15 s. */
+void	 session_ping(struct session *);
+
+int	 session_noise_msg1(struct imsg *);
+int	 session_noise_keys(struct imsg *);
+
+/* --- rpc.c --- */
+
+struct rpc;
+
+/*
+ * head: status came. data: a part of the body. Both may return -1 to drop
+ * the rpc without a further word: it is gone then. done: over; error NULL
+ * if the stream ended in order; the rpc is gone when done returns.
+ * rpc_cancel() calls nothing, and must not be called from head, data, done.
+ */
+struct rpc_cb {
+	int	(*rc_head)(struct rpc *, void *);
+	int	(*rc_data)(struct rpc *, void *, const uint8_t *, size_t);
+	void	(*rc_done)(struct rpc *, void *, const char *);
+};
+
+struct rpc {
+	TAILQ_ENTRY(rpc)	 r_entry;
+	struct event		 r_ev;
+	struct session		*r_sess;
+	const struct rpc_cb	*r_cb;
+	void			*r_arg;
+	uint8_t			*r_body;	/* of the request; wiped */
+	size_t			 r_bodylen;
+	size_t			 r_bodyoff;
+	size_t			 r_got;		/* bytes of the answer */
+	int32_t			 r_stream;
+	int			 r_status;
+	int			 r_retry;	/* Retry-After, or -1 */
+};
+TAILQ_HEAD(rpcs, rpc);
+
+/*
+ * Start a request; takes over the body (malloc). timeout in seconds, 0:
+ * none. NULL if HTTP/2 cannot take one more.
+ */
+struct rpc
+	*rpc_start(struct session *, const char *, const char *, uint8_t *,
+	    size_t, unsigned int, const struct rpc_cb *, void *);
+void	 rpc_cancel(struct rpc *);
+/* Restart the time limit. */
+void	 rpc_timeout(struct rpc *, unsigned int);
+
+/* session.c for rpc.c */
+struct nghttp2_session
+	*session_h2(struct session *);
+struct rpcs
+	*session_rpcs(struct session *);
+const char
+	*session_authority(struct session *);
+struct nghttp2_session_callbacks;
+void	 rpc_h2_callbacks(struct nghttp2_session_callbacks *);
+void	 session_pong(struct session *);
+void	 rpc_lost(struct session *, const char *);
+
+/* --- control.c: what is to be done next --- */
+
+void	 control_init(void);
+/* Something changed: do what can be done now. */
+void	 control_step(void);
+/* A new configuration is in force. url_changed: begin anew. */
+void	 control_conf(int);
+void	 control_keys(const struct msg_keys *);
+void	 control_cryptod_new(void);
+void	 control_want(int);
+void	 control_login(uint32_t);
+void	 control_logout(void);
+/* The host moved to another network: connections are of no use. */
+void	 control_link_change(void);
+/* Something that the server is told of changed. */
+void	 control_update(void);
+const struct msg_keys
+	*control_keys_now(void);
+struct session
+	*control_session(void);
+/* Tell the parent, if it is news. force: in any case. */
+void	 control_report(int);
+/* The map stream ended, or must: for map.c. */
+void	 control_self_changed(void);
+/* Is the node meant to have a tunnel now? */
+int	 control_running(void);
+
+/* --- poll.c: the map stream and lite updates --- */
+
+/* Both: 0 started, -1 not now. */
+int	 poll_start(struct session *, const uint8_t *);
+void	 poll_stop(void);
+int	 poll_active(void);	/* request under way */
+int	 poll_online(void);	/* first message has come */
+int	 update_start(struct session *, const uint8_t *);
+void	 update_stop(void);
+int	 update_active(void);
+/* For control.c, from poll.c: it is over. lived: longer than 10 s. */
+void	 control_poll_done(const char *, int, int, uint32_t);
+void	 control_update_done(const char *);
+
+/* --- hostinfo.c --- */
+
+/* Own endpoints from netd: 0, or -1 if malformed. */
+int	 endpoints_msg(struct imsg *);
+/* New reference. */
+json_t	*ctrld_hostinfo(void);
+struct maprequest;
+/* Endpoint fields of a request; valid until the next call. */
+void	 endpoints_fill(struct maprequest *);
+
+/* --- map.c: the netmap --- */
+
+void	 map_begin(void);
+/* Bytes of the stream: 0, or -1 with a text why. */
+int	 map_data(const uint8_t *, size_t, const char **);
+int	 map_began(void);		/* first message was taken */
+uint32_t map_sleep(void);		/* seconds that the server asked for */
+void	 map_forget(void);		/* logged out */
+struct netmap
+	*map_now(void);			/* NULL: none */
+int64_t	 map_skew(void);		/* server's clock minus ours, ns */
+int	 map_adopt(struct netmap *);	/* from the cache */
+/* Push all of it to whoever was replaced, or changed its mind. */
+void	 map_push_all(void);
+/* That sibling was replaced: it gets all that is its business. */
+void	 map_channel_new(enum proc);
+int	 node_expired(const struct nm_node *);
+void	 map_init(void);
+
+/* n_mark of a peer: netd knows it; it has routes outside the tailnet. */
+#define MARK_NETD	0x01
+#define MARK_ROUTES	0x02
+
+/* --- push.c: differences to netd --- */
+
+void	 push_netd_full(struct netmap *);	/* NULL: nothing at all */
+void	 push_netd_delta(struct netmap *, const struct nm_delta *);
+void	 push_netd_expired(struct netmap *, int64_t);
+/* Pure: does netd get this prefix of this peer? */
+int	 push_wants_prefix(const struct nm_node *, const struct nm_prefix *,
+	    int);
+int	 push_wants_peer(const struct nm_node *);
+/* Pure: is it within the ranges of tailnet addresses? */
+int	 prefix_is_tailnet(const struct nm_prefix *);
+void	 prefix_wire(const struct nm_prefix *, struct msg_prefix *);
+void	 ip_wire(uint8_t, const uint8_t *, struct msg_ip *);
+
+/* --- pushfilter.c --- */
+
+void	 push_filter(struct chan *, struct netmap *);
+/* Does a rule of the filter in force name this capability as source? */
+int	 filter_names_cap(const char *);
+/* Recompute that set; 1 if it changed. */
+int	 filter_caps_update(struct netmap *);
+
+/* --- names.c: differences to dnsd --- */
+
+void	 names_full(struct netmap *);
+void	 names_delta(struct netmap *, const struct nm_delta *);
+
+/* --- ifconf.c: addresses and routes to the parent --- */
+
+void	 ifconf_push(struct netmap *, int);
+void	 ifconf_delta(struct netmap *, const struct nm_delta *);
+
+/* --- cache.c --- */
+
+int	 cache_fd(struct imsg *);	/* CACHE_FD: 0, or -1 malformed */
+int	 cache_newfd(struct imsg *);
+/* The node key is known: use the cache if it is for this key and server. */
+void	 cache_use(void);
+void	 cache_changed(void);		/* the map is worth saving */
+void	 cache_forget(void);
+void	 cache_init(void);
+
+/* --- ping.c --- */
+
+/* What a message asked for besides the map. */
+void	 ping_request(json_t *);
+/* The new session begins: the URL seen last counts for nothing. */
+void	 ping_reset(void);
+
+/* --- c2n.c: pure --- */
+
+/*
+ * Answer a request that the server sends to the node: a raw HTTP/1.x
+ * request in, a raw response out (malloc; *len). NULL: no memory.
+ * Source: control.md 5.3.
+ */
+char	*c2n_answer(const char *, size_t, size_t *);
+
+/* --- answer.c: what operators ask --- */
+
+int	 answer_msg(struct imsg *);	/* 0, or -1 if malformed */
+
+#endif /* CTRLD_H */

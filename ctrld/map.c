@@ -1,0 +1,383 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The netmap of this node: from the stream or the cache, to the siblings.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrld.h"
+#include "mapframe.h"
+
+#define SLEEP_MAX	300	/* seconds that a server may ask for */
+#define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
+#define SKEW_MIN	(60 * NS_PER_S)
+#define TIME_MIN	1673308800	/* 2023-01-10: no server is older */
+
+static struct event	 ev_expiry;
+static struct netmap	*cur;		/* NULL: none yet */
+static struct netmap	*next;		/* of a poll that has just begun */
+static struct mapframe	*frame;
+static int64_t		 skew;
+static int64_t		 next_expiry;	/* date of the next peer's, or 0 */
+static uint32_t		 sleep_s;
+static int		 began;
+static int		 shown;		/* the siblings have the map */
+
+struct netmap *
+map_now(void)
+{
+	return cur;
+}
+
+int64_t
+map_skew(void)
+{
+	return skew;
+}
+
+int
+map_began(void)
+{
+	return began;
+}
+
+uint32_t
+map_sleep(void)
+{
+	return sleep_s;
+}
+
+static int64_t
+expiry_date(const struct nm_node *n)
+{
+	if (!n->n_keyexpiry.jt_set)
+		return 0;
+	if (n->n_keyexpiry.jt_sec > INT64_MAX / NS_PER_S - 1)
+		return INT64_MAX;
+	/* Before 1970 is as long ago as it needs to be. */
+	if (n->n_keyexpiry.jt_sec <= 0)
+		return 1;
+	return n->n_keyexpiry.jt_sec * NS_PER_S + n->n_keyexpiry.jt_nsec;
+}
+
+/* By the server's word, or by its clock. */
+int
+node_expired(const struct nm_node *n)
+{
+	int64_t	 when;
+
+	when = expiry_date(n);
+	return n->n_expired || (when != 0 && when <= os_date() + skew);
+}
+
+/* --- to the siblings --- */
+
+static int
+map_allowed(void)
+{
+	return cur != NULL && control_running() &&
+	    cur->nm_self->n_authorized;
+}
+
+static void
+map_blank(void)
+{
+	shown = 0;
+	push_netd_full(NULL);
+	names_full(NULL);
+	ifconf_push(NULL, 1);
+}
+
+/*
+ * A ctrld that has just been replaced knows nothing yet, and must not take
+ * from its siblings what the one before gave them.
+ */
+void
+map_push_all(void)
+{
+	if (cur == NULL && control_running())
+		return;
+	shown = map_allowed();
+	push_netd_full(shown ? cur : NULL);
+	names_full(shown ? cur : NULL);
+	ifconf_push(shown ? cur : NULL, 1);
+}
+
+void
+map_channel_new(enum proc proc)
+{
+	if (cur == NULL || !shown)
+		return;
+	if (proc == PROC_NETD)
+		push_netd_full(cur);
+	else if (proc == PROC_DNSD)
+		names_full(cur);
+}
+
+static void
+map_push(const struct nm_delta *d)
+{
+	if (shown != map_allowed()) {
+		map_push_all();
+		return;
+	}
+	if (!shown)
+		return;
+	push_netd_delta(cur, d);
+	names_delta(cur, d);
+	ifconf_delta(cur, d);
+}
+
+/* --- expiry of peers --- */
+
+static void
+expiry_note(const struct nm_node *n)
+{
+	int64_t	 when;
+
+	when = expiry_date(n);
+	if (when == 0 || n->n_expired || when <= os_date() + skew)
+		return;
+	if (next_expiry == 0 || when < next_expiry)
+		next_expiry = when;
+}
+
+static void
+expiry_arm(void)
+{
+	int64_t	 ms;
+
+	(void)evtimer_del(&ev_expiry);
+	if (next_expiry == 0)
+		return;
+	ms = (next_expiry - os_date() - skew) / 1000000 + 1;
+	if (ms < 1)
+		ms = 1;
+	timer_ms(&ev_expiry, ms < EXPIRY_TURN ? ms : EXPIRY_TURN);
+}
+
+static void
+expiry_delta(const struct nm_delta *d)
+{
+	struct nm_node	*n;
+	uint32_t	 i;
+
+	for (i = 0; i < d->nd_nchanged; i++)
+		if ((n = netmap_peer(cur, d->nd_changed[i].dc_id)) != NULL)
+			expiry_note(n);
+	expiry_arm();
+}
+
+/* Some peer's time has come: netd must hear of it. */
+static void
+map_expiry_cb(int fd, short events, void *arg)
+{
+	struct nm_node	*n;
+	int64_t		 from;
+
+	if (cur == NULL || next_expiry == 0)
+		return;
+	if (next_expiry > os_date() + skew) {
+		expiry_arm();
+		return;
+	}
+	from = next_expiry;
+	next_expiry = 0;
+	RB_FOREACH(n, nm_tree, &cur->nm_peers)
+		expiry_note(n);
+	expiry_arm();
+	if (shown)
+		push_netd_expired(cur, from);
+}
+
+void
+map_init(void)
+{
+	evtimer_set(&ev_expiry, map_expiry_cb, NULL);
+}
+
+/* --- from the stream --- */
+
+void
+map_begin(void)
+{
+	mapframe_free(frame);
+	if ((frame = mapframe_new(1)) == NULL)
+		fatal(NULL);
+	netmap_free(next);
+	next = NULL;
+	began = 0;
+	sleep_s = 0;
+	ping_reset();
+}
+
+static void
+map_time(const struct ju_time *t)
+{
+	int64_t	 diff;
+
+	if (t->jt_sec < TIME_MIN || t->jt_sec > INT64_MAX / NS_PER_S - 1)
+		return;
+	diff = t->jt_sec * NS_PER_S + t->jt_nsec - os_date();
+	skew = diff > SKEW_MIN || diff < -SKEW_MIN ? diff : 0;
+}
+
+static void
+map_url(const char *url)
+{
+	static char	 last[MSG_TEXT_LEN];
+	char		 text[4 * MSG_TEXT_LEN];
+
+	if (strncmp(url, last, sizeof(last) - 1) == 0)
+		return;
+	(void)strlcpy(last, url, sizeof(last));
+	text_vis(text, sizeof(text), last);
+	log_info("the control server asks to visit %s", text);
+}
+
+static void
+map_effects(const struct nm_effects *fx)
+{
+	if (fx->ms_what & NM_SE_TIME)
+		map_time(&fx->ms_time);
+	if (fx->ms_what & NM_SE_PING)
+		ping_request(fx->ms_ping);
+	if (fx->ms_what & NM_SE_URL)
+		map_url(fx->ms_url);
+	if (fx->ms_what & NM_SE_EXIT)
+		log_warnx("the control server asks this node to exit: "
+		    "not obeyed");
+	if (fx->ms_what & NM_SE_SLEEP)
+		sleep_s = fx->ms_sleep < SLEEP_MAX ? fx->ms_sleep + 1 :
+		    SLEEP_MAX;
+}
+
+/* The first message of a poll is whole: it takes the place of the map. */
+static void
+map_replace(struct nm_delta *d)
+{
+	struct netmap	*old;
+	struct nm_node	*n;
+
+	old = cur;
+	cur = next;
+	next = NULL;
+	began = 1;
+	next_expiry = 0;
+	if (old == NULL)
+		map_push_all();
+	else {
+		nm_delta_free(d);
+		if (netmap_diff(old, cur, d) == -1)
+			fatal(NULL);
+		map_push(d);
+	}
+	netmap_free(old);
+	RB_FOREACH(n, nm_tree, &cur->nm_peers)
+		expiry_note(n);
+	expiry_arm();
+}
+
+static int
+map_message(const char *text, size_t len, const char **why)
+{
+	struct nm_delta		 d;
+	struct nm_effects	 fx;
+	struct ju_time		 now;
+	struct netmap		*nm;
+	int64_t			 date;
+	int			 r;
+
+	if (!began && next == NULL && (next = netmap_new()) == NULL)
+		fatal(NULL);
+	nm = began ? cur : next;
+	date = os_date();
+	now.jt_sec = date / NS_PER_S;
+	now.jt_nsec = date % NS_PER_S;
+	now.jt_set = 1;
+	if ((r = netmap_apply(nm, text, len, &now, &d, &fx)) == -1) {
+		if (errno == ENOMEM)
+			fatal(NULL);
+		*why = fx.ms_error;
+	} else {
+		map_effects(&fx);
+		if (!fx.ms_keepalive) {
+			if (!began)
+				map_replace(&d);
+			else {
+				map_push(&d);
+				expiry_delta(&d);
+			}
+			cache_changed();
+			control_self_changed();
+		}
+	}
+	nm_delta_free(&d);
+	nm_effects_free(&fx);
+	return r;
+}
+
+int
+map_data(const uint8_t *p, size_t len, const char **why)
+{
+	const char	*bad, *msg;
+	size_t		 msglen, used;
+	int		 r, some;
+	static char	 text[MSG_TEXT_LEN];
+
+	some = 0;
+	while ((r = mapframe_feed(frame, p, len, &used, &msg,
+	    &msglen)) == 1) {
+		some = 1;
+		if (map_message(msg, msglen, &bad) == -1) {
+			(void)snprintf(text, sizeof(text),
+			    "bad map response: %s", bad);
+			*why = text;
+			return -1;
+		}
+		p += used;
+		len -= used;
+	}
+	if (r == 0)
+		return some;
+	if (errno == ENOMEM)
+		fatal(NULL);
+	*why = errno == E2BIG ? "map response is too long" :
+	    "map response is no frame";
+	return -1;
+}
+
+int
+map_adopt(struct netmap *nm)
+{
+	struct nm_node	*n;
+
+	if (cur != NULL)
+		return -1;
+	cur = nm;
+	RB_FOREACH(n, nm_tree, &cur->nm_peers)
+		expiry_note(n);
+	expiry_arm();
+	map_push_all();
+	control_self_changed();
+	return 0;
+}
+
+void
+map_forget(void)
+{
+	netmap_free(cur);
+	netmap_free(next);
+	cur = next = NULL;
+	began = 0;
+	next_expiry = 0;
+	expiry_arm();
+	map_blank();
+}
