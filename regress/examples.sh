@@ -12,7 +12,7 @@ blocks()	# page: writes its example blocks to $tmp/N
 {
 	awk -v d="$tmp/" '
 	    /^\.Sh / { ex = $2 == "EXAMPLES" }
-	    ex && /^\.Bd -literal/ { on = 1; f = d ++k; printf "" >f; next }
+	    ex && /^\.Bd -literal/ { on = 1; f = d (++k); printf "" >f; next }
 	    /^\.Ed/ { if (on) close(f); on = 0 }
 	    on { gsub(/\\e/, "\\"); gsub(/\\&/, ""); print >f }' "$1"
 }
