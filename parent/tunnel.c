@@ -415,6 +415,7 @@ tunnel_send_dnsd(struct proc_child *pc)
 		m.ip = dns[i].ip;
 		m.tcp = dns[i].tcp;
 		m.ifindex = tun.t_ifindex;
+		m.ifindex = tun.t_ifindex;
 		(void)chan_compose(&pc->pc_chan, IMSG_DNS_SOCK, 0,
 		    fd_dup(dns[i].fd), &m, sizeof(m));
 	}
