@@ -33,7 +33,7 @@ addr_print6(const uint8_t addr[16], char *buf, size_t len)
 }
 
 void
-prefix_print(const struct policy_prefix *p, char *buf, size_t len)
+route_print(const struct policy_prefix *p, char *buf, size_t len)
 {
 	size_t	 n;
 
@@ -47,7 +47,7 @@ prefix_print(const struct policy_prefix *p, char *buf, size_t len)
 
 /* IPv4 first, then by address, then the wider one: as Go sorts them. */
 int
-prefix_cmp(const void *va, const void *vb)
+route_cmp(const void *va, const void *vb)
 {
 	const struct policy_prefix	*a = va, *b = vb;
 	int				 c;
@@ -61,7 +61,7 @@ prefix_cmp(const void *va, const void *vb)
 }
 
 int
-prefix_is_exit(const struct policy_prefix *p)
+route_is_exit(const struct policy_prefix *p)
 {
 	return p->pp_plen == 0;
 }

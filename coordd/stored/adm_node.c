@@ -112,7 +112,7 @@ row_prefixes(struct buf *t, const char *name,
 	buf_name(t, name);
 	buf_str(t, "[");
 	for (i = 0; i < n; i++) {
-		prefix_print(&list[i], text, sizeof(text));
+		route_print(&list[i], text, sizeof(text));
 		if (i > 0)
 			buf_str(t, ",");
 		buf_json(t, text);
@@ -400,7 +400,7 @@ prefixes_without(const struct noderec *r, const struct policy_prefix *list,
 
 	for (i = 0; i < r->r_napproved; i++) {
 		for (j = 0; j < n; j++)
-			if (prefix_cmp(&r->r_approved_routes[i],
+			if (route_cmp(&r->r_approved_routes[i],
 			    &list[j]) == 0)
 				break;
 		if (j == n)

@@ -337,8 +337,8 @@ adm_policy_explain(struct adm *a)
 	if (explain_question(a, &q) == -1)
 		return -1;
 	allowed = explain_ask(a, &q, &line, &is, &id);
-	prefix_print(&q.e_src[is], src, sizeof(src));
-	prefix_print(&q.e_dst[id], dst, sizeof(dst));
+	route_print(&q.e_src[is], src, sizeof(src));
+	route_print(&q.e_dst[id], dst, sizeof(dst));
 	explain_rule(a->a_brain, line, rule, sizeof(rule));
 	buf_fmt(&t, "{\"allowed\":%s,\"source\":\"%s\","
 	    "\"destination\":\"%s\",\"port\":%u,\"proto\":%u,\"line\":%zu,"

@@ -175,7 +175,7 @@ add_prefixes(struct buf *t, const char *name,
 	buf_name(t, name);
 	buf_str(t, "[");
 	for (i = 0; i < n; i++) {
-		prefix_print(&list[i], text, sizeof(text));
+		route_print(&list[i], text, sizeof(text));
 		buf_fmt(t, "%s\"%s\"", i > 0 ? "," : "", text);
 	}
 	buf_str(t, "]");
@@ -218,10 +218,10 @@ add_allowed(struct brain *b, struct buf *t, const struct node *n,
 		    n->n_slot, &routes[i])))
 			continue;
 		all[nall++] = routes[i];
-		if (!prefix_is_exit(&routes[i]))
+		if (!route_is_exit(&routes[i]))
 			primary[nprimary++] = routes[i];
 	}
-	qsort(all, nall, sizeof(all[0]), prefix_cmp);
+	qsort(all, nall, sizeof(all[0]), route_cmp);
 	add_prefixes(t, "AllowedIPs", all, nall);
 	if (nprimary > 0)
 		add_prefixes(t, "PrimaryRoutes", primary, nprimary);

@@ -260,7 +260,7 @@ lists_differ(const struct noderec *a, const struct noderec *r)
 		if (strcmp(a->r_tags[i], r->r_tags[i]) != 0)
 			return 1;
 	for (i = 0; i < a->r_napproved; i++)
-		if (prefix_cmp(&a->r_approved_routes[i],
+		if (route_cmp(&a->r_approved_routes[i],
 		    &r->r_approved_routes[i]) != 0)
 			return 1;
 	return 0;
@@ -496,7 +496,7 @@ node_routes(const struct node *n, struct policy_prefix *out, size_t max)
 
 	for (i = 0; i < r->r_napproved && k < max; i++) {
 		for (j = 0; j < n->n_nannounced; j++)
-			if (prefix_cmp(&r->r_approved_routes[i],
+			if (route_cmp(&r->r_approved_routes[i],
 			    &n->n_announced[j]) == 0)
 				break;
 		if (r->r_wgonly || j < n->n_nannounced)

@@ -99,9 +99,9 @@ noderec_set_routes(struct noderec *r, const struct policy_prefix *routes,
 
 	list = xmemdup(routes, n * sizeof(*list));
 	if (n > 1)
-		qsort(list, n, sizeof(*list), prefix_cmp);
+		qsort(list, n, sizeof(*list), route_cmp);
 	for (i = 0; i < n; i++)
-		if (k == 0 || prefix_cmp(&list[k - 1], &list[i]) != 0)
+		if (k == 0 || route_cmp(&list[k - 1], &list[i]) != 0)
 			list[k++] = list[i];
 	free(r->r_approved_routes);
 	r->r_approved_routes = list;

@@ -255,7 +255,8 @@ policy_refresh(struct brain *b)
 		b->b_pstate = s;
 	}
 	b->b_policy = p;
-	memset(b->b_live, 0, b->b_words * sizeof(*b->b_live));
+	if (b->b_words > 0)
+		memset(b->b_live, 0, b->b_words * sizeof(*b->b_live));
 	for (i = 0; i < b->b_nslots; i++)
 		if (b->b_slots[i] != NULL && b->b_slots[i]->n_rec.r_approved)
 			b->b_live[i / 64] |= 1ULL << (i % 64);

@@ -122,7 +122,7 @@ node_put_lists(struct store *st, const struct noderec *r)
 			return -1;
 	}
 	for (i = 0; i < r->r_napproved; i++) {
-		prefix_print(&r->r_approved_routes[i], text, sizeof(text));
+		route_print(&r->r_approved_routes[i], text, sizeof(text));
 		s = store_stmt(st, SQL_ROUTE_ADD);
 		bind_id(s, 1, r->r_id);
 		bind_text(s, 2, text);

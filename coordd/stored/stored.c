@@ -190,7 +190,7 @@ stored_adm(struct imsg *imsg)
 	memset(&a, 0, sizeof(a));
 	at.at_chan = proc_parent();
 	at.at_id = imsg_get_id(imsg);
-	len = imsg_get_len(imsg) - sizeof(m);
+	len = imsg_get_len(imsg);
 	copy = xmemdup(data, len);
 	if (copy != NULL && adm_words(&a, copy, len, m.n, words) == 0) {
 		stored_adm_run(&a, &at, m.uid, fd);

@@ -70,9 +70,9 @@ void	*xmemdup(const void *, size_t);		/* NULL for 0 bytes */
 
 void	 addr_print4(const uint8_t [4], char *, size_t);
 void	 addr_print6(const uint8_t [16], char *, size_t);
-void	 prefix_print(const struct policy_prefix *, char *, size_t);
-int	 prefix_cmp(const void *, const void *);	/* for qsort */
-int	 prefix_is_exit(const struct policy_prefix *);
+void	 route_print(const struct policy_prefix *, char *, size_t);
+int	 route_cmp(const void *, const void *);	/* for qsort */
+int	 route_is_exit(const struct policy_prefix *);
 void	 endpoint_print(const struct msg_endpoint *, char *, size_t);
 /* "1.2.3.4:5", "[::1]:5": 0 or -1. */
 int	 endpoint_parse(const char *, struct msg_endpoint *);

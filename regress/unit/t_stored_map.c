@@ -1,0 +1,587 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Map streams: the first message, deltas, who sees what and when.
+ */
+
+/* link: stored_lab.c */
+/* link: ../../coordd/stored/addr.c ../../coordd/stored/alloc.c */
+/* link: ../../coordd/stored/authkey.c ../../coordd/stored/brain.c */
+/* link: ../../coordd/stored/buf.c ../../coordd/stored/hostinfo.c */
+/* link: ../../coordd/stored/map.c ../../coordd/stored/map_delta.c */
+/* link: ../../coordd/stored/map_full.c ../../coordd/stored/map_node.c */
+/* link: ../../coordd/stored/name.c ../../coordd/stored/node.c */
+/* link: ../../coordd/stored/noderec.c ../../coordd/stored/online.c */
+/* link: ../../coordd/stored/pending.c ../../coordd/stored/register.c */
+/* link: ../../coordd/stored/policy_apply.c ../../coordd/stored/store.c */
+/* link: ../../coordd/stored/store_node.c ../../coordd/stored/user.c */
+/* link: ../../coordd/stored/store_user.c */
+/* libs: -lsqlite3 */
+
+#include "stored_lab.h"
+
+static const char	 own_devices[] = "{\"acls\":[{\"action\":\"accept\","
+    "\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]}]}";
+static const char	 ab_only[] = "{\"acls\":[{\"action\":\"accept\","
+    "\"src\":[\"alice@\"],\"dst\":[\"bob@:22\"]}]}";
+
+static const char	 undefined[] = "{\n \"acls\": [\n  {\"action\":"
+    "\"accept\",\"src\":[\"group:no\"],\"dst\":[\"*:*\"]}\n ]\n}";
+
+static struct lab	 lab;
+static char		 alice[AUTHKEY_TEXT], bob[AUTHKEY_TEXT];
+
+static void
+start(uint8_t mode, const char *text)
+{
+	lab_open(&lab, NULL, mode, NULL);
+	lab_authkey(&lab, "alice", NULL, 1, 0, 0, alice);
+	lab_authkey(&lab, "bob", NULL, 1, 0, 0, bob);
+	if (text != NULL)
+		lab_policy(&lab, text);
+}
+
+/* Forget what was sent so far. */
+static void
+quiet(void)
+{
+	unsigned int	 s;
+	json_t		*j;
+
+	lab_pass(&lab, 2000);
+	for (s = 0; s < 100; s++)
+		while ((j = lab_next(&lab, s)) != NULL)
+			json_decref(j);
+}
+
+/* Nodes 1 (alice), 2 (bob), 3 (alice), with polls on streams 11, 12, 13. */
+static void
+three(void)
+{
+	lab_join(&lab, 1, 1, alice, "one");
+	lab_join(&lab, 2, 2, bob, "two");
+	lab_join(&lab, 3, 3, alice, "three");
+	lab_poll(&lab, 1, 1, 11);
+	lab_poll(&lab, 2, 2, 12);
+	lab_poll(&lab, 3, 3, 13);
+}
+
+static json_t *
+next(unsigned int s)
+{
+	json_t	*j;
+
+	lab_pass(&lab, 200);
+	if ((j = lab_next(&lab, s)) == NULL)
+		errx(1, "stream %u: no message", s);
+	return j;
+}
+
+static void
+quiet_since(unsigned int s, int line)
+{
+	char	*text;
+
+	lab_pass(&lab, 200);
+	if (lab_raw(&lab, s, &text, NULL) != 0)
+		errx(1, "line %d: stream %u: nobody needs %.2000s", line, s,
+		    text);
+}
+#define silent(s)	quiet_since((s), __LINE__)
+
+/* Fields that clients cannot do without. control.md 4.4, 4.5, 4.14. */
+static void
+check_node(json_t *n)
+{
+	const char	*name = lab_str(n, "Name");
+
+	CHECK(lab_int(n, "ID") > 0);
+	CHECK(lab_str(n, "StableID")[0] != '\0');
+	CHECK(name[0] != '\0' && name[strlen(name) - 1] == '.');
+	CHECK(lab_int(n, "User") > 0);
+	CHECK(strncmp(lab_str(n, "Key"), "nodekey:", 8) == 0);
+	CHECK(json_array_size(lab_at(n, "Addresses")) == 2);
+	CHECK(json_array_size(lab_at(n, "AllowedIPs")) >= 2);
+	CHECK(json_is_object(lab_at(n, "Hostinfo")));
+	CHECK(json_is_boolean(lab_at(n, "Online")));
+	CHECK(json_is_true(lab_at(n, "MachineAuthorized")));
+	CHECK(lab_at(n, "LastSeen") == NULL ||
+	    json_is_false(lab_at(n, "Online")));
+}
+
+static void
+test_first(void)
+{
+	json_t	*j;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	lab_lite(&lab, 2, 2, "192.0.2.7:41641", "{\"Hostname\":\"two\","
+	    "\"OS\":\"linux\",\"BackendLogID\":\"secret\",\"Services\":["
+	    "{\"Proto\":\"peerapi4\",\"Port\":1},{\"Proto\":\"tcp\","
+	    "\"Port\":22}],\"NetInfo\":{\"PreferredDERP\":3}}");
+	quiet();
+	lab_poll(&lab, 1, 1, 21);
+	j = next(21);
+	check_node(lab_at(j, "Node"));
+	CHECK(strcmp(lab_str(j, "Node/Name"), "one.tail.example.") == 0);
+	CHECK(strcmp(lab_str(j, "Domain"), "tail.example") == 0);
+	CHECK(json_is_object(lab_at(j, "DERPMap/Regions")));
+	CHECK(json_is_object(lab_at(j, "DNSConfig")));
+	CHECK(json_is_true(lab_at(j, "DNSConfig/Proxied")));
+	CHECK(json_is_array(lab_at(j, "PacketFilters/base")));
+	CHECK(json_is_true(lab_at(j, "Debug/DisableLogTail")));
+	CHECK(json_is_false(lab_at(j, "CollectServices")));
+	CHECK(lab_str(j, "ControlTime")[0] != '\0');
+	CHECK(json_array_size(lab_at(j, "UserProfiles")) == 2);
+	CHECK(json_array_size(lab_at(j, "Peers")) == 2);
+	CHECK(lab_int(j, "Peers/0/ID") == 2 && lab_int(j, "Peers/1/ID") == 3);
+	check_node(lab_at(j, "Peers/0"));
+	CHECK(lab_int(j, "Peers/0/HomeDERP") == 3);
+	CHECK(strcmp(lab_str(j, "Peers/0/Endpoints/0"),
+	    "192.0.2.7:41641") == 0);
+	CHECK(strcmp(lab_str(j, "Peers/0/Hostinfo/OS"), "linux") == 0);
+	CHECK(lab_at(j, "Peers/0/Hostinfo/BackendLogID") == NULL);
+	CHECK(json_array_size(lab_at(j, "Peers/0/Hostinfo/Services")) == 1);
+	CHECK(json_is_true(lab_at(j, "Peers/0/Online")));
+	json_decref(j);
+	lab_close(&lab);
+}
+
+static void
+test_deny_by_default(void)
+{
+	json_t	*j;
+
+	start(POLICY_NONE, NULL);
+	three();
+	j = next(11);
+	CHECK(lab_at(j, "Peers") == NULL);
+	CHECK(json_is_array(lab_at(j, "PacketFilters/base")));
+	CHECK(json_array_size(lab_at(j, "PacketFilters/base")) == 0);
+	CHECK(json_array_size(lab_at(j, "UserProfiles")) == 1);
+	json_decref(j);
+	quiet();
+	/* Nobody hears of anybody. */
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	silent(11);
+	silent(13);
+	lab_close(&lab);
+}
+
+/* Nothing goes out before the first, whole message. */
+static void
+test_no_delta_before_full(void)
+{
+	json_t	*j;
+
+	start(POLICY_ALLOW, NULL);
+	lab_join(&lab, 1, 1, alice, "one");
+	lab.l_full = 1;
+	lab_poll(&lab, 1, 1, 11);
+	lab_join(&lab, 2, 2, bob, "two");
+	lab_poll(&lab, 2, 2, 12);
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	silent(11);
+	lab.l_full = 0;
+	j = next(11);
+	CHECK(lab_at(j, "Node") != NULL);
+	/* It shows what came meanwhile, and no delta repeats it. */
+	CHECK(strcmp(lab_str(j, "Peers/0/Endpoints/0"), "192.0.2.7:1") == 0);
+	json_decref(j);
+	silent(11);
+	lab_close(&lab);
+}
+
+static void
+test_patches(void)
+{
+	json_t	*j, *p;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	j = next(11);
+	CHECK((p = lab_peer(j, "PeersChangedPatch", 2)) != NULL);
+	CHECK(strcmp(lab_str(p, "Endpoints/0"), "192.0.2.7:1") == 0);
+	CHECK(strncmp(lab_str(p, "DiscoKey"), "discokey:", 9) == 0);
+	/* A delta has what changed and nothing else. */
+	CHECK(json_object_size(j) == 1);
+	json_decref(j);
+	silent(12);
+
+	/* The same again, an empty request: no news. */
+	json_decref(next(13));
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	lab_lite(&lab, 2, 2, NULL, NULL);
+	silent(13);
+	CHECK(node_find(&lab.l_b, 2)->n_rec.r_nendpoints == 1);
+
+	lab_lite(&lab, 2, 2, NULL, "{\"Hostname\":\"two\","
+	    "\"OS\":\"linux\",\"NetInfo\":{\"PreferredDERP\":4}}");
+	j = next(13);
+	CHECK((p = lab_peer(j, "PeersChangedPatch", 2)) != NULL);
+	CHECK(lab_int(p, "DERPRegion") == 4);
+	json_decref(j);
+	/* Hostinfo without NetInfo takes nothing away. */
+	lab_lite(&lab, 2, 2, NULL, "{\"Hostname\":\"two\","
+	    "\"OS\":\"linux\"}");
+	silent(13);
+	CHECK(node_find(&lab.l_b, 2)->n_rec.r_derp == 4);
+	CHECK(node_find(&lab.l_b, 2)->n_rec.r_netinfo != NULL);
+
+	/* Another host name is another node to look at. */
+	lab_lite(&lab, 2, 2, NULL, "{\"Hostname\":\"TWO b.lan\"}");
+	j = next(13);
+	CHECK((p = lab_peer(j, "PeersChanged", 2)) != NULL);
+	check_node(p);
+	CHECK(strcmp(lab_str(p, "Name"), "two-b.tail.example.") == 0);
+	CHECK(lab_at(j, "PeersChangedPatch") == NULL);
+	json_decref(j);
+	j = next(12);
+	CHECK(strcmp(lab_str(j, "Node/Name"), "two-b.tail.example.") == 0);
+	json_decref(j);
+	lab_close(&lab);
+}
+
+static void
+test_online(void)
+{
+	char	*text;
+	json_t	*j, *p;
+	uint32_t flags;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	/* A new poll takes the place of the old one; nobody notices. */
+	lab_poll(&lab, 2, 2, 22);
+	lab_pass(&lab, 100);
+	CHECK(lab_raw(&lab, 12, &text, &flags) == 200);
+	CHECK(text[0] == '\0' && (flags & RPC_F_END));
+	free(text);
+	json_decref(next(22));
+	lab_hangup(&lab, 12);		/* late word of the old one */
+	lab_pass(&lab, 20000);
+	silent(11);
+	CHECK(node_find(&lab.l_b, 2)->n_rec.r_online);
+
+	/* Gone for a moment is not gone. */
+	lab_hangup(&lab, 22);
+	lab_pass(&lab, 5000);
+	lab_poll(&lab, 2, 2, 23);
+	lab_pass(&lab, 20000);
+	silent(11);
+	json_decref(next(23));
+
+	lab_hangup(&lab, 23);
+	lab_pass(&lab, 9000);
+	silent(11);
+	lab_pass(&lab, 2000);
+	j = next(11);
+	CHECK((p = lab_peer(j, "PeersChangedPatch", 2)) != NULL);
+	CHECK(json_is_false(lab_at(p, "Online")));
+	CHECK(lab_str(p, "LastSeen")[0] != '\0');
+	json_decref(j);
+	quiet();
+	lab_poll(&lab, 2, 2, 24);
+	j = next(11);
+	CHECK((p = lab_peer(j, "PeersChangedPatch", 2)) != NULL);
+	CHECK(json_is_true(lab_at(p, "Online")));
+	CHECK(lab_at(p, "LastSeen") == NULL);
+	json_decref(j);
+	lab_close(&lab);
+}
+
+static void
+test_policy_change(void)
+{
+	struct node	*n;
+	json_t		*j;
+
+	start(POLICY_NONE, NULL);
+	three();
+	quiet();
+	lab_policy(&lab, own_devices);
+	j = next(11);
+	CHECK(lab_peer(j, "PeersChanged", 3) != NULL);
+	CHECK(lab_peer(j, "PeersChanged", 2) == NULL);
+	CHECK(json_array_size(lab_at(j, "PacketFilters/base")) == 1);
+	CHECK(lab_at(j, "Node") == NULL && lab_at(j, "DNSConfig") == NULL);
+	CHECK(json_array_size(lab_at(j, "UserProfiles")) == 1);
+	json_decref(j);
+	j = next(12);
+	CHECK(lab_at(j, "PeersChanged") == NULL && json_object_size(j) == 1);
+	json_decref(j);
+	json_decref(next(13));
+
+	/* One sees another as soon as either may talk. */
+	lab_policy(&lab, ab_only);
+	j = next(11);
+	CHECK(lab_removed(j, 3) && lab_peer(j, "PeersChanged", 2) != NULL);
+	CHECK(json_array_size(lab_at(j, "PacketFilters/base")) == 0);
+	json_decref(j);
+	j = next(12);
+	CHECK(lab_peer(j, "PeersChanged", 1) != NULL);
+	CHECK(lab_peer(j, "PeersChanged", 3) != NULL);
+	CHECK(lab_int(j, "PacketFilters/base/0/DstPorts/0/Ports/First") ==
+	    22);
+	json_decref(j);
+	quiet();
+
+	/* Who comes after the change is seen, and in the filter. */
+	n = lab_join(&lab, 4, 4, alice, "four");
+	j = next(12);
+	CHECK(lab_peer(j, "PeersChanged", n->n_rec.r_id) != NULL);
+	CHECK(lab_at(j, "PacketFilters") != NULL);
+	json_decref(j);
+	silent(11);
+
+	/* The same policy again is no news. */
+	lab_policy(&lab, ab_only);
+	silent(11);
+	silent(12);
+
+	/* Alone: all are taken back. */
+	CHECK(policy_apply(&lab.l_b, POLICY_NONE, NULL, NULL, 0, 0,
+	    &(char *){ NULL }) == 0);
+	j = next(12);
+	CHECK(lab_removed(j, 1) && lab_removed(j, 3) && lab_removed(j, 4));
+	CHECK(json_is_array(lab_at(j, "PacketFilters/base")));
+	CHECK(json_array_size(lab_at(j, "PacketFilters/base")) == 0);
+	json_decref(j);
+	/* Then nothing of them reaches it any more. */
+	lab_lite(&lab, 1, 1, "192.0.2.1:1", NULL);
+	silent(12);
+	lab_close(&lab);
+}
+
+static void
+test_bad_policy(void)
+{
+	char	*msgs;
+
+	start(POLICY_NONE, own_devices);
+	three();
+	quiet();
+	CHECK(policy_apply(&lab.l_b, POLICY_FILE, "p.hujson", undefined,
+	    strlen(undefined), 0, &msgs) == -1);
+	CHECK(strncmp(msgs, "p.hujson:3: ", 12) == 0);
+	free(msgs);
+	CHECK(policy_apply(&lab.l_b, POLICY_FILE, "p.hujson", "", 0, 0,
+	    &msgs) == -1);
+	free(msgs);
+	silent(11);
+	silent(12);
+	lab_poll(&lab, 1, 1, 31);
+	json_decref(next(31));
+	lab_close(&lab);
+}
+
+static void
+test_deletion(void)
+{
+	struct node	*n;
+	char		 eph[AUTHKEY_TEXT];
+	json_t		*j;
+	uint32_t	 flags;
+	uint8_t		 addr[4];
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	n = node_find(&lab.l_b, 2);
+	memcpy(addr, n->n_rec.r_addr4, 4);
+	CHECK(node_delete(&lab.l_b, n, "test", "delete") == 0);
+	j = next(11);
+	CHECK(lab_removed(j, 2));
+	json_decref(j);
+	CHECK(lab_raw(&lab, 12, NULL, &flags) == 200 && (flags & RPC_F_END));
+	/* Neither its number nor (yet) its address comes back. */
+	n = lab_join(&lab, 2, 2, bob, "two");
+	CHECK(n->n_rec.r_id == 4);
+	CHECK(memcmp(n->n_rec.r_addr4, addr, 4) != 0);
+	CHECK(strcmp(n->n_rec.r_label, "two") == 0);
+	quiet();
+
+	lab_authkey(&lab, "alice", NULL, 1, 1, 0, eph);
+	n = lab_join(&lab, 5, 5, eph, "tmp");
+	lab_poll(&lab, 5, 5, 15);
+	quiet();
+	lab_pass(&lab, 600000);		/* while it is there it stays */
+	CHECK(lab.l_b.b_nnodes == 4);
+	lab_hangup(&lab, 15);
+	lab_pass(&lab, 60000);
+	CHECK(lab.l_b.b_nnodes == 4);
+	quiet();
+	lab_pass(&lab, 90000);
+	CHECK(lab.l_b.b_nnodes == 3);
+	j = next(11);
+	CHECK(lab_removed(j, 5));
+	json_decref(j);
+	/* One that never came does not stay either. */
+	lab_join(&lab, 6, 6, eph, "tmp");
+	lab_pass(&lab, 130000);
+	CHECK(lab.l_b.b_nnodes == 3);
+	lab_close(&lab);
+}
+
+/* Never, not yet, past: none of them turns into another. */
+static void
+test_expiry(void)
+{
+	struct noderec	 r;
+	struct node	*n;
+	json_t		*j, *p;
+	int		 i;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	n = node_find(&lab.l_b, 2);
+	for (i = 0; i < 2; i++) {
+		noderec_copy(&r, &n->n_rec);
+		r.r_expiry = lab.l_b.b_date + 3600 * SEC;
+		CHECK(node_put(&lab.l_b, n, &r, "test", "expiry") == 0);
+		j = next(11);
+		CHECK((p = lab_peer(j, "PeersChanged", 2)) != NULL);
+		CHECK(lab_at(p, "Expired") == NULL);
+		CHECK(lab_str(p, "KeyExpiry")[0] == '2');
+		json_decref(j);
+		quiet();
+		lab_pass(&lab, 3590000);
+		silent(11);
+		lab_pass(&lab, 20000);
+		j = next(11);
+		CHECK((p = lab_peer(j, "PeersChanged", 2)) != NULL);
+		CHECK(json_is_true(lab_at(p, "Expired")));
+		json_decref(j);
+		j = next(12);
+		CHECK(lab_str(j, "Node/KeyExpiry")[0] == '2');
+		json_decref(j);
+		quiet();
+	}
+	noderec_copy(&r, &n->n_rec);
+	r.r_expiry = 0;
+	CHECK(node_put(&lab.l_b, n, &r, "test", "never") == 0);
+	j = next(11);
+	CHECK((p = lab_peer(j, "PeersChanged", 2)) != NULL);
+	CHECK(lab_at(p, "KeyExpiry") == NULL && lab_at(p, "Expired") == NULL);
+	json_decref(j);
+	lab_pass(&lab, 365LL * 86400 * 1000);
+	CHECK(!node_is_expired(&lab.l_b, n));
+	lab_close(&lab);
+}
+
+/* Fetches without a stream do not disturb the poll. */
+static void
+test_once(void)
+{
+	struct map_req	 q;
+	uint32_t	 flags;
+	char		*text;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	memset(&q, 0, sizeof(q));
+	q.m_rpc.conn = q.m_rpc.stream = 40;
+	q.m_read_only = 1;
+	lab_map(&lab, &q, 1, 1);
+	CHECK(lab_raw(&lab, 40, &text, &flags) == 200);
+	CHECK((flags & RPC_F_END) && (flags & RPC_F_MSGEND));
+	CHECK(strstr(text, "\"Peers\":[") != NULL);
+	free(text);
+	CHECK(node_find(&lab.l_b, 1)->n_viewer != NULL);
+	/* Hostinfo that is none is an error, and harmless. */
+	q.m_read_only = 0;
+	q.m_omit_peers = 1;
+	q.m_hostinfo = "[1]";
+	q.m_hostinfolen = 3;
+	lab_map(&lab, &q, 1, 1);
+	CHECK(lab_raw(&lab, 40, NULL, NULL) == 400);
+	lab_close(&lab);
+}
+
+/* Slots of deleted nodes are taken together; viewers stay right. */
+static void
+test_compact(void)
+{
+	struct node	*n;
+	unsigned int	 i;
+	json_t		*j;
+
+	start(POLICY_ALLOW, NULL);
+	for (i = 0; i < 200; i++)
+		lab_join(&lab, 100 + i, 100 + i, alice, "x");
+	three();
+	quiet();
+	for (i = 1; i <= 200; i++)
+		CHECK(node_delete(&lab.l_b, node_find(&lab.l_b, i), "test",
+		    "delete") == 0);
+	quiet();
+	CHECK(lab.l_b.b_nslots == 3 && lab.l_b.b_nholes == 0);
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	j = next(11);
+	CHECK(lab_peer(j, "PeersChangedPatch", 202) != NULL);
+	json_decref(j);
+	silent(12);
+	n = lab_join(&lab, 4, 4, bob, "four");
+	j = next(13);
+	CHECK(lab_peer(j, "PeersChangedPatch", 202) != NULL);
+	json_decref(j);
+	j = next(13);
+	CHECK(lab_peer(j, "PeersChanged", n->n_rec.r_id) != NULL);
+	CHECK(json_array_size(lab_at(j, "PeersChanged")) == 1);
+	json_decref(j);
+	lab_close(&lab);
+}
+
+/* A slow frontd: what piles up for a viewer becomes one message. */
+static void
+test_coalescing(void)
+{
+	json_t	*j, *p;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	lab.l_full = 1;
+	lab_lite(&lab, 2, 2, "192.0.2.7:1", NULL);
+	lab_pass(&lab, 100);
+	lab_lite(&lab, 2, 2, "192.0.2.7:2", NULL);
+	lab_lite(&lab, 3, 3, "192.0.2.8:2", NULL);
+	lab_pass(&lab, 100);
+	CHECK(node_delete(&lab.l_b, node_find(&lab.l_b, 3), "test",
+	    "delete") == 0);
+	lab_pass(&lab, 100);
+	lab.l_full = 0;
+	j = next(11);
+	CHECK(lab_removed(j, 3));
+	CHECK((p = lab_peer(j, "PeersChangedPatch", 2)) != NULL);
+	CHECK(json_array_size(lab_at(j, "PeersChangedPatch")) == 1);
+	CHECK(strcmp(lab_str(p, "Endpoints/0"), "192.0.2.7:2") == 0);
+	json_decref(j);
+	silent(11);
+	lab_close(&lab);
+}
+
+int
+main(void)
+{
+	test_first();
+	test_deny_by_default();
+	test_no_delta_before_full();
+	test_patches();
+	test_online();
+	test_policy_change();
+	test_bad_policy();
+	test_deletion();
+	test_expiry();
+	test_once();
+	test_compact();
+	test_coalescing();
+	return 0;
+}
