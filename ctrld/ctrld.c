@@ -406,7 +406,7 @@ dnsd_msg(struct chan *c, struct imsg *imsg)
 }
 
 static int
-ctrld_channel(enum proc proc, int fresh, int fd)
+ctrld_channel(enum proc proc, int fd, int fresh)
 {
 	struct chan		*c;
 	const struct chan_cb	*cb;
