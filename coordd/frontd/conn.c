@@ -114,7 +114,7 @@ void
 conn_close(struct conn *c, const char *why)
 {
 	if (why != NULL && log_limit(&why_limit, os_now(), 20, 60))
-		log_info("%s: %s", conn_name(c), why);
+		log_warnx("%s: %s", conn_name(c), why);
 	if (c->c_busy) {
 		c->c_dead = 1;
 		return;
@@ -197,7 +197,7 @@ conn_accepted(int fd, const struct sockaddr_storage *ss)
 	so = source_get(ss);
 	if (!source_allows(so)) {
 		if (log_limit(&refuse_limit, os_now(), 10, 60))
-			log_info("%s: too many connections",
+			log_warnx("%s: too many connections",
 			    source_name(so));
 		close(fd);
 		return;
@@ -303,7 +303,7 @@ conn_refuse(struct conn *c, int status, const char *why)
 	char	 text[256];
 
 	if (log_limit(&why_limit, os_now(), 20, 60))
-		log_info("%s: %d, %s", conn_name(c), status, why);
+		log_warnx("%s: %d, %s", conn_name(c), status, why);
 	snprintf(text, sizeof(text), "%s\n", why);
 	conn_answer(c, status, "text/plain; charset=utf-8", "", text,
 	    strlen(text));

@@ -65,7 +65,7 @@ static void
 rpc_malformed(struct stream *s)
 {
 	if (log_limit(&bad_limit, os_now(), 10, 60))
-		log_info("%s: malformed request", conn_name(s->s_conn));
+		log_warnx("%s: malformed request", conn_name(s->s_conn));
 	stream_reply(s, 400, "malformed request");
 }
 

@@ -122,7 +122,7 @@ stream_rate_ok(struct conn *c)
 	c->c_rate_at = now;
 	if (c->c_rate < 1000) {
 		if (log_limit(&rate_limit, now, 10, 60))
-			log_info("%s: too many requests", conn_name(c));
+			log_warnx("%s: too many requests", conn_name(c));
 		return 0;
 	}
 	c->c_rate -= 1000;
@@ -194,7 +194,7 @@ stream_push(struct stream *s, uint8_t *data, size_t len)
 		free(data);
 		s->s_end = 1;
 		h2_reset(s);
-		log_info("%s: reads too slowly", conn_name(s->s_conn));
+		log_warnx("%s: reads too slowly", conn_name(s->s_conn));
 		return;
 	}
 	if ((p = calloc(1, sizeof(*p))) == NULL)

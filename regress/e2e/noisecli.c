@@ -37,7 +37,7 @@ static int			 fd, finished, frames_left, framed;
 __attribute__((noreturn)) static void
 usage(void)
 {
-	fprintf(stderr, "usage: noisecli [-2b] [-f frames] [-k seed] "
+	fprintf(stderr, "usage: noisecli [-2bg] [-f frames] [-k seed] "
 	    "[-t seconds] [-v version] host port method path body ...\n");
 	exit(2);
 }
@@ -338,6 +338,23 @@ request(nghttp2_session *h2, const char *method, const char *path,
 	mapframe_free(frames);
 }
 
+/* Until the server has enough of it. */
+__attribute__((noreturn)) static void
+send_garbage(void)
+{
+	uint8_t	 frame[NOISE_FRAME_MAX], junk[1000];
+	ssize_t	 n;
+
+	arc4random_buf(junk, sizeof(junk));
+	if ((n = noise_seal(tx, junk, sizeof(junk), frame)) == -1)
+		err(1, "seal");
+	send_all(frame, n);
+	for (;;) {
+		receive();
+		inlen = 0;
+	}
+}
+
 static nghttp2_session *
 session(void)
 {
@@ -362,9 +379,10 @@ main(int argc, char *argv[])
 	const char	*seed = "test";
 	char		*big;
 	size_t		 len;
-	int		 ch, large = 0, seconds = 10, twice = 0, version = 145;
+	int		 ch, garbage = 0, large = 0, seconds = 10, twice = 0;
+	int		 version = 145;
 
-	while ((ch = getopt(argc, argv, "2bf:k:t:v:")) != -1) {
+	while ((ch = getopt(argc, argv, "2bf:gk:t:v:")) != -1) {
 		switch (ch) {
 		case '2':
 			twice = 1;
@@ -374,6 +392,9 @@ main(int argc, char *argv[])
 			break;
 		case 'f':
 			frames_left = strtonum(optarg, 1, 1000, NULL);
+			break;
+		case 'g':
+			garbage = 1;	/* instead of HTTP/2 */
 			break;
 		case 'k':
 			seed = optarg;
@@ -394,6 +415,8 @@ main(int argc, char *argv[])
 		usage();
 	get_key(argv[0], argv[1]);
 	handshake(argv[0], argv[1], seed, version, seconds, twice);
+	if (garbage)
+		send_garbage();
 	h2 = session();
 	for (argv += 2; argv[0] != NULL; argv += 3) {
 		len = strlen(argv[2]) + (large ? 2 * 1024 * 1024 : 0);
