@@ -56,8 +56,8 @@ struct command {
 	const char	*k_object;
 	const char	*k_verb;
 	const char	*k_usage;		/* after object and verb */
-	const char	*k_arg[ARGS_MAX];	/* keys of the positional ones */
-	const char	*k_rest;		/* key of further ones, or NULL */
+	const char	*k_arg[ARGS_MAX];	/* keys of the first words */
+	const char	*k_rest;		/* key of further ones */
 	struct opt	 k_opt[OPTS_MAX];
 	enum show	 k_show;
 	const struct column *k_cols;
