@@ -278,11 +278,15 @@ push_netd_full(struct netmap *nm)
 	send_begin(IMSG_NM_COMMIT, 1);
 }
 
-static void
+/* Returns whether the filter must be looked at anew. */
+static int
 delta_peers(struct netmap *nm, const struct nm_delta *d)
 {
 	struct nm_node	*n;
 	uint32_t	 i;
+	int		 judge;
+
+	judge = 0;
 
 	for (i = 0; i < d->nd_nremoved; i++)
 		if (d->nd_removed[i].dr_mark & MARK_NETD)
@@ -291,6 +295,8 @@ delta_peers(struct netmap *nm, const struct nm_delta *d)
 		if ((d->nd_changed[i].dc_what & NETD_CHANGES) == 0 ||
 		    (n = netmap_peer(nm, d->nd_changed[i].dc_id)) == NULL)
 			continue;
+		/* No rule may let it in. */
+		judge |= n->n_unsigned;
 		if (push_wants_peer(n))
 			send_peer(n);
 		else if (n->n_mark & MARK_NETD) {
@@ -298,6 +304,7 @@ delta_peers(struct netmap *nm, const struct nm_delta *d)
 			send_del(n->n_id);
 		}
 	}
+	return judge;
 }
 
 /* Does a delta hold anything that netd must know? */
@@ -327,8 +334,7 @@ push_netd_delta(struct netmap *nm, const struct nm_delta *d)
 	send_begin(IMSG_NM_BEGIN, 0);
 	if (d->nd_flags & NM_CH_SELF)
 		send_self(nm->nm_self);
-	delta_peers(nm, d);
-	if (d->nd_flags & NM_CH_FILTER)
+	if (delta_peers(nm, d) || d->nd_flags & NM_CH_FILTER)
 		push_filter(ctrld_netd(), nm);
 	send_begin(IMSG_NM_COMMIT, 0);
 }

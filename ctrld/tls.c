@@ -80,12 +80,15 @@ ctx_new(char *why, size_t len)
 static int
 host_set(SSL *ssl, const struct url *u)
 {
+	char	 name[MSG_NAME_LEN];
+
 	if (u->u_ip.af != 0)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
 		    u->u_host) == 1 ? 0 : -1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, u->u_host) == 1 &&
-	    SSL_set_tlsext_host_name(ssl, u->u_host) == 1 ? 0 : -1;
+	(void)strlcpy(name, u->u_host, sizeof(name));
+	return SSL_set1_host(ssl, name) == 1 &&
+	    SSL_set_tlsext_host_name(ssl, name) == 1 ? 0 : -1;
 }
 
 struct ssl_st *
