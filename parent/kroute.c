@@ -14,10 +14,15 @@
 
 #include "shoald.h"
 
+#define CHANGE_BURST	20
+#define CHANGE_NS	(1000 * 1000000LL)
+
 static struct ifconf	 current;	/* sorted */
 static struct ifconf	 pending;
+static struct ifconf	 held;		/* committed, too soon to apply */
+static struct event	 ev_held;
+static struct bucket	 changes;
 static int		 collecting;	/* between BEGIN and COMMIT */
-static int		 refused;	/* entries of this one */
 static int		 have4, have6;	/* service addresses are on */
 static struct log_limit	 limit;
 
@@ -147,6 +152,31 @@ kroute_apply(struct ifconf *new)
 	memset(new, 0, sizeof(*new));
 }
 
+static void
+held_cb(int fd, short events, void *arg)
+{
+	kroute_apply(&held);
+}
+
+/* The kernel is spared a child that never stops: the last one counts. */
+static void
+kroute_commit(void)
+{
+	struct timeval	 tv = { 1, 0 };
+
+	if (evtimer_initialized(&ev_held))
+		(void)evtimer_del(&ev_held);
+	evtimer_set(&ev_held, held_cb, NULL);
+	ifconf_clear(&held);
+	if (bucket_take(&changes, os_now(), CHANGE_BURST, CHANGE_NS)) {
+		kroute_apply(&pending);
+		return;
+	}
+	held = pending;
+	memset(&pending, 0, sizeof(pending));
+	(void)evtimer_add(&ev_held, &tv);
+}
+
 static int
 kroute_add(struct imsg *imsg, const char *what,
     int (*add)(struct ifconf *, const struct msg_prefix *))
@@ -159,7 +189,6 @@ kroute_add(struct imsg *imsg, const char *what,
 		return 0;
 	if (errno == EINVAL)
 		return -1;
-	refused++;
 	if (log_limit(&limit, os_now(), 10, 60))
 		log_warnx("ctrld: %s %s refused: %s", what, prefix_print(&p),
 		    errno == EPERM ? "not of the tailnet's ranges" :
@@ -174,7 +203,6 @@ kroute_msg(struct imsg *imsg)
 	case IMSG_IFCONF_BEGIN:
 		ifconf_clear(&pending);
 		collecting = 1;
-		refused = 0;
 		return 0;
 	case IMSG_IFCONF_ADDR:
 		return kroute_add(imsg, "address", ifconf_add_addr);
@@ -185,7 +213,7 @@ kroute_msg(struct imsg *imsg)
 			return -1;
 		collecting = 0;
 		ifconf_sort(&pending);
-		kroute_apply(&pending);
+		kroute_commit();
 		return 0;
 	default:
 		return -1;
@@ -197,13 +225,4 @@ kroute_child_lost(void)
 {
 	collecting = 0;
 	ifconf_clear(&pending);
-}
-
-void
-kroute_clear(void)
-{
-	struct ifconf	 none;
-
-	memset(&none, 0, sizeof(none));
-	kroute_apply(&none);
 }

@@ -274,8 +274,6 @@ int	 prefix_cmp(const void *, const void *);
 /* IFCONF_* of ctrld. 0, or -1 if bad. */
 int	 kroute_msg(struct imsg *);
 void	 kroute_child_lost(void);
-/* Take all away. */
-void	 kroute_clear(void);
 
 /* --- linkmon.c: the host's addresses ------------------------------------------ */
 

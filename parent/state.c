@@ -17,8 +17,12 @@
 
 #include "shoald.h"
 
+#define CACHE_BURST	30
+#define CACHE_NS	(2000 * 1000000LL)
+
 static struct atomic	 file_state;
 static struct atomic	 file_cache;
+static struct bucket	 cache_rate;
 static int		 lock_fd = -1;
 static int		 loaded;
 
@@ -159,7 +163,11 @@ file_begin(struct proc_child *pc, struct atomic *a, enum msg_type type,
 	struct msg_u32	 m = { 0 };
 	int		 fd;
 
-	if ((fd = atomic_begin(a)) == -1) {
+	if (a == &file_cache && !bucket_take(&cache_rate, os_now(),
+	    CACHE_BURST, CACHE_NS)) {
+		m.v = EAGAIN;
+		fd = -1;
+	} else if ((fd = atomic_begin(a)) == -1) {
 		m.v = errno;
 		log_warn("%s", a->a_new);
 	}
