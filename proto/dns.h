@@ -108,6 +108,8 @@ int	 dns_db_host_set(struct dns_db *, const char *, const struct dns_ip *,
 	    size_t, int);
 /* No such name (any more). */
 void	 dns_db_host_del(struct dns_db *, const char *);
+/* How many names there are. */
+size_t	 dns_db_count(const struct dns_db *);
 /* Only this resolver knows about that suffix. 0 or -1. */
 int	 dns_db_local_add(struct dns_db *, const char *);
 /*

@@ -54,6 +54,7 @@ struct dns_db {
 	TAILQ_HEAD(, dns_local)	 locals;
 	TAILQ_HEAD(, dns_route)	 routes;
 	uint64_t		 seq;
+	size_t			 nhosts;
 };
 
 static int	host_cmp(const struct dns_host *, const struct dns_host *);
@@ -124,6 +125,7 @@ host_remove(struct dns_db *db, struct dns_host *h)
 	for (i = 0; i < h->h_nrev; i++)
 		RB_REMOVE(dns_revs, &db->revs, &h->h_rev[i]);
 	RB_REMOVE(dns_hosts, &db->hosts, h);
+	db->nhosts--;
 	free(h->h_name);
 	free(h);
 }
@@ -187,6 +189,7 @@ dns_db_host_set(struct dns_db *db, const char *text, const struct dns_ip *ip,
 	if ((old = host_find(db, name.text, name.len)) != NULL)
 		host_remove(db, old);
 	RB_INSERT(dns_hosts, &db->hosts, h);
+	db->nhosts++;
 	for (i = 0; i < n; i++) {
 		h->h_rev[i].v_ip = ip[i];
 		h->h_rev[i].v_host = h;
@@ -208,19 +211,28 @@ dns_db_host_del(struct dns_db *db, const char *text)
 		host_remove(db, h);
 }
 
+size_t
+dns_db_count(const struct dns_db *db)
+{
+	return db->nhosts;
+}
+
 int
 dns_db_local_add(struct dns_db *db, const char *text)
 {
 	struct dns_local	*l;
+	struct dns_name		 name;
 
-	if ((l = calloc(1, sizeof(*l))) == NULL)
-		return -1;
-	if (dns_name_from_text(&l->l_name, text) == -1 ||
-	    l->l_name.len <= 1) {
-		free(l);
+	if (dns_name_from_text(&name, text) == -1 || name.len <= 1) {
 		errno = EINVAL;
 		return -1;
 	}
+	TAILQ_FOREACH(l, &db->locals, l_entry)
+		if (dns_name_equal(&l->l_name, &name))
+			return 0;
+	if ((l = calloc(1, sizeof(*l))) == NULL)
+		return -1;
+	l->l_name = name;
 	TAILQ_INSERT_TAIL(&db->locals, l, l_entry);
 	return 0;
 }
