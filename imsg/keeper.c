@@ -18,9 +18,9 @@
 static void
 keeper_begin(struct keeper *k)
 {
-	if (k->k_busy || k->k_saved == k->k_gen)
+	if (k->k_busy || k->k_saved == k->k_gen ||
+	    evtimer_pending(&k->k_retry, NULL))
 		return;
-	(void)evtimer_del(&k->k_retry);
 	k->k_busy = 1;
 	(void)chan_compose(k->k_parent, IMSG_STATE_WRITE, 0, -1, NULL, 0);
 }
@@ -49,16 +49,21 @@ keeper_change(struct keeper *k)
 static void
 keeper_end(struct keeper *k, int error)
 {
-	struct timeval	 tv = { KEEPER_RETRY, 0 };
+	struct timeval	 tv = { 0, 0 };
 
 	k->k_busy = 0;
-	if (error == 0)
+	if (error == 0) {
 		k->k_saved = k->k_writing;
-	else
+		k->k_pause = 0;
+	} else {
+		k->k_pause = k->k_pause == 0 ? 1 : k->k_pause * 2;
+		if (k->k_pause > KEEPER_RETRY)
+			k->k_pause = KEEPER_RETRY;
+		tv.tv_sec = k->k_pause;
 		(void)evtimer_add(&k->k_retry, &tv);
+	}
 	k->k_ended(error);
-	if (k->k_gen != k->k_writing)
-		keeper_begin(k);
+	keeper_begin(k);
 }
 
 static int

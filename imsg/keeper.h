@@ -5,8 +5,9 @@
  * A key process's side of its state file: what changed is rendered into a
  * new file that the parent opens, synced, and the parent renames it
  * (STATE_WRITE, STATE_NEWFD, STATE_WRITTEN, STATE_SAVED).  One file at a
- * time; what changes meanwhile makes another; after an error it is tried
- * again with the next change, or after KEEPER_RETRY seconds.
+ * time; what changes meanwhile makes another.  After an error it is tried
+ * again after a pause that grows from 1 to KEEPER_RETRY seconds, and not
+ * sooner for what changes then: a full disk is to cause no storm.
  */
 
 #ifndef SHOAL_KEEPER_H
@@ -20,7 +21,7 @@
 
 #include "imsg.h"
 
-#define KEEPER_RETRY	30
+#define KEEPER_RETRY	64
 
 struct keeper {
 	/* Filled by the owner. */
@@ -36,13 +37,14 @@ struct keeper {
 	uint64_t	 k_writing;	/* the one that the attempt holds */
 	uint64_t	 k_saved;	/* the one on disk */
 	int		 k_busy;	/* an attempt is under way */
+	unsigned int	 k_pause;	/* seconds, 0: the last one was good */
 	struct event	 k_retry;
 };
 
 /* After event_init.  The struct must stay. */
 void	 keeper_init(struct keeper *);
 
-/* Something changed: begin to write.  Returns the number of the change. */
+/* Something changed: write it.  Returns the number of the change. */
 uint64_t keeper_change(struct keeper *);
 
 /* STATE_NEWFD, STATE_SAVED of the parent: 0, or -1 if bad. */
