@@ -73,7 +73,7 @@ static const struct {
 	{ RULE_LAST,	SHOAL_TABLE,		0 }
 };
 
-/* --- rtnetlink ----------------------------------------------------------- */
+/* --- rtnetlink --- */
 
 static int
 nl_open(void)
@@ -151,7 +151,7 @@ wire_alen(uint8_t af)
 	return af == AF_WIRE_INET6 ? 16 : 4;
 }
 
-/* --- the tunnel device --------------------------------------------------- */
+/* --- the tunnel device --- */
 
 static int
 tun_offloads(int fd, uint32_t want)
@@ -305,7 +305,7 @@ os_tun_close(struct os_tun *tun)
 	tun->t_ifindex = 0;
 }
 
-/* --- addresses, routes, rules -------------------------------------------- */
+/* --- addresses, routes, rules --- */
 
 int
 os_addr_set(const struct os_tun *tun, const struct msg_prefix *p, int on)
@@ -416,7 +416,7 @@ os_rules_set(int on)
 	return 0;
 }
 
-/* --- the host's links and addresses -------------------------------------- */
+/* --- the host's links and addresses --- */
 
 int
 os_link_open(void)
@@ -710,7 +710,7 @@ done:
 	return 0;
 }
 
-/* --- sockets ------------------------------------------------------------- */
+/* --- sockets --- */
 
 int
 os_sock_escape(int fd)
@@ -742,7 +742,7 @@ os_sock_pktinfo(int fd, int af)
 	return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 }
 
-/* --- what the host is ---------------------------------------------------- */
+/* --- what the host is --- */
 
 /* Go's names for what uname calls otherwise. */
 static const struct {

@@ -110,7 +110,7 @@ child_send(enum proc proc, enum msg_type type, const void *data, size_t len)
 	child_send_fd(proc, type, -1, data, len);
 }
 
-/* --- start ------------------------------------------------------------------ */
+/* --- start --- */
 
 static void
 children_connect(const struct proc_child *pc)
@@ -232,7 +232,7 @@ children_keys(void)
 			child_feed(&kids[i]);
 }
 
-/* --- death ------------------------------------------------------------------ */
+/* --- death --- */
 
 static void
 failed_cb(int fd, short events, void *arg)
@@ -267,7 +267,7 @@ children_stop(const char *line)
 	shoald_stop("%s", line);
 }
 
-/* --- messages --------------------------------------------------------------- */
+/* --- messages --- */
 
 static int
 child_reconf_ready(struct proc_child *pc, struct imsg *imsg)

@@ -60,7 +60,7 @@ static unsigned int		 nclients;
 static uint32_t			 last_number;
 static int			 listen_fd = -1;
 
-/* --- clients ---------------------------------------------------------------- */
+/* --- clients --- */
 
 static struct client *
 client_find(uint32_t number)
@@ -160,7 +160,7 @@ client_fail(uint32_t number, uint32_t id, uint32_t code, const char *fmt, ...)
 	client_send(number, IMSG_CTL_FAIL, id, &m, sizeof(m));
 }
 
-/* --- state ------------------------------------------------------------------ */
+/* --- state --- */
 
 static void
 state_fill(struct msg_ctl_state *m)
@@ -200,7 +200,7 @@ control_state(const struct msg_ctrl_state *m)
 	control_notify();
 }
 
-/* --- verbs ------------------------------------------------------------------ */
+/* --- verbs --- */
 
 static int
 may_change(const struct client *c)
@@ -503,7 +503,7 @@ client_msg(struct chan *chan, struct imsg *imsg)
 	return ret;
 }
 
-/* --- the socket --------------------------------------------------------------- */
+/* --- the socket --- */
 
 static void
 client_new(int fd)

@@ -152,7 +152,7 @@ reconf_send(struct proc_child *pc, const struct shoal_conf *c)
 	part(pc, IMSG_RECONF_END, NULL, 0);
 }
 
-/* --- the transaction -------------------------------------------------------- */
+/* --- the transaction --- */
 
 static void
 tx_end(const char *why)

@@ -65,7 +65,7 @@ shoald_up(void)
 	return up;
 }
 
-/* --- end ---------------------------------------------------------------------- */
+/* --- end --- */
 
 /* Everything as it was before; runs on every way out. */
 static void
@@ -95,7 +95,7 @@ shoald_stop(const char *fmt, ...)
 	exit(1);
 }
 
-/* --- signals ------------------------------------------------------------------- */
+/* --- signals --- */
 
 #ifdef REGRESS
 /* "seconds seconds": what the steady clock and the date are ahead. */
@@ -161,7 +161,7 @@ signals_init(void)
 		fatal("signal_add");
 }
 
-/* --- start ---------------------------------------------------------------------- */
+/* --- start --- */
 
 /*
  * Whoever started us waits until the suite runs, and gets the errors of the

@@ -35,7 +35,7 @@
 #define UDP_PORT	41641
 #define TAGS_MAX	32
 
-/* --- url.c: what `control` names ------------------------------------------ */
+/* --- url.c: what `control` names --- */
 
 struct url {
 	char		 u_text[MSG_NAME_LEN];	/* scheme://host[:port] */
@@ -56,7 +56,7 @@ int	 ip_parse(struct msg_ip *, const char *);
 const char *ip_print(const struct msg_ip *);
 const char *prefix_print(const struct msg_prefix *);
 
-/* --- config.c: the configuration ------------------------------------------ */
+/* --- config.c: the configuration --- */
 
 /* What the file set: the rest may be changed by shoalctl. */
 #define SET_CONTROL	0x00001
@@ -130,7 +130,7 @@ const char *conf_read_authkey(struct shoal_conf *, const char *);
 const char *conf_needs_restart(const struct shoal_conf *,
 	    const struct shoal_conf *);
 
-/* --- lex.c: files, macros, tokens ------------------------------------------ */
+/* --- lex.c: files, macros, tokens --- */
 
 /* Where errors go: 1, stderr; 0, the log. */
 void	 lex_errors_to_stderr(int);
@@ -157,16 +157,16 @@ void	 lex_line(int);
 int	 lex_file_exposed(void);
 int	 yylex(void);
 
-/* --- parse.y --------------------------------------------------------------- */
+/* --- parse.y --- */
 
 /* The whole configuration, or NULL: then all errors have been reported. */
 struct shoal_conf *conf_parse(const char *);
 
-/* --- printconf.c ------------------------------------------------------------ */
+/* --- printconf.c --- */
 
 void	 conf_print(const struct shoal_conf *, FILE *);
 
-/* --- prefs.c: what shoalctl may change, kept in the state ------------------- */
+/* --- prefs.c: what shoalctl may change, kept in the state --- */
 
 /* One line of the state. 0, or -1 if there is no such name or value. */
 int	 prefs_load(const char *, const char *);
@@ -181,7 +181,7 @@ int	 prefs_want_running(void);
 int	 prefs_shields(const struct shoal_conf *);
 const char *prefs_hostname(const struct shoal_conf *);
 
-/* --- atomic.c: files that are replaced, never rewritten --------------------- */
+/* --- atomic.c: files that are replaced, never rewritten --- */
 
 struct atomic {
 	char		 a_path[PATH_MAX];
@@ -202,7 +202,7 @@ void	 atomic_abort(struct atomic *);
 /* Remove the file. */
 void	 atomic_remove(struct atomic *);
 
-/* --- state.c: state directory, lock, state file, netmap cache --------------- */
+/* --- state.c: state directory, lock, state file, netmap cache --- */
 
 /*
  * Make the directory if it is missing, take the lock. Fatal on error, with
@@ -220,7 +220,7 @@ int	 state_loaded(void);
 /* Drop what is half written. */
 void	 state_close(void);
 
-/* --- tunnel.c: tunnel device and sockets ------------------------------------ */
+/* --- tunnel.c: tunnel device and sockets --- */
 
 /* Open device and UDP sockets. 0, or -1 and the line that says why. */
 int	 tunnel_open(const struct shoal_conf *, char *, size_t);
@@ -239,7 +239,7 @@ void	 tunnel_dns(int, int);
 /* Tunnel-wide rules vanished? Put them back. */
 void	 tunnel_check_rules(void);
 
-/* --- ifconf.c: what ctrld asks for, as from a taken-over child --------------- */
+/* --- ifconf.c: what ctrld asks for, as from a taken-over child --- */
 
 #define IFCONF_ADDRS	16
 #define IFCONF_ROUTES	65536
@@ -269,19 +269,19 @@ void	 ifconf_clear(struct ifconf *);
 /* Order for sorting and looking up. */
 int	 prefix_cmp(const void *, const void *);
 
-/* --- kroute.c: addresses and routes of the tunnel ---------------------------- */
+/* --- kroute.c: addresses and routes of the tunnel --- */
 
 /* IFCONF_* of ctrld. 0, or -1 if bad. */
 int	 kroute_msg(struct imsg *);
 void	 kroute_child_lost(void);
 
-/* --- linkmon.c: the host's addresses ------------------------------------------ */
+/* --- linkmon.c: the host's addresses --- */
 
 void	 linkmon_init(void);
 void	 linkmon_close(void);
 void	 linkmon_send(struct proc_child *);
 
-/* --- broker_policy.c: may that be connected to? -------------------------------- */
+/* --- broker_policy.c: may that be connected to? --- */
 
 /* 0: yes; else enum msg_error. */
 int	 broker_check_control(const struct url *, const struct msg_endpoint *);
@@ -297,7 +297,7 @@ struct bucket {
 };
 int	 bucket_take(struct bucket *, int64_t, unsigned int, int64_t);
 
-/* --- broker.c: outbound connections -------------------------------------------- */
+/* --- broker.c: outbound connections --- */
 
 /* CONNECT, UPSTREAM. 0, or -1 if bad. */
 int	 broker_connect(struct proc_child *, struct imsg *);
@@ -305,7 +305,7 @@ int	 broker_upstream(struct proc_child *, struct imsg *);
 /* Drop what that child waits for. */
 void	 broker_child_lost(enum proc);
 
-/* --- resolver.c: the system's resolver and hosts files -------------------------- */
+/* --- resolver.c: the system's resolver and hosts files --- */
 
 #define RESOLVERS_MAX	8
 
@@ -315,7 +315,7 @@ void	 resolver_check(void);
 void	 resolver_send(struct proc_child *);
 size_t	 resolver_list(const struct msg_ip **);
 
-/* --- reconf.c: configuration to the children, as a transaction ------------------- */
+/* --- reconf.c: configuration to the children, as a transaction --- */
 
 /* To a child that was started: its part. It answers RECONF_READY. */
 void	 reconf_send(struct proc_child *, const struct shoal_conf *);
@@ -334,7 +334,7 @@ uint32_t reconf_force_path(void);
 void	 reconf_ready(struct proc_child *, uint32_t);
 void	 reconf_child_lost(void);
 
-/* --- children.c: start, feed and hear the children -------------------------------- */
+/* --- children.c: start, feed and hear the children --- */
 
 void	 children_init(void);
 void	 children_start(void);
@@ -347,7 +347,7 @@ void	 child_send_fd(enum proc, enum msg_type, int, const void *, size_t);
 /* Paths of the executables, for the parent's own confinement. */
 int	 child_path(size_t, char *, size_t);
 
-/* --- control.c: the operator's socket ----------------------------------------------- */
+/* --- control.c: the operator's socket --- */
 
 /* Make it. Fatal on error. */
 void	 control_init(const struct shoal_conf *);
@@ -362,7 +362,7 @@ void	 client_send(uint32_t, enum msg_type, uint32_t, const void *, size_t);
 void	 client_fail(uint32_t, uint32_t, uint32_t, const char *, ...)
 	    __attribute__((__format__ (printf, 4, 5)));
 
-/* --- ctlreq.c: questions that the children answer -------------------------------------- */
+/* --- ctlreq.c: questions that the children answer --- */
 
 /*
  * Ask those children for that client: number, id of its request, type, data.
@@ -375,7 +375,7 @@ int	 ctlreq_answer(struct proc_child *, struct imsg *);
 void	 ctlreq_child_lost(enum proc);
 void	 ctlreq_client_gone(uint32_t);
 
-/* --- shoald.c --------------------------------------------------------------------------- */
+/* --- shoald.c --- */
 
 struct shoal_conf *shoald_conf(void);
 void	 shoald_set_conf(struct shoal_conf *);

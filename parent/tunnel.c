@@ -290,7 +290,7 @@ tunnel_check_rules(void)
 		log_warn("policy rules");
 }
 
-/* --- handing over --------------------------------------------------------- */
+/* --- handing over --- */
 
 static int
 fd_dup(int fd)
@@ -384,7 +384,7 @@ tunnel_set_port(uint16_t port, char *why, size_t len)
 	return 0;
 }
 
-/* --- DNS ------------------------------------------------------------------- */
+/* --- DNS --- */
 
 /* dnsd tells by the local address what came in by which interface. */
 static int

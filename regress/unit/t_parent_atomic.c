@@ -61,7 +61,8 @@ gone(const char *path)
 int
 main(void)
 {
-	char	 dir[] = "/tmp/t_parent_atomic.XX" "XX" "XX", path[256], big[5000];
+	char	 dir[] = "/tmp/t_parent_atomic.XX" "XX" "XX";
+	char	 path[256], big[5000];
 
 	if (mkdtemp(dir) == NULL)
 		err(1, "mkdtemp");

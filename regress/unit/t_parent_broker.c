@@ -40,7 +40,7 @@ static const struct {
 	{ "http://c.example.org",	"100.64.0.1",	80,	MSG_E_REFUSED },
 	{ "http://c.example.org",	"100.127.255.255", 80,	MSG_E_REFUSED },
 	{ "http://c.example.org",	"100.128.0.1",	80,	MSG_OK },
-	{ "http://c.example.org",	"fd7a:115c:a1e0::5", 80, MSG_E_REFUSED },
+	{ "http://c.example.org", "fd7a:115c:a1e0::5", 80, MSG_E_REFUSED },
 	{ "http://c.example.org",	"fd7a:115c:a1e1::5", 80, MSG_OK },
 	{ "http://localhost:8080",	"127.0.0.1",	8080,	MSG_OK },
 	{ "http://LOCALHOST:8080",	"::1",		8080,	MSG_OK },
