@@ -38,6 +38,7 @@ struct disco_key {
 	struct disco_wait	*dk_wait;
 };
 
+static int	 able(const struct peer *);
 static struct disco_key	*dkey_get(struct peer *, int64_t);
 static void	 dkey_ask(struct peer *, int64_t);
 static int	 disco_send(struct peer *, const struct disco_msg *,
@@ -49,6 +50,14 @@ static void	 disco_ping_in(struct peer *, const struct disco_msg *,
 static struct peer *disco_who(struct peer *, const struct disco_msg *);
 static void	 disco_pong_in(struct peer *, const struct disco_msg *,
 		    int64_t);
+
+/* Can there be any disco with this peer? */
+static int
+able(const struct peer *p)
+{
+	return (p->p_flags & PEER_WGONLY) == 0 && nd.n_have_key &&
+	    !key_is_zero(p->p_disco, sizeof(p->p_disco));
+}
 
 void
 disco_key_release(struct peer *p)
@@ -196,8 +205,7 @@ disco_discover(struct peer *p, int64_t now)
 	size_t		 i, n;
 	int		 early;
 
-	if (p->p_flags & PEER_WGONLY || !nd.n_have_key ||
-	    key_is_zero(p->p_disco, sizeof(p->p_disco)))
+	if (!able(p))
 		return;
 	pa = peer_path(p);
 	if (!dkey_get(p, now)->dk_ready || pa->pa_early_next != 0)
@@ -227,6 +235,10 @@ disco_timer(struct peer *p, int64_t now)
 	if (pa == NULL)
 		return;
 	path_expire(pa, now);
+	if (!able(p)) {
+		pa->pa_heartbeat = pa->pa_early_next = 0;
+		return;
+	}
 	if (pa->pa_early_next != 0 && pa->pa_early_next <= now) {
 		pa->pa_early_next = 0;
 		if (!path_trusted(pa, now))
@@ -252,8 +264,7 @@ disco_ping_cli(struct peer *p, int64_t now)
 	struct path	*pa;
 	size_t		 i, n;
 
-	if (p->p_flags & PEER_WGONLY || !nd.n_have_key ||
-	    key_is_zero(p->p_disco, sizeof(p->p_disco)))
+	if (!able(p))
 		return -1;
 	pa = peer_path(p);
 	path_external(pa, now);

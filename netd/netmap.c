@@ -386,6 +386,10 @@ apply_peer(struct item *it, int64_t now)
 		memcpy(p->p_key, m->key, sizeof(p->p_key));
 		hs_tell_peer(p, 0);
 	}
+	if ((p->p_flags ^ m->flags) & PEER_WGONLY) {
+		path_free(p->p_path);	/* found by other means */
+		p->p_path = NULL;
+	}
 	p->p_mark = 1;
 	p->p_derp = m->derp;
 	p->p_cap = m->cap;
