@@ -164,6 +164,7 @@ main(int argc, char *argv[])
 	imsgbuf_allow_fdpass(&ib);
 	ctl_send(&ib, &w);
 	status = ctl_receive(&ib);
+	imsgbuf_clear(&ib);
 	output_show(k, w.w_file, json, status == 0);
 	if (fflush(stdout) == EOF)
 		err(1, "stdout");
