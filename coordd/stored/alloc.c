@@ -155,8 +155,21 @@ try_index(struct brain *b, struct noderec *r, uint64_t n, int want4,
 		memcpy(r->r_addr6, addr6, 16);
 		r->r_has6 = 1;
 	}
-	b->b_addr_last = n;
+	if (want4 || b->b_conf.c_addr4.af == 0)
+		b->b_addr_last = n;
 	return 1;
+}
+
+/* It has an IPv4 address already: the IPv6 one of the same number? */
+static int
+try_same(struct brain *b, struct noderec *r)
+{
+	const struct msg_prefix	*p = &b->b_conf.c_addr4;
+
+	if (p->af == 0 || !r->r_has4 ||
+	    !covers(p->addr, p->plen, r->r_addr4))
+		return 0;
+	return try_index(b, r, get32(r->r_addr4) - get32(p->addr), 0, 1);
 }
 
 static int
@@ -183,7 +196,7 @@ alloc_addrs(struct brain *b, struct noderec *r, char *err, size_t errlen)
 
 	want4 = c->c_addr4.af != 0 && !r->r_has4;
 	want6 = c->c_addr6.af != 0 && !r->r_has6;
-	if (!want4 && !want6)
+	if ((!want4 && !want6) || (!want4 && try_same(b, r)))
 		return 0;
 	size = range_size(want4 ? &c->c_addr4 : &c->c_addr6);
 	if (find_index(b, r, size, want4, want6) == 0)
