@@ -1,0 +1,126 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The control socket of shoald, from the operator's side.
+ */
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <err.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "channel.h"
+#include "shoalctl.h"
+
+static struct imsgbuf	 ib;
+static int		 ib_fd = -1;
+static uint32_t		 last_id;
+
+void
+conn_open(const char *path)
+{
+	struct sockaddr_un	 sun;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path))
+		errx(2, "%s: name is too long", path);
+	ib_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ib_fd == -1)
+		err(1, "socket");
+	if (connect(ib_fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			errx(1, "%s: shoald is not running, or has another "
+			    "socket (-s)", path);
+		if (errno == EACCES)
+			errx(1, "%s: not allowed: be root, or a member of "
+			    "the socket's group", path);
+		err(1, "%s", path);
+	}
+	if (imsgbuf_init(&ib, ib_fd) == -1)
+		err(1, NULL);
+}
+
+void
+conn_send(enum msg_type type, const void *data, size_t len)
+{
+	if (imsg_compose(&ib, type, ++last_id, 0, -1, data, len) == -1 ||
+	    imsgbuf_flush(&ib) == -1)
+		err(1, "shoald");
+}
+
+int
+conn_next(struct imsg *imsg, int ms)
+{
+	struct pollfd	 pfd;
+	int		 n;
+
+	for (;;) {
+		if ((n = imsgbuf_get(&ib, imsg)) == -1)
+			err(1, "shoald");
+		if (n == 1)
+			break;
+		pfd.fd = ib_fd;
+		pfd.events = POLLIN;
+		n = poll(&pfd, 1, ms);
+		if (n == 0)
+			return 0;
+		if (n == -1) {
+			if (errno == EINTR)
+				continue;
+			err(1, "poll");
+		}
+		if ((n = imsgbuf_read(&ib)) == -1)
+			err(1, "shoald");
+		if (n == 0)
+			errx(1, "shoald closed the connection");
+	}
+	if (msg_check(imsg, PROC_PARENT, PROC_CTL) == -1)
+		errx(1, "shoald and shoalctl are of different versions");
+	return 1;
+}
+
+void
+conn_data(struct imsg *imsg, void *data, size_t len)
+{
+	if (msg_get(imsg, data, len) == -1)
+		errx(1, "shoald and shoalctl are of different versions");
+}
+
+int
+conn_ask(enum msg_type type, const void *data, size_t len,
+    void (*fn)(struct imsg *, void *), void *arg)
+{
+	struct msg_ctl_fail	 m;
+	struct imsg		 imsg;
+	int			 status = -1;
+
+	conn_send(type, data, len);
+	while (status == -1) {
+		(void)conn_next(&imsg, -1);
+		switch (imsg_get_type(&imsg)) {
+		case IMSG_CTL_END:
+			status = 0;
+			break;
+		case IMSG_CTL_FAIL:
+			conn_data(&imsg, &m, sizeof(m));
+			clean_text(m.text, sizeof(m.text));
+			warnx("%s", m.text);
+			status = m.code == 2 ? 2 : 1;
+			break;
+		default:
+			if (fn != NULL)
+				fn(&imsg, arg);
+			break;
+		}
+		imsg_free(&imsg);
+	}
+	return status;
+}
