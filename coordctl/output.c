@@ -95,25 +95,29 @@ show_strings(const char *name)
 			fputs(s, stdout);
 }
 
+/* stored does not know the file's name: it says "policy:LINE: what". */
+static void
+show_trouble(const char *file, const char *text)
+{
+	if (strncmp(text, "policy:", 7) == 0)
+		printf("%s%s\n", file, text + 6);
+	else
+		printf("%s: %s\n", file, text);
+}
+
 static void
 show_check(const char *file, int good)
 {
 	const char	*text;
-	json_t		*row, *line;
+	json_t		*row;
 	char		 buf[4096];
 	size_t		 i;
 
 	json_array_foreach(rows, i, row) {
-		line = json_object_get(row, "line");
 		text = column_value(json_object_get(row, "text"), buf,
 		    sizeof(buf));
-		if (text[0] == '\0')
-			continue;
-		if (json_integer_value(line) > 0)
-			printf("%s:%lld: %s\n", file,
-			    (long long)json_integer_value(line), text);
-		else
-			printf("%s: %s\n", file, text);
+		if (text[0] != '\0')
+			show_trouble(file, text);
 	}
 	if (good)
 		printf("%s: good\n", file);

@@ -65,9 +65,10 @@
  *                                         endpoint= is addr:port
  *
  * policy get                              text (pieces, to be joined)
- * policy check, policy set, policy test   ok; and for each trouble line text
- *                                         (the file rides along as the
- *                                         descriptor); trouble: CTL_FAIL too
+ * policy check, policy set, policy test   ok; text, of the form
+ *                                         "policy:LINE: what", for each
+ *                                         trouble, then CTL_FAIL (the file
+ *                                         rides along as the descriptor)
  * policy explain source= destination= [port=] [proto=]
  *                                         allowed source destination port
  *                                         proto line (of the policy, 0: no
