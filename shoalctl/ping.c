@@ -133,7 +133,7 @@ cmd_ping(const struct args *a)
 	p.size = (uint32_t)a->a_size;
 	p.timeout_ms = (uint32_t)(a->a_timeout_ms != 0 ? a->a_timeout_ms :
 	    PING_TIMEOUT_MS);
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	if ((r = find_target(a->a_word[0], &p.ip, name, sizeof(name))) != 0)
 		return r == -1 ? 0 : r;
 	/* 0: until interrupted. */

@@ -31,7 +31,7 @@ cmd_status(const struct args *a)
 	struct status	 st;
 	int		 r;
 
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	if ((r = status_get(&st)) == 0)
 		r = (a->a_json ? &output_json : &output_text)->o_status(&st,
 		    a);
@@ -107,7 +107,7 @@ cmd_ip(const struct args *a)
 		warnx("ip: -4 and -6 exclude each other");
 		return 2;
 	}
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	p = ip_peer(a, &st);
 	r = p == NULL ? 1 : ip_print(a, &p->p_node);
 	status_free(&st);
@@ -134,7 +134,7 @@ cmd_whois(const struct args *a)
 	    strchr(colon + 1, ':') == NULL &&
 	    strncmp(what, "nodekey:", 8) != 0)
 		*colon = '\0';
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	if ((r = whois_get(what, &st)) == 0)
 		r = (a->a_json ? &output_json : &output_text)->o_whois(&st);
 	status_free(&st);
@@ -160,7 +160,7 @@ cmd_version(const struct args *a)
 	int			 r;
 
 	if (a->a_daemon) {
-		conn_open(socket_path);
+		conn_open(socket_path, 0);
 		memset(&m, 0, sizeof(m));
 		if ((r = conn_ask(IMSG_CTL_STATE, NULL, 0, version_cb,
 		    &m)) != 0)
@@ -199,6 +199,6 @@ cmd_debug(const struct args *a)
 			return 2;
 		}
 	}
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	return conn_ask(IMSG_CTL_DEBUG, &m, sizeof(m), text_cb, NULL);
 }

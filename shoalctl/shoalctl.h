@@ -76,7 +76,8 @@ int	 parse_duration(const char *, int64_t *);
 /* connection.c: to and from shoald. */
 
 /* All of these end the program with a message if shoald can't be had. */
-void	 conn_open(const char *);
+/* Milliseconds to wait for a socket that is not there yet. */
+void	 conn_open(const char *, int);
 void	 conn_send(enum msg_type, const void *, size_t);
 /* The next message: 1, or 0 after so many milliseconds (-1: for ever). */
 int	 conn_next(struct imsg *, int);

@@ -16,6 +16,8 @@
 
 /* So long a new login may take to begin, after it was asked for. */
 #define LEAVE_MS	3000
+/* shoald may be about to start: both were asked for at once. */
+#define START_MS	3000
 
 struct wait {
 	char		 w_url[MSG_TEXT_LEN];	/* shown last */
@@ -183,7 +185,7 @@ cmd_up(const struct args *a)
 	struct msg_u32	 m;
 	int		 r;
 
-	conn_open(socket_path);
+	conn_open(socket_path, START_MS);
 	if ((r = set_prefs(a)) != 0)
 		return r;
 	if (a->a_force_reauth) {
@@ -204,7 +206,7 @@ cmd_login(const struct args *a)
 	memset(&m, 0, sizeof(m));
 	m.v = (a->a_force_reauth ? LOGIN_FORCE_REAUTH : 0) |
 	    (a->a_new_server_key ? LOGIN_NEW_SERVER_KEY : 0);
-	conn_open(socket_path);
+	conn_open(socket_path, START_MS);
 	if ((r = conn_ask(IMSG_CTL_LOGIN, &m, sizeof(m), NULL, NULL)) != 0)
 		return r;
 	return wait_running(a->a_timeout_ms, a->a_force_reauth);
@@ -213,14 +215,14 @@ cmd_login(const struct args *a)
 int
 cmd_down(const struct args *a)
 {
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	return conn_ask(IMSG_CTL_DOWN, NULL, 0, NULL, NULL);
 }
 
 int
 cmd_logout(const struct args *a)
 {
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	return conn_ask(IMSG_CTL_LOGOUT, NULL, 0, NULL, NULL);
 }
 
@@ -231,6 +233,6 @@ cmd_set(const struct args *a)
 		warnx("set: nothing to set");
 		return 2;
 	}
-	conn_open(socket_path);
+	conn_open(socket_path, 0);
 	return set_prefs(a);
 }
