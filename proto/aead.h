@@ -17,23 +17,23 @@
 #define AEAD_NONCE_LEN	12
 #define AEAD_TAG_LEN	16
 
-struct evp_cipher_ctx_st;	/* EVP_CIPHER_CTX */
+struct aead;
 
 /* (key, 1 to seal or 0 to open); NULL with errno ENOMEM.  Free wipes. */
-struct evp_cipher_ctx_st *aead_new(const uint8_t [AEAD_KEY_LEN], int);
-void	 aead_free(struct evp_cipher_ctx_st *);
+struct aead *aead_new(const uint8_t [AEAD_KEY_LEN], int);
+void	 aead_free(struct aead *);
 
 /*
- * (context, nonce, plaintext, its length up to INT_MAX, ciphertext of the
+ * (object, nonce, plaintext, its length up to INT_MAX, ciphertext of the
  * same length, tag); in place or without overlap.  0, or -1 with errno EIO.
  */
-int	 aead_seal(struct evp_cipher_ctx_st *, const uint8_t [AEAD_NONCE_LEN],
+int	 aead_seal(struct aead *, const uint8_t [AEAD_NONCE_LEN],
 	    const uint8_t *, size_t, uint8_t *, uint8_t [AEAD_TAG_LEN]);
 /*
- * (context, nonce, ciphertext, its length, tag, plaintext).  0, or -1 with
+ * (object, nonce, ciphertext, its length, tag, plaintext).  0, or -1 with
  * errno EBADMSG; the plaintext's place then holds nothing of use.
  */
-int	 aead_open(struct evp_cipher_ctx_st *, const uint8_t [AEAD_NONCE_LEN],
+int	 aead_open(struct aead *, const uint8_t [AEAD_NONCE_LEN],
 	    const uint8_t *, size_t, const uint8_t [AEAD_TAG_LEN],
 	    uint8_t *);
 

@@ -17,9 +17,9 @@
 #include "noise.h"
 
 struct noise_record {
-	struct evp_cipher_ctx_st	*nr_ctx;
-	uint64_t			 nr_counter;
-	int				 nr_dead;
+	struct aead	*nr_aead;
+	uint64_t	 nr_counter;
+	int		 nr_dead;
 };
 
 static const uint8_t	 early_magic[5] = { 0xff, 0xff, 0xff, 'T', 'S' };
@@ -92,7 +92,7 @@ noise_record_new(const uint8_t key[NOISE_KEY_LEN], uint64_t counter, int seal)
 
 	if ((nr = calloc(1, sizeof(*nr))) == NULL)
 		return NULL;
-	if ((nr->nr_ctx = aead_new(key, seal)) == NULL) {
+	if ((nr->nr_aead = aead_new(key, seal)) == NULL) {
 		free(nr);
 		errno = ENOMEM;
 		return NULL;
@@ -106,7 +106,7 @@ noise_record_free(struct noise_record *nr)
 {
 	if (nr == NULL)
 		return;
-	aead_free(nr->nr_ctx);
+	aead_free(nr->nr_aead);
 	free(nr);
 }
 
@@ -144,7 +144,7 @@ noise_seal(struct noise_record *nr, const uint8_t *plain, size_t len,
 	}
 	if (record_nonce(nr, nonce) == -1)
 		return -1;
-	if (aead_seal(nr->nr_ctx, nonce, plain, len, frame + NOISE_HDR_LEN,
+	if (aead_seal(nr->nr_aead, nonce, plain, len, frame + NOISE_HDR_LEN,
 	    frame + NOISE_HDR_LEN + len) == -1) {
 		nr->nr_dead = 1;
 		errno = ENOMEM;
@@ -200,7 +200,7 @@ noise_open(struct noise_record *nr, uint8_t *frame, size_t len)
 	if (record_nonce(nr, nonce) == -1)
 		return -1;
 	n = len - NOISE_HDR_LEN - NOISE_TAG_LEN;
-	if (aead_open(nr->nr_ctx, nonce, frame + NOISE_HDR_LEN, n,
+	if (aead_open(nr->nr_aead, nonce, frame + NOISE_HDR_LEN, n,
 	    frame + NOISE_HDR_LEN + n, frame + NOISE_HDR_LEN) == -1)
 		goto dead;
 	return n;

@@ -17,7 +17,7 @@
 #include "wg.h"
 
 struct wg_key {
-	struct evp_cipher_ctx_st	*wk_ctx;
+	struct aead	*wk_aead;
 };
 
 struct wg_key *
@@ -27,7 +27,7 @@ wg_key_new(const uint8_t key[WG_KEY_LEN], int seal)
 
 	if ((wk = calloc(1, sizeof(*wk))) == NULL)
 		return NULL;
-	if ((wk->wk_ctx = aead_new(key, seal)) == NULL) {
+	if ((wk->wk_aead = aead_new(key, seal)) == NULL) {
 		free(wk);
 		errno = ENOMEM;
 		return NULL;
@@ -40,7 +40,7 @@ wg_key_free(struct wg_key *wk)
 {
 	if (wk == NULL)
 		return;
-	aead_free(wk->wk_ctx);
+	aead_free(wk->wk_aead);
 	free(wk);
 }
 
@@ -60,7 +60,7 @@ wg_seal(struct wg_key *wk, uint8_t *pkt, const uint8_t *plain, size_t len,
 	}
 	le32enc(nonce, 0);
 	le64enc(nonce + 4, counter);
-	if (aead_seal(wk->wk_ctx, nonce, plain, len,
+	if (aead_seal(wk->wk_aead, nonce, plain, len,
 	    pkt + WG_TRANSPORT_HDR_LEN,
 	    pkt + WG_TRANSPORT_HDR_LEN + len) == -1)
 		return -1;
@@ -82,7 +82,7 @@ wg_open(struct wg_key *wk, const uint8_t *pkt, size_t len, uint8_t *plain)
 	len -= WG_TRANSPORT_OVERHEAD;
 	le32enc(nonce, 0);
 	le64enc(nonce + 4, wg_counter(pkt));
-	if (aead_open(wk->wk_ctx, nonce, pkt + WG_TRANSPORT_HDR_LEN, len,
+	if (aead_open(wk->wk_aead, nonce, pkt + WG_TRANSPORT_HDR_LEN, len,
 	    pkt + WG_TRANSPORT_HDR_LEN + len, plain) == -1)
 		return -1;
 	return len;

@@ -86,13 +86,13 @@ test_blake2s(void)
 static void
 test_aead(void)
 {
-	struct evp_cipher_ctx_st	*seal, *open;
-	uint8_t				 key[AEAD_KEY_LEN], tag[AEAD_TAG_LEN];
-	uint8_t				 nonce[AEAD_NONCE_LEN];
-	uint8_t				 plain[LEN_MAX], back[LEN_MAX];
-	uint8_t				 mine[LEN_MAX];
-	uint8_t				 other[LEN_MAX + AEAD_TAG_LEN];
-	size_t				 len;
+	struct aead	*seal, *open;
+	uint8_t		 key[AEAD_KEY_LEN], tag[AEAD_TAG_LEN];
+	uint8_t		 nonce[AEAD_NONCE_LEN];
+	uint8_t		 plain[LEN_MAX], back[LEN_MAX];
+	uint8_t		 mine[LEN_MAX];
+	uint8_t		 other[LEN_MAX + AEAD_TAG_LEN];
+	size_t		 len;
 
 	randombytes_buf(key, sizeof(key));
 	randombytes_buf(plain, sizeof(plain));
