@@ -21,7 +21,8 @@
 
 #define CACHE_MAX	(128 * 1024 * 1024)
 #define CACHE_VERSION	1
-#define WRITE_SOON	1000	/* ms after a change */
+#define WRITE_FIRST	50	/* ms after the first map of this process */
+#define WRITE_SOON	1000	/* ms after a later change */
 #define WRITE_PAUSE	5000	/* ms between two writings, at least, ... */
 #define WRITE_SHARE	100	/* ... or so many times what one takes */
 
@@ -310,9 +311,9 @@ cache_changed(void)
 	if (ms < WRITE_PAUSE)
 		ms = WRITE_PAUSE;
 	ms -= (os_now() - last_write) / 1000000;
-	if (last_write == 0 || ms < WRITE_SOON)
+	if (ms < WRITE_SOON)
 		ms = WRITE_SOON;
-	timer_ms(&ev_write, ms);
+	timer_ms(&ev_write, last_write == 0 ? WRITE_FIRST : ms);
 }
 
 void
