@@ -314,7 +314,7 @@ struct msg_localaddr {
 	uint32_t	 flags;
 	char		 ifname[16];
 };
-#define LOCALADDR_DEFROUTE	0x01		/* its interface has the default route */
+#define LOCALADDR_DEFROUTE	0x01		/* has the default route */
 #define LOCALADDR_LOOPBACK	0x02
 #define LOCALADDR_LINKLOCAL	0x04
 
@@ -464,7 +464,7 @@ struct msg_ctl_node {			/* status, whois */
 	uint16_t	 cap;
 	uint32_t	 naddrs;
 	struct msg_ip	 addr[8];
-	uint32_t	 nroutes;		/* primary routes; more not told */
+	uint32_t	 nroutes;		/* primary; more not told */
 	struct msg_prefix route[16];
 	uint32_t	 nallowed;
 	struct msg_prefix allowed[16];
@@ -550,7 +550,7 @@ struct msg_listen {
 struct msg_conf_frontd {
 	char		 url[MSG_NAME_LEN];
 	uint32_t	 max_conns;
-	uint32_t	 keepalive_s;		/* map keep-alive, before jitter */
+	uint32_t	 keepalive_s;		/* of maps, before jitter */
 };
 
 struct msg_conf_stored {
@@ -564,7 +564,7 @@ struct msg_conf_stored {
 	uint8_t		 approve_manually;
 	uint8_t		 pad[6];
 	uint32_t	 ndns;			/* so many CONF_DNS follow */
-	uint32_t	 ephemeral_s;		/* delete after so long offline */
+	uint32_t	 ephemeral_s;		/* offline: delete after */
 };
 #define POLICY_NONE	0			/* nobody may talk */
 #define POLICY_FILE	1			/* a POLICY_FD follows */
@@ -572,7 +572,7 @@ struct msg_conf_stored {
 #define POLICY_ALLOW	3			/* `policy allow all` */
 
 #define CONF_DNS_SERVER	1			/* value: address */
-#define CONF_DNS_SPLIT	2			/* name: suffix, value: address */
+#define CONF_DNS_SPLIT	2			/* suffix, address */
 #define CONF_DNS_RECORD	3			/* name, value: address */
 struct msg_conf_dns {
 	uint32_t	 kind;
@@ -643,14 +643,15 @@ struct msg_rpc_answer {			/* then up to MSG_CHUNK_MAX bytes */
 
 struct msg_adm_list {			/* then n NUL-terminated words */
 	uint32_t	 n;
-	uint32_t	 uid;			/* who asks; set by the parent */
+	uint32_t	 uid;			/* who asks: the parent's */
 };
 
 /* Number of bytes, least and most. */
 #define LEN_NONE	0, 0
 #define LEN_FIX(t)	sizeof(struct t), sizeof(struct t)
 #define LEN_LIST(t, e, n) \
-			sizeof(struct t), sizeof(struct t) + (n) * sizeof(struct e)
+			sizeof(struct t), \
+			    sizeof(struct t) + (n) * sizeof(struct e)
 #define LEN_CHUNK(t)	sizeof(struct t), sizeof(struct t) + MSG_CHUNK_MAX
 #define LEN_STR(n)	1, (n)
 #define LEN_BYTES(n)	0, (n)
