@@ -8,9 +8,11 @@
 #include <sys/types.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <err.h>
 #include <event.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -22,12 +24,13 @@
 #include "coordd.h"
 
 #define CONFINE_MAX	64
+#define DATE_MIN	1735689600000000000LL	/* 2025-01-01 */
 
 static struct coord_conf	*conf;
 static struct event		 ev_sighup, ev_sigint, ev_sigterm;
 static char			 conf_file[PATH_MAX];
 static int64_t			 started;
-static int			 up;
+static int			 up, notify_fd = -1;
 
 __attribute__((noreturn)) static void
 usage(void)
@@ -67,6 +70,54 @@ coordd_up(void)
 	return up;
 }
 
+/*
+ * Whoever started us waits until the server serves, and gets the errors of
+ * the start on its terminal and in its exit status.
+ */
+static void
+daemon_begin(void)
+{
+	char	 byte;
+	pid_t	 pid;
+	int	 pfd[2], status;
+
+	if (pipe2(pfd, O_CLOEXEC) == -1 || (pid = fork()) == -1)
+		fatal("fork");
+	if (pid != 0) {
+		close(pfd[1]);
+		if (read(pfd[0], &byte, 1) == 1)
+			_exit(0);
+		if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+			_exit(WEXITSTATUS(status));
+		_exit(1);
+	}
+	close(pfd[0]);
+	notify_fd = pfd[1];
+	(void)setsid();
+	if (chdir("/") == -1)
+		fatal("/");
+}
+
+static void
+daemon_done(void)
+{
+	int	 fd;
+
+	if (notify_fd == -1)
+		return;
+	(void)!write(notify_fd, "", 1);
+	close(notify_fd);
+	notify_fd = -1;
+	log_init(0, "coordd");
+	if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
+		return;
+	(void)dup2(fd, STDIN_FILENO);
+	(void)dup2(fd, STDOUT_FILENO);
+	(void)dup2(fd, STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 void
 coordd_set_up(void)
 {
@@ -80,6 +131,7 @@ coordd_set_up(void)
 	if (conf->c_policy == POLICY_NONE)
 		log_warnx("no policy is set: nobody may talk");
 	log_info("serving %s", conf->c_url);
+	daemon_done();
 }
 
 static void
@@ -176,7 +228,7 @@ coordd_confine(void)
 	os_confine_parent(&oc);
 }
 
-/* Everything that can fail for an operator's mistake, before daemon(3). */
+/* Everything that can fail for an operator's mistake. */
 static void
 coordd_open(void)
 {
@@ -192,11 +244,9 @@ coordd_open(void)
 __attribute__((noreturn)) static void
 coordd_run(int debug)
 {
+	if (!debug)
+		daemon_begin();
 	coordd_open();
-	if (!debug && daemon(1, 0) == -1)
-		fatal("daemon");
-	log_init(debug, "coordd");
-	state_lock_pid();
 	started = os_now();
 	if (event_init() == NULL)
 		fatalx("event_init");
@@ -260,6 +310,9 @@ main(int argc, char *argv[])
 		coordd_check(verbose);
 	if (geteuid() != 0)
 		errx(1, "must be started by root");
+	if (os_date() < DATE_MIN)
+		errx(1, "the clock is wrong (before 2025): keys would expire "
+		    "at a wrong time; set the date and start again");
 	lex_errors_to_stderr(0);
 	coordd_run(debug);
 }

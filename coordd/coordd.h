@@ -136,11 +136,17 @@ int	 lex_nerrors(void);
 int	 lex_open(struct coord_conf *, const char *);
 /* Forget all files, strings and macros but those of the command line. */
 void	 lex_close(void);
-/* Continue in another file. 0, or -1 (reported). */
+/* Continue in another file (relative: beside this one). 0, or -1. */
 int	 lex_include(struct coord_conf *, const char *);
 /* "name=value" of the command line; or of the file. 0, or -1. */
 int	 lex_macro_cmdline(const char *);
 void	 lex_macro(const char *, const char *);
+/* Text of the last word, for messages; "" if it was none. */
+const char *lex_token(void);
+/* The last word was malformed, and has been reported. */
+int	 lex_failed(void);
+/* Errors from here on are of this line. */
+void	 lex_line(int);
 int	 yylex(void);
 
 /* --- parse.y --- */
@@ -174,8 +180,6 @@ void	 state_send(struct proc_child *);
 int	 state_msg(struct proc_child *, struct imsg *);
 /* cryptod is gone: what it was writing is worth nothing. */
 void	 state_child_lost(void);
-/* The process is the one that will stay: say so in the lock. */
-void	 state_lock_pid(void);
 /* The directory of the store. */
 const char *state_store_dir(void);
 

@@ -58,6 +58,8 @@ static struct source	*last_file;	/* for errors at the end */
 static int		 depth;
 static int		 pending_nl;	/* ends an include's own line */
 static int		 token_line;
+static char		 token_text[32];	/* of the last word */
+static int		 failed;	/* the last token was ERROR */
 static int		 nerrors;
 static int		 to_stderr;
 
@@ -118,6 +120,24 @@ lex_errors_to_stderr(int on)
 	to_stderr = on;
 }
 
+void
+lex_line(int line)
+{
+	token_line = line;
+}
+
+int
+lex_failed(void)
+{
+	return failed;
+}
+
+const char *
+lex_token(void)
+{
+	return token_text;
+}
+
 int
 lex_nerrors(void)
 {
@@ -167,7 +187,7 @@ source_free(struct source *s)
 	if (s == NULL)
 		return;
 	free(s->s_name);
-	free(s->s_buf);
+	freezero(s->s_buf, s->s_len);
 	free(s);
 }
 
@@ -194,7 +214,7 @@ file_load(int fd, size_t *len)
 		return buf;
 	if (n == 0)
 		errno = EFBIG;
-	free(buf);
+	freezero(buf, CONF_MAX);
 	return NULL;
 }
 
@@ -242,11 +262,28 @@ lex_open(struct coord_conf *conf, const char *path)
 	return 0;
 }
 
+/* A relative name is meant from the directory of the file that has it. */
+static void
+include_path(const char *name, char *path, size_t len)
+{
+	struct source	*s = lex_file();
+	const char	*slash;
+
+	path[0] = '\0';
+	slash = s != NULL ? strrchr(s->s_name, '/') : NULL;
+	if (name[0] != '/' && slash != NULL)
+		(void)snprintf(path, len, "%.*s/", (int)(slash - s->s_name),
+		    s->s_name);
+	(void)strlcat(path, name, len);
+}
+
 int
-lex_include(struct coord_conf *conf, const char *path)
+lex_include(struct coord_conf *conf, const char *name)
 {
 	struct source	*s;
+	char		 path[PATH_MAX];
 
+	include_path(name, path, sizeof(path));
 	if (depth >= DEPTH_MAX) {
 		lex_error("%s: too many files inside each other", path);
 		return -1;
@@ -278,7 +315,7 @@ lex_close(void)
 	depth = 0;
 	while ((w = TAILQ_FIRST(&words)) != NULL) {
 		TAILQ_REMOVE(&words, w, w_entry);
-		free(w->w_text);
+		freezero(w->w_text, strlen(w->w_text));
 		free(w);
 	}
 	TAILQ_FOREACH_SAFE(m, &macros, m_entry, tmp) {
@@ -425,6 +462,7 @@ lex_string(struct source *s)
 	s->s_pos++;
 	buf[n] = '\0';
 	yylval.string = word_keep(buf);
+	explicit_bzero(buf, sizeof(buf));
 	return STRING;
 }
 
@@ -444,6 +482,7 @@ lex_word(struct source *s)
 		buf[n++] = s->s_buf[s->s_pos++];
 	}
 	buf[n] = '\0';
+	(void)strlcpy(token_text, buf, sizeof(token_text));
 	k = bsearch(buf, keywords, nitems(keywords), sizeof(keywords[0]),
 	    keyword_cmp);
 	if (k != NULL)
@@ -527,8 +566,8 @@ lex_end(struct source *s)
 	return newline ? '\n' : -1;
 }
 
-int
-yylex(void)
+static int
+lex_next(void)
 {
 	struct source	*s;
 	int		 c;
@@ -540,6 +579,7 @@ yylex(void)
 	while ((s = TAILQ_FIRST(&sources)) != NULL) {
 		skip_blank(s);
 		note_line();
+		token_text[0] = '\0';
 		switch (c = peek(s)) {
 		case -1:
 			if ((c = lex_end(s)) != -1)
@@ -563,4 +603,14 @@ yylex(void)
 		return c;
 	}
 	return 0;
+}
+
+int
+yylex(void)
+{
+	int	 token;
+
+	token = lex_next();
+	failed = token == ERROR;
+	return token;
 }

@@ -374,7 +374,12 @@ derpopt		: NODE STRING {
 static void
 yyerror(const char *s)
 {
-	lex_error("%s", s);
+	if (lex_failed())
+		return;			/* the word itself was reported */
+	if (lex_token()[0] != '\0')
+		lex_error("%s near '%s'", s, lex_token());
+	else
+		lex_error("%s", s);
 }
 
 struct coord_conf *
@@ -386,6 +391,7 @@ conf_parse(const char *path)
 	conf = conf_new();
 	if (lex_open(conf, path) == 0) {
 		(void)yyparse();
+		lex_line(1);
 		if (lex_nerrors() == 0 && (why = conf_check(conf)) != NULL)
 			lex_error("%s", why);
 	}

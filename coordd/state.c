@@ -114,6 +114,18 @@ store_dir(void)
 	    "does not exist yet, or chown it", dir_store, owner, STORE_USER);
 }
 
+/* Who holds the lock, for him who finds it taken. */
+static void
+state_lock_pid(void)
+{
+	char	 pid[32];
+	int	 n;
+
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(lock_fd, 0) == -1 || pwrite(lock_fd, pid, n, 0) != n)
+		log_warn("%s.lock", path_state);
+}
+
 /* On a file of its own: the state is renamed over. */
 static void
 state_lock(void)
@@ -126,8 +138,10 @@ state_lock(void)
 	    S_IRUSR | S_IWUSR);
 	if (lock_fd == -1)
 		fatal("%s", path);
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
+		state_lock_pid();
 		return;
+	}
 	if (errno != EWOULDBLOCK)
 		fatal("%s: lock", path);
 	n = pread(lock_fd, pid, sizeof(pid) - 1, 0);
@@ -147,18 +161,6 @@ state_init(const struct coord_conf *c)
 	state_dir();
 	state_lock();
 	store_dir();
-}
-
-/* After daemon(3): who holds the lock. */
-void
-state_lock_pid(void)
-{
-	char	 pid[32];
-	int	 n;
-
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(lock_fd, 0) == -1 || pwrite(lock_fd, pid, n, 0) != n)
-		log_warn("%s.lock", path_state);
 }
 
 void
