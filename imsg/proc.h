@@ -183,6 +183,12 @@ struct proc_child *proc_find(enum proc);
  * this process and all children, running and to come (REGRESS builds).
  */
 void	 proc_verbose(int);
+/*
+ * Look at the date: should it be ahead of the one that HELLO tells, HELLO
+ * tells that one from here on. Handshakes of a replaced cryptod must not be
+ * older than those before it, even if the date was set back meanwhile.
+ */
+void	 proc_note_date(void);
 void	 proc_clock_step(int64_t, int64_t);
 
 /*

@@ -495,6 +495,15 @@ proc_startup(struct proc_child *pc)
 }
 
 void
+proc_note_date(void)
+{
+	int64_t	 start = os_date() - os_now() + hello.start_time;
+
+	if (start > hello.start_date)
+		hello.start_date = start;
+}
+
+void
 proc_verbose(int verbose)
 {
 	struct proc_child	*pc;
