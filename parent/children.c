@@ -337,6 +337,7 @@ netd_active_msg(struct imsg *imsg)
 static int
 children_msg(struct proc_child *pc, struct imsg *imsg)
 {
+	proc_note_date();
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_READY:
 		return child_reconf_ready(pc, imsg);

@@ -243,7 +243,7 @@ verb_running(const struct client *c, uint32_t id, int on)
 	}
 	child_send(PROC_CTRLD, IMSG_WANT, &m, sizeof(m));
 	control_notify();
-	client_end(c, id);
+	state_end(c->c_number, id);
 }
 
 static int
@@ -266,8 +266,7 @@ static void
 set_done(const char *why)
 {
 	if (why == NULL)
-		client_send(setting.client, IMSG_CTL_END, setting.id, NULL,
-		    0);
+		state_end(setting.client, setting.id);
 	else
 		client_fail(setting.client, setting.id, 1, "%s", why);
 }

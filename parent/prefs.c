@@ -23,6 +23,16 @@ static int	 want_running = 1;
 static int	 shields;
 static char	 hostname[64];
 
+/* As they stand in the state; "": they do not. */
+static struct pref {
+	const char	*name;
+	char		 value[64];
+} prefs[] = {
+	{ "hostname", "" },
+	{ "shields_up", "" },
+	{ "want_running", "" }
+};
+
 static int
 bool_parse(const char *s, int *v)
 {
@@ -37,25 +47,44 @@ bool_parse(const char *s, int *v)
 	return 0;
 }
 
-static int
-hostname_load(const char *value)
+static struct pref *
+pref_find(const char *name)
 {
-	if (value[0] != '\0' && conf_check_hostname(value) != NULL)
+	size_t	 i;
+
+	for (i = 0; i < nitems(prefs); i++)
+		if (strcmp(name, prefs[i].name) == 0)
+			return &prefs[i];
+	return NULL;
+}
+
+/* Take it over; 0, or -1 if it is no value of this preference. */
+static int
+pref_apply(struct pref *p, const char *value)
+{
+	int	*flag, on;
+
+	if (strcmp(p->name, "hostname") == 0) {
+		if (value[0] != '\0' && conf_check_hostname(value) != NULL)
+			return -1;
+		(void)strlcpy(hostname, value, sizeof(hostname));
+		(void)strlcpy(p->value, value, sizeof(p->value));
+		return 0;
+	}
+	flag = strcmp(p->name, "shields_up") == 0 ? &shields : &want_running;
+	if (bool_parse(value, &on) == -1)
 		return -1;
-	return strlcpy(hostname, value, sizeof(hostname)) >=
-	    sizeof(hostname) ? -1 : 0;
+	*flag = on;
+	(void)strlcpy(p->value, on ? "1" : "0", sizeof(p->value));
+	return 0;
 }
 
 int
 prefs_load(const char *name, const char *value)
 {
-	if (strcmp(name, "want_running") == 0)
-		return bool_parse(value, &want_running);
-	if (strcmp(name, "shields_up") == 0)
-		return bool_parse(value, &shields);
-	if (strcmp(name, "hostname") == 0)
-		return hostname_load(value);
-	return -1;
+	struct pref	*p;
+
+	return (p = pref_find(name)) == NULL ? -1 : pref_apply(p, value);
 }
 
 /* The file's word is final. NULL if it leaves this open. */
@@ -87,6 +116,7 @@ const char *
 prefs_set(const struct shoal_conf *c, const char *word, const char *value)
 {
 	struct msg_pref	 mp;
+	struct pref	 old, *p;
 	const char	*why;
 	char		 name[sizeof(mp.name)];
 	size_t		 i;
@@ -99,13 +129,18 @@ prefs_set(const struct shoal_conf *c, const char *word, const char *value)
 		return why;
 	if (!child_running(PROC_CRYPTOD))
 		return "cryptod is being replaced: try again";
-	if (prefs_load(name, value) == -1)
-		return "no such setting, or not a value of it";
+	if ((p = pref_find(name)) == NULL)
+		return "there is no such setting";
+	old = *p;
+	if (pref_apply(p, value) == -1)
+		return "this is not a value of this setting";
+	if (strcmp(old.value, p->value) == 0)
+		return NULL;
 	memset(&mp, 0, sizeof(mp));
-	if (strlcpy(mp.name, name, sizeof(mp.name)) >= sizeof(mp.name) ||
-	    strlcpy(mp.value, value, sizeof(mp.value)) >= sizeof(mp.value))
-		return "value is too long";
+	(void)strlcpy(mp.name, p->name, sizeof(mp.name));
+	(void)strlcpy(mp.value, p->value, sizeof(mp.value));
 	child_send(PROC_CRYPTOD, IMSG_STATE_SET, &mp, sizeof(mp));
+	state_changed();
 	return NULL;
 }
 

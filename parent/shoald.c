@@ -23,8 +23,11 @@
 /* 2025-01-01: certificates and handshakes fail with an older date. */
 #define DATE_MIN	(1735689600LL * 1000000000LL)
 
+#define END_TRIES	50		/* of 20 ms */
+
 static struct shoal_conf	*conf;
 static struct event		 ev_sighup, ev_sigint, ev_sigterm, ev_sigusr1;
+static struct event		 ev_end;
 static char			 conf_file[PATH_MAX];
 static int			 up;
 static int			 ending;
@@ -98,6 +101,13 @@ shoald_stop(const char *fmt, ...)
 /* --- signals --- */
 
 #ifdef REGRESS
+static void
+clock_step(int64_t steady, int64_t date)
+{
+	proc_clock_step(steady, date);
+	proc_note_date();
+}
+
 /* "seconds seconds": what the steady clock and the date are ahead. */
 static void
 clock_file(void)
@@ -118,13 +128,28 @@ clock_file(void)
 		a = strtonum(buf, INT32_MIN, INT32_MAX, &err1);
 		b = strtonum(second, INT32_MIN, INT32_MAX, &err2);
 		if (err1 == NULL && err2 == NULL)
-			proc_clock_step(a * 1000000000LL, b * 1000000000LL);
+			clock_step(a * 1000000000LL, b * 1000000000LL);
 		else
 			log_warnx("%s: not two numbers", path);
 	}
 	fclose(fp);
 }
 #endif
+
+/* What is being written is let through, for a moment. */
+static void
+end_cb(int fd, short events, void *arg)
+{
+	static unsigned int	 tries;
+	struct timeval		 tv = { 0, 20000 };
+
+	if (!state_busy() || tries++ >= END_TRIES) {
+		cleanup();
+		exit(0);
+	}
+	evtimer_set(&ev_end, end_cb, NULL);
+	(void)evtimer_add(&ev_end, &tv);
+}
 
 static void
 signal_cb(int sig, short events, void *arg)
@@ -142,8 +167,8 @@ signal_cb(int sig, short events, void *arg)
 		break;
 	default:
 		log_info("ending");
-		cleanup();
-		exit(0);
+		end_cb(-1, 0, NULL);
+		break;
 	}
 }
 

@@ -217,6 +217,12 @@ int	 state_msg(struct proc_child *, struct imsg *);
 /* That child is gone: what it was writing is worth nothing. */
 void	 state_child_lost(enum proc);
 int	 state_loaded(void);
+/* Is something on its way to the disk? */
+int	 state_busy(void);
+/* cryptod was told of a change. */
+void	 state_changed(void);
+/* CTL_END for this request when all changes are on disk, or CTL_FAIL. */
+void	 state_end(uint32_t, uint32_t);
 /* Drop what is half written. */
 void	 state_close(void);
 

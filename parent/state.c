@@ -17,12 +17,29 @@
 
 #include "shoald.h"
 
+#define WAITERS_MAX	64
 #define CACHE_BURST	30
 #define CACHE_NS	(2000 * 1000000LL)
 
 static struct atomic	 file_state;
 static struct atomic	 file_cache;
 static struct bucket	 cache_rate;
+
+/*
+ * Changes that cryptod was told to write: how many there were, how many the
+ * file being written holds, how many are on disk. Operators hear that theirs
+ * is done when it is.
+ */
+static struct {
+	uint64_t	 told;
+	uint64_t	 writing;
+	uint64_t	 saved;
+} gen;
+static struct waiter {
+	uint64_t	 w_gen;		/* 0: free */
+	uint32_t	 w_client;
+	uint32_t	 w_id;
+} waiters[WAITERS_MAX];
 static int		 lock_fd = -1;
 static int		 loaded;
 
@@ -112,6 +129,59 @@ state_close(void)
 }
 
 int
+state_busy(void)
+{
+	return file_state.a_open || file_cache.a_open ||
+	    gen.saved != gen.told;
+}
+
+void
+state_changed(void)
+{
+	gen.told++;
+}
+
+static void
+waiter_tell(const struct waiter *w, int error)
+{
+	if (error == 0)
+		client_send(w->w_client, IMSG_CTL_END, w->w_id, NULL, 0);
+	else
+		client_fail(w->w_client, w->w_id, 1, "done, but not saved "
+		    "yet: %s: %s", file_state.a_path, strerror(error));
+}
+
+void
+state_end(uint32_t client, uint32_t id)
+{
+	struct waiter	 w = { gen.told, client, id };
+	size_t		 i;
+
+	for (i = 0; i < nitems(waiters) && gen.saved != gen.told; i++)
+		if (waiters[i].w_gen == 0) {
+			waiters[i] = w;
+			return;
+		}
+	waiter_tell(&w, gen.saved == gen.told ? 0 : EBUSY);
+}
+
+/* A write is over: who waited for what is in it hears how it went. */
+static void
+waiters_done(int error)
+{
+	size_t	 i;
+
+	if (error == 0)
+		gen.saved = gen.writing;
+	for (i = 0; i < nitems(waiters); i++)
+		if (waiters[i].w_gen != 0 &&
+		    waiters[i].w_gen <= gen.writing) {
+			waiter_tell(&waiters[i], error);
+			waiters[i].w_gen = 0;
+		}
+}
+
+int
 state_loaded(void)
 {
 	return loaded;
@@ -170,6 +240,8 @@ file_begin(struct proc_child *pc, struct atomic *a, enum msg_type type,
 	} else if ((fd = atomic_begin(a)) == -1) {
 		m.v = errno;
 		log_warn("%s", a->a_new);
+		if (a == &file_state)
+			waiters_done(m.v);
 	}
 	(void)chan_compose(&pc->pc_chan, type, id, fd, &m, sizeof(m));
 }
@@ -200,6 +272,7 @@ state_written(struct proc_child *pc, struct imsg *imsg)
 	    !file_state.a_open)
 		return -1;
 	m.v = file_done(&file_state, m.v);
+	waiters_done(m.v);
 	(void)chan_compose(&pc->pc_chan, IMSG_STATE_SAVED, imsg_get_id(imsg),
 	    -1, &m, sizeof(m));
 	return 0;
@@ -259,6 +332,7 @@ state_msg(struct proc_child *pc, struct imsg *imsg)
 	case IMSG_STATE_PREF:
 		return state_pref(imsg);
 	case IMSG_STATE_WRITE:
+		gen.writing = gen.told;
 		file_begin(pc, &file_state, IMSG_STATE_NEWFD,
 		    imsg_get_id(imsg));
 		return 0;
@@ -281,8 +355,11 @@ state_msg(struct proc_child *pc, struct imsg *imsg)
 void
 state_child_lost(enum proc proc)
 {
-	if (proc == PROC_CRYPTOD)
+	if (proc == PROC_CRYPTOD) {
 		atomic_abort(&file_state);
-	else if (proc == PROC_CTRLD)
+		gen.writing = gen.told;	/* what was not written is lost */
+		waiters_done(ECANCELED);
+		gen.saved = gen.told;
+	} else if (proc == PROC_CTRLD)
 		atomic_abort(&file_cache);
 }
