@@ -286,6 +286,36 @@ rpc_keepalive_cb(int fd, short events, void *arg)
 	conn_flush(c);
 }
 
+/*
+ * Frame a message. A change goes to many nodes in the same words, one after
+ * another: the last frame is kept. The caller frees.
+ */
+static int
+rpc_frame(const struct buf *msg, int zstd, uint8_t **frame, size_t *len)
+{
+	static struct buf	 last;
+	static uint8_t		*last_frame;
+	static size_t		 last_len;
+	static int		 last_zstd;
+
+	if (msg->b_len != last.b_len || zstd != last_zstd ||
+	    memcmp(buf_data(msg), buf_data(&last), last.b_len) != 0) {
+		buf_free(&last);
+		free(last_frame);
+		last_frame = NULL;
+		if (mapframe_encode(zstd, buf_data(msg), msg->b_len,
+		    &last_frame, &last_len) == -1)
+			return -1;
+		buf_add(&last, buf_data(msg), msg->b_len);
+		last_zstd = zstd;
+	}
+	if ((*frame = malloc(last_len)) == NULL)
+		fatal(NULL);
+	memcpy(*frame, last_frame, last_len);
+	*len = last_len;
+	return 0;
+}
+
 /* One message of a map is complete: frame it, queue it. */
 static void
 rpc_map_message(struct stream *s)
@@ -293,8 +323,7 @@ rpc_map_message(struct stream *s)
 	uint8_t	*frame;
 	size_t	 len;
 
-	if (mapframe_encode(s->s_zstd, buf_data(&s->s_msg), s->s_msg.b_len,
-	    &frame, &len) == -1) {
+	if (rpc_frame(&s->s_msg, s->s_zstd, &frame, &len) == -1) {
 		log_warn("map message of %zu bytes", s->s_msg.b_len);
 		h2_reset(s);
 	} else {
