@@ -25,7 +25,8 @@ struct hosts_entry {
 };
 
 static struct servers		 servers = {
-	1, { { .af = AF_WIRE_INET, .port = DNS_PORT, .addr = { 127, 0, 0, 1 } } }
+	1, { { .af = AF_WIRE_INET, .port = DNS_PORT,
+	    .addr = { 127, 0, 0, 1 } } }
 };
 static struct hosts_entry	*hosts;
 static size_t			 nhosts;

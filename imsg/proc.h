@@ -103,8 +103,7 @@ enum proc_state {
 struct proc_child {
 	enum proc	 pc_proc;
 	const char	*pc_name;	/* its executable and log name */
-	const char	*pc_dir;	/* build tree's directory of it, or NULL:
-					 * the name */
+	const char	*pc_dir;	/* its build directory; NULL: pc_name */
 	const char	*pc_root;	/* passed as -r, or NULL */
 
 	struct chan	 pc_chan;	/* open in STARTING and READY */

@@ -224,7 +224,8 @@ main(int argc, char *argv[])
 		printf("t_imsg_proc: left out: needs root and the users\n");
 		return 0;
 	}
-	if (getenv("T_VERBOSE") == NULL && freopen("/dev/null", "w", stderr) == NULL)
+	if (getenv("T_VERBOSE") == NULL &&
+	    freopen("/dev/null", "w", stderr) == NULL)
 		err(1, "/dev/null");
 	(void)strlcpy(dir, argv[0], sizeof(dir));
 	(void)snprintf(link, sizeof(link), "%s-cryptod", argv[0]);
