@@ -82,6 +82,24 @@ pending_add(struct brain *b, const struct reg_req *q)
 	return p;
 }
 
+/*
+ * A node that asks again gets the URL that its user may be looking at, as
+ * long as there is time left to use it.
+ */
+struct pending *
+pending_get(struct brain *b, const struct reg_req *q)
+{
+	struct pending	*p;
+
+	TAILQ_FOREACH(p, &b->b_pendings, p_entry)
+		if (memcmp(p->p_req.q_machine, q->q_machine,
+		    MSG_KEY_LEN) == 0 && memcmp(p->p_req.q_node, q->q_node,
+		    MSG_KEY_LEN) == 0 &&
+		    b->b_now - p->p_born < PENDING_LIFE / 2)
+			return p;
+	return pending_add(b, q);
+}
+
 struct pending *
 pending_find(struct brain *b, const char *text)
 {

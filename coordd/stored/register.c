@@ -424,7 +424,7 @@ do_followup(struct brain *b, const struct reg_req *q)
 		pending_wait(b, p, &q->q_rpc);
 		return;
 	}
-	register_answer_url(b, &q->q_rpc, pending_add(b, q));
+	register_answer_url(b, &q->q_rpc, pending_get(b, q));
 }
 
 static int
@@ -476,7 +476,7 @@ register_request(struct brain *b, const struct reg_req *q)
 	else if (q->q_authkey[0] != '\0')
 		do_authkey(b, q, n);
 	else
-		register_answer_url(b, &q->q_rpc, pending_add(b, q));
+		register_answer_url(b, &q->q_rpc, pending_get(b, q));
 }
 
 struct node *

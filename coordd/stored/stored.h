@@ -601,6 +601,8 @@ void	 register_answer_url(struct brain *, const struct msg_rpc *,
 struct pending
 	*pending_add(struct brain *, const struct reg_req *);
 struct pending
+	*pending_get(struct brain *, const struct reg_req *);
+struct pending
 	*pending_find(struct brain *, const char *);	/* ID or URL */
 void	 pending_wait(struct brain *, struct pending *,
 	    const struct msg_rpc *);

@@ -277,6 +277,11 @@ test_interactive(void)
 	CHECK(strncmp(url, "http://coord.example:8080/register/", 35) == 0);
 	json_decref(j);
 
+	/* Asked again, the URL that somebody may be looking at stays. */
+	j = want(&q, "");
+	CHECK(strcmp(lab_str(j, "AuthURL"), url) == 0);
+	json_decref(j);
+
 	/* The follow-up waits... */
 	f = q;
 	f.q_followup = url;
