@@ -31,6 +31,7 @@
 #define NSEC_PER_SEC	1000000000LL
 #define STACK_WIPE	8192	/* deeper than any operation goes */
 #define WAITING_MAX	16
+#define STAMP_STEP	(1LL << 24)	/* ns: timestamps are no finer */
 
 /* Box keys: what a netmap of thousands asks for at once, then a trickle. */
 #define DISCO_GAP	(NSEC_PER_SEC / 500)
@@ -46,6 +47,7 @@ static struct keeper	 keeper;
 static struct chan	 chan_netd, chan_ctrld;
 static struct rate	 disco_rate = { DISCO_GAP, DISCO_BURST, 0 };
 static struct log_limit	 netd_limit;
+static int64_t		 stamp_told;	/* to the parent */
 
 /*
  * Keys are told once they are on disk: lost with the disk's cache, they
@@ -375,8 +377,10 @@ wg_make(void)
 {
 	const struct msg_hello	*mh = proc_hello();
 
-	if (wg == NULL && (wg = wgop_new(wgmem, mh->start_date -
-	    mh->start_time)) == NULL)
+	if (wg != NULL)
+		return;
+	stamp_told = mh->start_date - mh->start_time;
+	if ((wg = wgop_new(wgmem, stamp_told)) == NULL)
 		fatal(NULL);
 }
 
@@ -597,6 +601,19 @@ wg_peer(struct imsg *imsg)
 	return 0;
 }
 
+/* The date went ahead of the clock: a replaced cryptod must know. */
+static void
+stamp_tell(void)
+{
+	struct msg_stamp_date	 m = { wgop_ahead(wg) };
+
+	if (m.ahead - stamp_told < STAMP_STEP)
+		return;
+	stamp_told = m.ahead;
+	(void)chan_compose(proc_parent(), IMSG_STAMP_DATE, 0, -1, &m,
+	    sizeof(m));
+}
+
 static int
 wg_init_req(struct imsg *imsg)
 {
@@ -609,6 +626,7 @@ wg_init_req(struct imsg *imsg)
 	arc4random_buf(random, sizeof(random));
 	wgop_initiate(wg, os_now(), os_date(), random, &req, &mi);
 	explicit_bzero(random, sizeof(random));
+	stamp_tell();
 	(void)chan_compose(&chan_netd, IMSG_WG_INIT, imsg_get_id(imsg), -1,
 	    &mi, sizeof(mi));
 	return 0;

@@ -132,6 +132,9 @@ void	 wgop_response(struct wgop *, int64_t, const struct msg_wg_resp_in *,
 	    struct msg_wg_keys *);
 void	 wgop_cancel(struct wgop *, uint32_t);
 
+/* From os_now() to the date that timestamps have reached; it only grows. */
+int64_t	 wgop_ahead(const struct wgop *);
+
 struct wgop_stats {
 	size_t		 ws_peers;
 	size_t		 ws_gone;

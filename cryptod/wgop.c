@@ -527,6 +527,12 @@ wgop_initiation(struct wgop *w, int64_t now, const uint8_t *random,
 	w->w_stats.ws_refused++;
 }
 
+int64_t
+wgop_ahead(const struct wgop *w)
+{
+	return w->w_offset;
+}
+
 void
 wgop_stats(const struct wgop *w, struct wgop_stats *ws)
 {

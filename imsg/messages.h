@@ -116,7 +116,8 @@ struct msg_portrange {
 struct msg_hello {
 	char		 build[64];	/* build id: all must be of one build */
 	uint64_t	 run;		/* random number of this run */
-	int64_t		 start_date;	/* the date when the suite started */
+	int64_t		 start_date;	/* the date when the suite started, or
+					 * later: see STAMP_DATE */
 	int64_t		 start_time;	/* os_now() at that moment */
 	int64_t		 clock_offset;	/* REGRESS builds; else 0: os_now */
 	int64_t		 date_offset;	/* the same for os_date */
@@ -290,6 +291,10 @@ struct msg_disco_key {
 	uint32_t	 error;
 	uint8_t		 pub[MSG_KEY_LEN];
 	uint8_t		 shared[MSG_KEY_LEN];	/* precomputed box key */
+};
+
+struct msg_stamp_date {
+	int64_t		 ahead;			/* from os_now() to the date */
 };
 
 /* --- descriptors and host facts from the parent --------------------------- */
@@ -762,6 +767,8 @@ M(WG_CANCEL, P_NETD, P_CRYPTOD, LEN_FIX(msg_u32), FD_NO, \
 M(WG_ACTIVE, P_NETD | P_PARENT, P_PARENT | P_NETD, \
     LEN_LIST(msg_nm_list, msg_nm_id, MSG_LIST_MAX), FD_NO, \
     "peers with sessions, at each change; given back to a replaced netd") \
+M(STAMP_DATE, P_CRYPTOD, P_PARENT, LEN_FIX(msg_stamp_date), FD_NO, \
+    "timestamps were made of this date: a successor starts from it") \
 M(DISCO_KEY_REQ, P_NETD, P_CRYPTOD, LEN_FIX(msg_key), FD_NO, \
     "precompute the box key for this disco key") \
 M(DISCO_KEY, P_CRYPTOD, P_NETD, LEN_FIX(msg_disco_key), FD_NO, \

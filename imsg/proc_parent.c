@@ -378,6 +378,27 @@ child_bad_sibling(struct proc_child *pc, struct imsg *imsg)
 	return 0;
 }
 
+/*
+ * The date that cryptod's timestamps have reached: if it is replaced after
+ * the date was put back, peers must not see them fall. It cannot have seen a
+ * later date than there was.
+ */
+static int
+child_stamp_date(struct imsg *imsg)
+{
+	struct msg_stamp_date	 m;
+	int64_t			 ahead;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	ahead = os_date() - os_now() + NSEC_PER_SEC;
+	if (m.ahead < ahead)
+		ahead = m.ahead;
+	if (ahead > hello.start_date - hello.start_time)
+		hello.start_date = hello.start_time + ahead;
+	return 0;
+}
+
 static int
 child_msg(struct chan *c, struct imsg *imsg)
 {
@@ -394,6 +415,8 @@ child_msg(struct chan *c, struct imsg *imsg)
 		return 0;
 	case IMSG_BAD_SIBLING:
 		return child_bad_sibling(pc, imsg);
+	case IMSG_STAMP_DATE:
+		return child_stamp_date(imsg);
 	default:
 		if (pc->pc_state != PROC_READY)
 			return -1;

@@ -47,7 +47,7 @@ randomly(void)
 }
 
 static void
-node_init(struct node *n, uint64_t id)
+node_init_at(struct node *n, uint64_t id, int64_t offset)
 {
 	n->n_id = id;
 	memset(n->n_private, (int)id, KEY_LEN);
@@ -55,9 +55,15 @@ node_init(struct node *n, uint64_t id)
 	key_public(n->n_private, n->n_public);
 	free(n->n_mem);
 	if ((n->n_mem = malloc(wgop_secret_size())) == NULL ||
-	    (n->n_wg = wgop_new(n->n_mem, DATE)) == NULL)
+	    (n->n_wg = wgop_new(n->n_mem, offset)) == NULL)
 		err(1, NULL);
 	wgop_set_key(n->n_wg, n->n_private, n->n_public);
+}
+
+static void
+node_init(struct node *n, uint64_t id)
+{
+	node_init_at(n, id, DATE);
 }
 
 static uint32_t
@@ -406,6 +412,7 @@ test_clock(void)
 	struct msg_wg_resp	 mr;
 	static const int64_t	 steps[] = { 0, 0, 3600 * SEC, 0,
 	    -86400 * SEC, -86400 * SEC, 7200 * SEC, -1000000 * SEC };
+	int64_t			 ahead;
 	size_t			 i;
 
 	setup();
@@ -415,7 +422,26 @@ test_clock(void)
 		want("initiate", initiate(&a, &b, &mi), MSG_OK);
 		want("answer", answer(&b, &mi, &mr), MSG_OK);
 	}
-	/* A replaced cryptod is told when the suite started. */
+	/*
+	 * A replaced cryptod is told how far its predecessor was; without
+	 * that, peers would find its timestamps old.
+	 */
+	ahead = wgop_ahead(a.n_wg);
+	if (ahead != DATE + 7200 * SEC)
+		errx(1, "%lld s ahead", (long long)((ahead - DATE) / SEC));
+	wgop_free(a.n_wg);
+	node_init(&a, 1);
+	(void)peer_set(&a, &b, NULL, 0);
+	want("not told", initiate(&a, &b, &mi), MSG_OK);
+	want("not told", answer(&b, &mi, &mr), MSG_E_REPLAY);
+	wgop_free(a.n_wg);
+	node_init_at(&a, 1, ahead);
+	now += SEC;
+	(void)peer_set(&a, &b, NULL, 0);
+	want("told", initiate(&a, &b, &mi), MSG_OK);
+	want("told", answer(&b, &mi, &mr), MSG_OK);
+
+	/* And of the suite's start, where nothing else was. */
 	wgop_free(a.n_wg);
 	node_init(&a, 1);
 	wgop_free(b.n_wg);
