@@ -75,6 +75,7 @@ static void	 check_explain(void);
 static void	 check_routes(void);
 static void	 check_twins(void);
 static void	 check_big(void);
+static void	 check_example(void);
 
 static struct policy *
 parse(const char *text)
@@ -284,6 +285,32 @@ check_big(void)
 	free(n);
 }
 
+/* The policy that is shipped: own devices, and servers for everybody. */
+static void
+check_example(void)
+{
+	static char		 text[8192];
+	struct policy		*p;
+	struct policy_state	*s;
+	FILE			*f;
+	char			*msgs;
+	size_t			 n;
+
+	if ((f = fopen("../../etc/examples/policy.hujson", "r")) == NULL)
+		err(1, "policy.hujson");
+	n = fread(text, 1, sizeof(text), f);
+	(void)fclose(f);
+	if ((p = policy_parse("f", text, n, &msgs)) == NULL || msgs != NULL)
+		errx(1, "policy.hujson: %s", msgs);
+	s = compile(p, users, 2);
+	if (allowed(s, "100.64.0.2", "100.64.0.4", 22, 6) == 0 ||
+	    allowed(s, "100.64.0.1", "100.64.0.2", 22, 6) != 0 ||
+	    policy_peers_visible(s, 0, 1) || !policy_peers_visible(s, 1, 3))
+		errx(1, "policy.hujson: not the own-devices policy");
+	policy_state_free(s);
+	policy_free(p);
+}
+
 int
 main(void)
 {
@@ -303,5 +330,6 @@ main(void)
 	check_routes();
 	check_twins();
 	check_big();
+	check_example();
 	return 0;
 }
