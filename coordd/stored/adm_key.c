@@ -69,16 +69,36 @@ key_row(struct adm *a, const struct authkey *k, const char *secret)
 	buf_free(&t);
 }
 
+static int
+key_cmp(const void *va, const void *vb)
+{
+	const struct authkey	*a = *(const struct authkey *const *)va;
+	const struct authkey	*b = *(const struct authkey *const *)vb;
+
+	return a->k_id < b->k_id ? -1 : a->k_id > b->k_id;
+}
+
+/* In the order in which they were made. */
 int
 adm_key_list(struct adm *a)
 {
 	static const char *const none[] = { NULL };
 	struct authkey		*k;
+	const struct authkey	**list;
+	size_t			 i, n = 0;
 
 	if (adm_only(a, none) == -1)
 		return -1;
 	RB_FOREACH(k, authkeys, &a->a_brain->b_authkeys)
-		key_row(a, k, NULL);
+		n++;
+	list = xcalloc(n + 1, sizeof(*list));
+	n = 0;
+	RB_FOREACH(k, authkeys, &a->a_brain->b_authkeys)
+		list[n++] = k;
+	qsort(list, n, sizeof(*list), key_cmp);
+	for (i = 0; i < n; i++)
+		key_row(a, list[i], NULL);
+	free(list);
 	return 0;
 }
 

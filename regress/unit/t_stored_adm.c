@@ -147,6 +147,7 @@ test_keys(void)
 	CHECK(json_is_true(lab_at(rows, "0/ephemeral")));
 	good("key list");
 	CHECK(json_array_size(rows) == 2 && lab_at(rows, "0/key") == NULL);
+	CHECK(lab_int(rows, "0/id") == 1 && lab_int(rows, "1/id") == 2);
 	key[11 + 12] = '\0';
 	(void)snprintf(id, sizeof(id), "key revoke key=%s", key + 11);
 	good(id);
