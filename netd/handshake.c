@@ -107,6 +107,16 @@ hs_forget(struct peer *p)
 	w->w_hs_state = HS_NONE;
 }
 
+/* Somewhere to send an initiation to? */
+static int
+hs_reachable(struct peer *p, int64_t now)
+{
+	struct addr	 to;
+
+	return peer_dest(p, now) != NULL || (p->p_path != NULL &&
+	    path_blind(p->p_path, now, &to, 1) != 0);
+}
+
 /*
  * Without a path nothing is sent, but the tries are counted: when none is
  * found in time the packets that wait are dropped.
@@ -122,7 +132,7 @@ hs_initiate(struct peer *p, int64_t now, int retry)
 	w = peer_wg(p);
 	if (!retry)
 		w->w_timers.t_attempts = 0;
-	if (!nd.n_have_key || peer_dest(p, now) == NULL) {
+	if (!nd.n_have_key || !hs_reachable(p, now)) {
 		if (w->w_hs_state == HS_NONE)
 			w->w_hs_state = HS_WANTED;
 		if (w->w_timers.t_retransmit == 0)
@@ -161,6 +171,15 @@ hs_path_up(struct peer *p, int64_t now)
 		hs_initiate(p, now, 1);
 }
 
+void
+hs_blind(struct peer *p, int64_t now)
+{
+	struct peer_wg	*w = p->p_wg;
+
+	if (w != NULL && w->w_hs_state == HS_WANTED && hs_reachable(p, now))
+		hs_initiate(p, now, 1);
+}
+
 /* Both macs, then off it goes. */
 static int
 hs_send(struct peer *p, uint8_t *msg, size_t len, const struct addr *to,
@@ -181,10 +200,28 @@ hs_send(struct peer *p, uint8_t *msg, size_t len, const struct addr *to,
 	return udp_send(to, msg, len);
 }
 
+/* The same initiation to where the path leads, or blindly. 0: nowhere. */
+static size_t
+hs_send_init(struct peer *p, uint8_t *msg, int64_t now)
+{
+	struct addr		 blind[PATH_BLIND];
+	const struct addr	*to;
+	size_t			 i, n;
+
+	if ((to = peer_dest(p, now)) != NULL) {
+		(void)hs_send(p, msg, WG_INITIATION_LEN, to, now);
+		return 1;
+	}
+	n = p->p_path == NULL ? 0 :
+	    path_blind(p->p_path, now, blind, nitems(blind));
+	for (i = 0; i < n; i++)
+		(void)hs_send(p, msg, WG_INITIATION_LEN, &blind[i], now);
+	return n;
+}
+
 int
 hs_wg_init(const struct msg_wg_init *m)
 {
-	const struct addr	*to;
 	struct peer		*p;
 	struct peer_wg		*w;
 	uint8_t			 msg[WG_INITIATION_LEN];
@@ -204,14 +241,11 @@ hs_wg_init(const struct msg_wg_init *m)
 		return 0;
 	}
 	memcpy(msg, m->msg, sizeof(msg));
-	if ((to = peer_dest(p, now)) == NULL) {
+	if (hs_send_init(p, msg, now) == 0) {
 		hs_forget(p);
 		w->w_hs_state = HS_WANTED;
-		peer_external(p, now);
-		return 0;
-	}
-	w->w_hs_state = HS_SENT;
-	(void)hs_send(p, msg, sizeof(msg), to, now);
+	} else
+		w->w_hs_state = HS_SENT;
 	peer_external(p, now);
 	return 0;
 }
@@ -441,6 +475,8 @@ hs_wg_keys(const struct msg_wg_keys *m)
 	timers_auth_received(&w->w_timers);
 	if (p->p_flags & PEER_WGONLY)
 		wgonly_heard(peer_path(p), &w->w_resp_src, now);
+	else
+		path_heard(peer_path(p), &w->w_resp_src, now);
 	hs_confirmed(p, now);
 	return 0;
 }

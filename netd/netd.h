@@ -396,6 +396,13 @@ void	 path_external(struct path *, int64_t);
 /* Sending to this address failed for good: do not try it again now. */
 void	 path_failed(struct path *, const struct addr *);
 void	 path_heard(struct path *, const struct addr *, int64_t);
+/*
+ * No pong came to the quick tries and there is no other way: endpoints of
+ * the netmap worth an initiation all the same, since the peer may not know
+ * our disco key of this run yet. Up to so many written; returns how many.
+ */
+size_t	 path_blind(const struct path *, int64_t, struct addr *, size_t);
+#define PATH_BLIND	4
 /* Links changed: all that was measured is void. */
 void	 path_reset(struct path *);
 int64_t	 path_next(const struct path *);
@@ -532,6 +539,8 @@ int64_t	 hs_jitter(void);
 void	 hs_initiate(struct peer *, int64_t, int);
 /* A path to it has been found: send what waited for one. */
 void	 hs_path_up(struct peer *, int64_t);
+/* None has been found by the quick tries: try the endpoints all the same. */
+void	 hs_blind(struct peer *, int64_t);
 /* Initiation, response, cookie reply: (datagram, length, source, now). */
 void	 hs_input(uint8_t *, size_t, const struct addr *, int64_t);
 /* Answers of cryptod. -1: malformed. */

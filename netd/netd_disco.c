@@ -241,8 +241,10 @@ disco_timer(struct peer *p, int64_t now)
 	}
 	if (pa->pa_early_next != 0 && pa->pa_early_next <= now) {
 		pa->pa_early_next = 0;
-		if (!path_trusted(pa, now))
+		if (!path_trusted(pa, now)) {
 			disco_discover(p, now);
+			hs_blind(p, now);
+		}
 	}
 	if (pa->pa_heartbeat == 0 || pa->pa_heartbeat > now)
 		return;

@@ -13,6 +13,7 @@
 
 #include "netd.h"
 
+#define BLIND_AFTER	3		/* quick tries without a pong */
 #define EARLY_FIRST	(100 * MSEC)	/* then twice that, and so on */
 
 static struct path_cand	*cand_find(const struct path *,
@@ -283,6 +284,20 @@ path_heard(struct path *pa, const struct addr *from, int64_t now)
 {
 	pa->pa_fallback = *from;
 	pa->pa_fallback_until = now + PATH_FALLBACK;
+}
+
+size_t
+path_blind(const struct path *pa, int64_t now, struct addr *out, size_t max)
+{
+	unsigned int	 i;
+	size_t		 n = 0;
+
+	if (pa->pa_early < BLIND_AFTER || path_dest(pa, now) != NULL)
+		return 0;
+	for (i = 0; i < pa->pa_ncand && n < max; i++)
+		if (pa->pa_cand[i].pc_flags & CAND_NETMAP)
+			out[n++] = pa->pa_cand[i].pc_addr;
+	return n;
 }
 
 void

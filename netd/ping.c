@@ -319,7 +319,11 @@ tsmp_answer(struct peer *p, const uint8_t *b, const struct pkt *pkt)
 	(void)tx_own(nd.n_tx, p, out, n, os_now());
 }
 
-/* The peer may still have the key of our last run (dataplane.md 1.8). */
+/*
+ * The peer may still have the key of our last run (dataplane.md 1.8). Older
+ * versions do not know the message: they get it only where no pong has shown
+ * that they have the key already.
+ */
 void
 tsmp_advertise(struct peer *p, int64_t now)
 {
@@ -329,7 +333,8 @@ tsmp_advertise(struct peer *p, int64_t now)
 	size_t			 n;
 	uint32_t		 i;
 
-	if (p->p_flags & PEER_WGONLY || p->p_cap < TSMP_CAP)
+	if (p->p_flags & PEER_WGONLY || (p->p_cap < TSMP_CAP &&
+	    p->p_path != NULL && path_trusted(p->p_path, now)))
 		return;
 	for (i = 0; i < p->p_nallowed; i++)
 		if (p->p_allowed[i].plen ==
