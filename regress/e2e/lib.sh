@@ -173,7 +173,7 @@ coord_conf()
 	state "$LAB/coord/state"
 	store sqlite "$LAB/coord/store/coordd.db"
 	socket "$LAB/coord/coordd.sock"
-	${1:-policy allow all}
+	${1-policy allow all}
 	EOF
 }
 
@@ -278,7 +278,7 @@ two_nodes()
 	lab_host coord 1
 	lab_host a 2
 	lab_host b 3
-	coord_start "${1:-policy allow all}" || return 1
+	coord_start "${1-policy allow all}" || return 1
 	coordctl user create u >/dev/null
 	for _t in a b; do
 		node_start $_t "auth key \"$(key_create --user u)\""

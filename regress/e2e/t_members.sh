@@ -67,7 +67,14 @@ check "and its old address" [ "$addr" = "$(ip4 c)" ]
 check "the others reach it with the new key" wait_for 10 ping_ok a "$addr"
 
 check "c logs out" ctl c logout
-check "the others lose it" wait_for 15 sees_not a c
+expired()
+{
+	ctl "$1" status --json | jq -e --arg n "$2" \
+	    '.Peer[]? | select(.HostName == $n) | .Expired == true'
+}
+check "the others see it expired" wait_for 15 expired a c
+check "and reach it no longer" sh -c \
+    "! ip netns exec $P-a ping -c 1 -W 1 $addr"
 check "its state says so" wait_for 5 state_is c NeedsLogin
 node_stop c
 
@@ -93,7 +100,7 @@ check "a no longer reaches b" sh -c "sleep 1
 check "delete b" coordctl node delete "$id"
 check "a loses b" wait_for 10 sees_not a b
 rev=$(key_create --user u)
-kid=$(coordctl --json key list | jq -r '[.[]? // .] | last | .id')
+kid=$(coordctl --json key list | jq -r '[.[]? // .] | max_by(.id) | .id')
 check "revoke a key" coordctl key revoke "$kid"
 node_start d "auth key \"$rev\""
 check "a revoked key is refused" wait_for 5 log_has d \

@@ -42,7 +42,6 @@ coordctl user create v >/dev/null
 A=$(ip4 a) B=$(ip4 b)
 on_bg b "$LAB/b/s1.log" socat TCP-LISTEN:81,fork,reuseaddr SYSTEM:cat
 on_bg b "$LAB/b/s2.log" socat TCP-LISTEN:82,fork,reuseaddr SYSTEM:cat
-polls=$(grep -c 'map' "$LAB/a/shoald.1.log")
 
 cat >"$LAB/coord/policy.hujson" <<-X
 { "acls": [] }
@@ -89,5 +88,5 @@ check "coordctl policy check takes a good file" sh -c "
     $COORDCTL -s $LAB/coord/coordd.sock policy check $LAB/p.hujson"
 check "and refuses a bad one with its line" sh -c "
     printf '{\n\"acls\": [ {\"action\": \"deny\"} ] }' >$LAB/p.hujson
-    ! $COORDCTL -s $LAB/coord/coordd.sock policy check $LAB/p.hujson 2>$LAB/e
+    ! $COORDCTL -s $LAB/coord/coordd.sock policy check $LAB/p.hujson >$LAB/e 2>&1
     grep -q ':2' $LAB/e"
