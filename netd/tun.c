@@ -44,7 +44,7 @@ tun_set(int fd, const struct msg_tun *m)
 	memcpy(t->t_name, m->name, sizeof(t->t_name));
 	rx_init(nd.n_rx, tun_coal_caps());
 	event_set(&t->t_ev, fd, EV_READ | EV_PERSIST, tun_cb, nd.n_tx);
-	if (event_add(&t->t_ev, NULL) == -1)
+	if (!nd.n_tx->t_blocked && event_add(&t->t_ev, NULL) == -1)
 		fatal("event_add");
 	log_info("%s: mtu %u%s%s%s", t->t_name, t->t_mtu,
 	    t->t_caps & TUN_VNET ? " vnet" : "",

@@ -1,0 +1,198 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * A UDP socket that is full again and again: nothing lost, nothing twice.
+ */
+/* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
+/* link: ../../netd/cookie.c ../../netd/handshake.c ../../netd/heap.c */
+/* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */
+/* link: ../../netd/netmap.c ../../netd/path.c ../../netd/peer.c */
+/* link: ../../netd/ping.c ../../netd/routes.c ../../netd/rules.c */
+/* link: ../../netd/rx.c ../../netd/segment.c ../../netd/session.c */
+/* link: ../../netd/timers.c ../../netd/tx.c ../../netd/wgonly.c */
+
+#include <sys/types.h>
+#include <sys/endian.h>
+
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../netd/netd.h"
+
+#define PACKETS		200
+#define SEGS		20
+#define SEG		1000
+
+struct netd		 nd;
+
+static struct udp_sock	 u;
+static struct wg_key	*opener;
+static unsigned int	 reads, got, paused, waiting, refusals, partial;
+
+static void
+want(int good, const char *what)
+{
+	if (!good)
+		errx(1, "%s", what);
+}
+
+/* What comes out must be the segments in order; each says which it is. */
+static void
+take(const uint8_t *p, size_t len)
+{
+	uint8_t	 plain[2048];
+
+	want(wg_counter(p) == got, "counter");
+	want(wg_open(opener, p, len, plain) > 28, "open");
+	want(be32dec(plain + 28) == got, "order");
+	got++;
+}
+
+int
+udp_send_many(const struct addr *to, const uint8_t *buf, size_t len,
+    size_t size, size_t *done, uint8_t *nogso)
+{
+	size_t	 n;
+
+	while (*done < len) {
+		if (arc4random_uniform(8) == 0) {
+			refusals++;
+			partial += *done != 0;
+			errno = refusals % 2 ? EAGAIN : ENOBUFS;
+			return -1;
+		}
+		n = len - *done > size ? size : len - *done;
+		take(buf + *done, n);
+		*done += n;
+	}
+	return 1;
+}
+
+int
+udp_send(const struct addr *to, const void *p, size_t len)
+{
+	return 0;
+}
+
+void
+udp_wait_writable(uint8_t af)
+{
+	waiting = 1;
+}
+
+struct udp_sock *
+udp_sock(uint8_t af)
+{
+	return &u;
+}
+
+int
+udp_recv(struct udp_sock *s, struct rx *rx, struct udp_in *in)
+{
+	return 0;
+}
+
+void
+tun_pause(int on)
+{
+	paused = on;
+}
+
+int
+tun_write(const struct iovec *iov, int n)
+{
+	return 0;
+}
+
+ssize_t
+tun_read(struct vnet_hdr *vh, uint8_t *p, size_t room)
+{
+	unsigned int	 i;
+	size_t		 len = 28 + SEGS * SEG;
+
+	want(!paused, "read while paused");
+	if (reads == PACKETS) {
+		errno = EAGAIN;
+		return -1;
+	}
+	memset(vh, 0, sizeof(*vh));
+	vh->v_flags = VNET_F_NEEDS_CSUM;
+	vh->v_gso_type = VNET_GSO_UDP_L4;
+	vh->v_gso_size = SEG;
+	vh->v_csum_start = 20;
+	vh->v_csum_offset = 6;
+	memset(p, 0, len);
+	p[0] = 0x45;
+	be16enc(p + 2, len);
+	p[9] = PKT_UDP;
+	be32enc(p + 12, 0x64400001);
+	be32enc(p + 16, 0x64400002);
+	be16enc(p + 20, 1);
+	be16enc(p + 22, 2);
+	be16enc(p + 24, len - 20);
+	for (i = 0; i < SEGS; i++)
+		be32enc(p + 28 + i * SEG, reads * SEGS + i);
+	reads++;
+	return len;
+}
+
+int
+main(void)
+{
+	static const uint8_t	 key[32] = { 1 };
+	struct msg_prefix	 pfx;
+	struct addr		 at;
+	struct keypair		*k;
+	struct peer		*p;
+	uint32_t		 index;
+	int			 i;
+
+	event_init();
+	if ((nd.n_tx = calloc(1, sizeof(*nd.n_tx))) == NULL ||
+	    (nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL)
+		err(1, NULL);
+	nd.n_flows = filter_flows_new(512);
+	nd.n_jail_flows = filter_flows_new(512);
+	nd.n_tun.t_mtu = 1280;
+	tx_init(nd.n_tx);
+	peer_timers_init();
+	hs_init();
+	netmap_filter();
+
+	memset(&at, 0, sizeof(at));
+	at.a_af = AF_WIRE_INET;
+	at.a_ip[0] = 192;
+	at.a_port = 1;
+	p = peer_new(1);
+	p->p_flags = PEER_WGONLY;
+	wgonly_heard(peer_path(p), &at, os_now());
+	p->p_path->pa_trusted = INT64_MAX;
+	index = idx_new(&nd.n_idx, IDX_KEYPAIR, NULL);
+	k = keypair_new(key, key, index, 1, 0, os_now());
+	k->k_peer = p;
+	slots_initiator(&peer_wg(p)->w_slots, &nd.n_idx, k);
+	opener = wg_key_new(key, 0);
+	memset(&pfx, 0, sizeof(pfx));
+	pfx.af = AF_WIRE_INET;
+	pfx.plen = 32;
+	be32enc(pfx.addr, 0x64400002);
+	nd.n_routes = routes_new(1);
+	want(routes_add(nd.n_routes, &pfx, p) == 0, "route");
+
+	for (i = 0; i < 100000 && got < PACKETS * SEGS; i++) {
+		if (waiting) {
+			waiting = 0;
+			tx_unblock(nd.n_tx);
+		} else
+			tx_wakeup(nd.n_tx);
+		want(!paused == !nd.n_tx->t_blocked, "paused iff blocked");
+		want(!waiting == !nd.n_tx->t_blocked, "waits iff blocked");
+	}
+	want(reads == PACKETS && got == PACKETS * SEGS, "all of it");
+	want(refusals > 50 && partial > 10, "was not really full");
+	want(nd.n_tx->t_stats.s_sent == PACKETS * SEGS, "counted");
+	return 0;
+}
