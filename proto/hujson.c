@@ -150,7 +150,7 @@ skip_comment(struct scan *s)
 
 	if (start + 1 == s->s_len ||
 	    (b[start + 1] != '/' && b[start + 1] != '*'))
-		return fail_char(s, "(a comment starts with // or /*)");
+		return fail_char(s, "(it begins no comment)");
 	if (b[start + 1] == '/') {
 		for (i = start + 2; i < s->s_len && b[i] != '\n'; i++)
 			;

@@ -49,7 +49,7 @@ static const struct {
 	    "f:3: dst: tag not found in tagOwners: \"tag:x\"" },
 	{ "{\"tagOwners\":{\"tag:a\":[\"tag:b\"],\n\"tag:b\":[\"tag:a\"]}}",
 	    "f:1: tagOwners: \"tag:a\" owns itself" },
-	{ "{\"ipsets\":{}}",		"f:1: \"ipsets\" is not supported yet" },
+	{ "{\"ipsets\":{}}",		"f:1: \"ipsets\" is not supported" },
 	{ "{\"acls\":[{\"action\":\"accept\",\"src\":[\"a\\u0000b\"],"
 	    "\"dst\":[]}]}",		"f:1: column 36: string is not" },
 	{ "{\"acls\":[{\"action\":\"accept\",\"src\":[\"*\"],"

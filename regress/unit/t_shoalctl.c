@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -29,8 +30,7 @@
 
 #define SECOND	1000000000LL
 
-static char		 dir[] = "/tmp/shoalctl.XXXXXX";
-static char		 sock[64], out[64];
+static char		 dir[64], sock[64 + 8], out[64 + 8];
 static pid_t		 server;
 static int		 cleaning;
 
@@ -223,8 +223,9 @@ start_server(void)
 	struct sockaddr_un	 sun;
 	int			 fd;
 
-	if (mkdtemp(dir) == NULL)
-		err(1, "mkdtemp");
+	(void)snprintf(dir, sizeof(dir), "/tmp/t_shoalctl.%d", (int)getpid());
+	if (mkdir(dir, 0700) == -1)
+		err(1, "%s", dir);
 	(void)snprintf(sock, sizeof(sock), "%s/s", dir);
 	(void)snprintf(out, sizeof(out), "%s/out", dir);
 	memset(&sun, 0, sizeof(sun));
