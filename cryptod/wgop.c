@@ -23,11 +23,17 @@
 #define NSEC_PER_SEC	1000000000LL
 #define SLOT_AGE	(180 * NSEC_PER_SEC)
 
-/* All handshakes together, either role; initiations to one peer. */
+/*
+ * Initiations of all peers, and our own to all: apart, so that a flood of
+ * strangers cannot keep us from reaching anybody. Then our own to one peer,
+ * and responses to one of them.
+ */
 #define OPS_GAP		(NSEC_PER_SEC / 1000)
 #define OPS_BURST	4000
 #define PEER_GAP	NSEC_PER_SEC
 #define PEER_BURST	5
+#define RESP_GAP	(NSEC_PER_SEC / 20)
+#define RESP_BURST	64
 
 struct peer;
 
@@ -37,6 +43,7 @@ struct slot {
 	RB_ENTRY(slot)		 s_entry;	/* while in use */
 	TAILQ_ENTRY(slot)	 s_list;	/* by age, or free */
 	struct peer		*s_peer;
+	struct rate		 s_rate;	/* of responses */
 	int64_t			 s_made;
 	uint32_t		 s_index;
 };
@@ -74,7 +81,8 @@ struct wgop {
 	struct peers_bykey	 w_bykey;
 	struct peers_byid	 w_byid;
 	struct peer_list	 w_gone;	/* oldest first */
-	struct rate		 w_rate;
+	struct rate		 w_in;
+	struct rate		 w_out;
 	struct wgop_stats	 w_stats;
 	int64_t			 w_offset;	/* os_now() to the date */
 	uint8_t			 w_public[WG_KEY_LEN];
@@ -131,8 +139,8 @@ wgop_new(void *mem, int64_t offset)
 	for (i = 0; i < WGOP_SLOTS; i++)
 		TAILQ_INSERT_TAIL(&w->w_free, &w->w_secret->se_slot[i],
 		    s_list);
-	w->w_rate.r_gap = OPS_GAP;
-	w->w_rate.r_burst = OPS_BURST;
+	w->w_in.r_gap = w->w_out.r_gap = OPS_GAP;
+	w->w_in.r_burst = w->w_out.r_burst = OPS_BURST;
 	w->w_offset = offset;
 	return w;
 }
@@ -174,6 +182,8 @@ slot_take(struct wgop *w, struct peer *p, uint32_t index, int64_t now)
 	s->s_index = index;
 	s->s_peer = p;
 	s->s_made = now;
+	s->s_rate.r_gap = RESP_GAP;
+	s->s_rate.r_burst = RESP_BURST;
 	p->p_slot = s;
 	RB_INSERT(slots, &w->w_slots, s);
 	TAILQ_INSERT_TAIL(&w->w_used, s, s_list);
@@ -370,7 +380,7 @@ initiate(struct wgop *w, int64_t now, int64_t date, const uint8_t *random,
 	slot_expire(w, now);
 	if ((s = slot_find(w, req->index)) != NULL && s->s_peer != p)
 		return MSG_E_BAD;
-	if (!rate_take(&p->p_rate, now) || !rate_take(&w->w_rate, now))
+	if (!rate_take(&p->p_rate, now) || !rate_take(&w->w_out, now))
 		return MSG_E_RATE;
 	stamp_make(w, p, now, date);
 	s = slot_take(w, p, req->index, now);
@@ -412,7 +422,7 @@ respond(struct wgop *w, int64_t now, const struct msg_wg_resp_in *in,
 	if (wg_receiver(in->msg) != in->index ||
 	    (s = slot_find(w, in->index)) == NULL)
 		return MSG_E_STALE;
-	if (!rate_take(&w->w_rate, now))
+	if (!rate_take(&s->s_rate, now))
 		return MSG_E_RATE;
 	ret = wg_response_consume(&s->s_hs, w->w_secret->se_private, NULL,
 	    in->msg, &ws);
@@ -488,7 +498,7 @@ answer(struct wgop *w, int64_t now, const uint8_t *random,
 		return MSG_E_NOKEY;
 	if (wg_classify(in->msg, sizeof(in->msg)) != WG_MSG_INITIATION)
 		return MSG_E_BAD;
-	if (!rate_take(&w->w_rate, now))
+	if (!rate_take(&w->w_in, now))
 		return MSG_E_RATE;
 	error = initiation_check(w, now, in->msg, &wh, ts, &p);
 	if (error != MSG_OK)

@@ -253,7 +253,12 @@ test_rates(void)
 		if (answer(&b, &bad, &mr) == MSG_E_RATE)
 			break;
 	if (i != 4000)
-		errx(1, "%u operations at once", i);
+		errx(1, "%u initiations of strangers at once", i);
+	now += 2 * SEC;
+	for (i = 0; i < 6000; i++)
+		(void)answer(&b, &bad, &mr);
+	want("strangers do not hold up our own", initiate(&b, &c, &mi),
+	    MSG_OK);
 }
 
 /* One under way for each peer: the latest counts. */
@@ -314,6 +319,12 @@ test_forged(void)
 		bad.msg[i] ^= 0x40;
 		want("forged", complete(&a, &mi, &bad, &mk), MSG_E_CRYPTO);
 	}
+	for (i = 0, bad.msg[20] ^= 1; i < 100; i++)
+		if (complete(&a, &mi, &bad, &mk) == MSG_E_RATE)
+			break;
+	if (i == 100)
+		errx(1, "forged answers without end");
+	now += SEC;
 	bad = mr;
 	bad.msg[8] ^= 1;
 	want("for another index", complete(&a, &mi, &bad, &mk), MSG_E_STALE);
