@@ -42,6 +42,7 @@ static char			 trouble[MSG_TEXT_LEN];
 static char			 logged[MSG_TEXT_LEN];
 static int			 have_conf, have_keys, have_server, up, want;
 static int			 update_due, warned;
+static int			 pin_refused;	/* a person must decide */
 
 static void	 control_session_up(void);
 static void	 control_session_lost(const char *, uint32_t);
@@ -117,7 +118,7 @@ control_state(void)
 		return CTRL_NEEDSLOGIN;
 	if (!want)
 		return CTRL_STOPPED;
-	if (self_expired() || login_url()[0] != '\0' ||
+	if (pin_refused || self_expired() || login_url()[0] != '\0' ||
 	    (login_failed() && map_now() == NULL))
 		return CTRL_NEEDSLOGIN;
 	if (map_now() != NULL && !map_now()->nm_self->n_authorized)
@@ -227,6 +228,7 @@ static void
 control_session_up(void)
 {
 	up = 1;
+	pin_refused = 0;
 	sess_since = os_now();
 	update_due = 1;
 	login_session();
@@ -240,11 +242,12 @@ control_session_lost(const char *why, uint32_t code)
 	if (up && os_now() - sess_since >= LIVED * NS_PER_S)
 		retry_good(&retry_sess);
 	up = 0;
-	if (code == MSG_E_PIN)
+	if (code == MSG_E_PIN) {
+		pin_refused = 1;
 		control_trouble("the server's key is not the one that was "
 		    "pinned: if that is meant, `shoalctl login "
 		    "--new-server-key'");
-	else
+	} else
 		control_trouble(why);
 	/* The key may have changed, or have been a wrong one. */
 	if (code != MSG_E_CONN && code != MSG_E_TIMEOUT)
@@ -406,7 +409,7 @@ control_conf(int changed)
 	}
 	if (changed) {
 		control_disconnect();
-		have_server = warned = 0;
+		have_server = warned = pin_refused = 0;
 		retry_good(&retry_key);
 		retry_good(&retry_sess);
 		if (have_conf) {
@@ -448,7 +451,7 @@ control_login(uint32_t flags)
 {
 	if (flags & LOGIN_NEW_SERVER_KEY) {
 		control_disconnect();
-		have_server = 0;
+		have_server = pin_refused = 0;
 	}
 	login_start(flags & LOGIN_FORCE_REAUTH);
 	retry_good(&retry_key);

@@ -333,6 +333,8 @@ map_data(const uint8_t *p, size_t len, const char **why)
 	static char	 text[MSG_TEXT_LEN];
 
 	some = 0;
+	if (frame == NULL)
+		return 0;
 	while ((r = mapframe_feed(frame, p, len, &used, &msg,
 	    &msglen)) == 1) {
 		some = 1;
@@ -376,6 +378,9 @@ map_forget(void)
 	netmap_free(cur);
 	netmap_free(next);
 	cur = next = NULL;
+	/* What the stream still brings before it is closed is not read. */
+	mapframe_free(frame);
+	frame = NULL;
 	began = 0;
 	next_expiry = 0;
 	expiry_arm();
