@@ -121,7 +121,8 @@ def part_requests():
 
 def part_halfopen():
     before = descriptors()
-    conns = [connect() for i in range(400)]
+    conns = [socket.create_connection((HOST, PORT), 15,
+             (f"10.9.8.{i % 200 + 1}", 0)) for i in range(400)]
     start = time.monotonic()
     good = all(healthy() for i in range(5))
     result(good, "400 silent connections: others are served")
@@ -187,7 +188,29 @@ def part_bighead():
     result(healthy(), "10 MB heads: still serves")
 
 
+def part_source():
+    conns = []
+    refused = 0
+    for i in range(100):
+        s = socket.create_connection((HOST, PORT), 5, ("10.9.9.2", 0))
+        s.settimeout(0.2)
+        conns.append(s)
+    time.sleep(0.5)
+    for s in conns:
+        try:
+            refused += s.recv(1) == b""
+        except TimeoutError:
+            pass
+        except OSError:
+            refused += 1
+    result(refused == 36, f"100 connections of one address: {refused} refused")
+    result(healthy(), "another address is served meanwhile")
+    for s in conns:
+        s.close()
+
+
 PARTS = {
+    "source": part_source,
     "random": part_random,
     "requests": part_requests,
     "halfopen": part_halfopen,

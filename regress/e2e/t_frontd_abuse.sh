@@ -13,6 +13,9 @@ if [ -z "${ABUSE_NS:-}" ]; then
 	exec unshare -n sh ./t_frontd_abuse.sh
 fi
 ip link set lo up
+ip addr add 10.9.9.1/32 dev lo
+ip addr add 10.9.9.2/32 dev lo
+ip addr add 10.9.8.1/24 dev lo
 
 DIR=$(mktemp -d /tmp/shoal-abuse.XXXXXX)
 PID=
@@ -23,7 +26,8 @@ cleanup()
 }
 trap cleanup EXIT
 FAILED=0
-HOST=127.0.0.1 PORT=8080
+# Not loopback: that has no limit of its own.
+HOST=10.9.9.1 PORT=8080
 
 say()	# status text
 {
