@@ -162,20 +162,31 @@ read_records(struct noise_record *nr, size_t len, size_t *done, size_t *rest)
 	return 0;
 }
 
+/* All records of a list into wire, one after the other. */
+static size_t
+wire_records(json_t *records)
+{
+	json_t		*r;
+	const uint8_t	*frame;
+	size_t		 i, len, off = 0;
+
+	json_array_foreach(records, i, r) {
+		frame = vec_unhex(json_string_value(r), &len);
+		if (len > sizeof(wire) - off)
+			vec_fail("too long for this test");
+		memcpy(wire + off, frame, len);
+		off += len;
+	}
+	return off;
+}
+
 static void
 read_back(json_t *t, const struct noise_session *ns)
 {
 	struct noise_record	*nr;
-	json_t			*records, *r;
-	const uint8_t		*frame;
-	size_t			 done, i, len, off = 0, rest;
+	size_t			 done, off, rest;
 
-	records = vec_get(t, "records");
-	json_array_foreach(records, i, r) {
-		frame = vec_unhex(json_string_value(r), &len);
-		memcpy(wire + off, frame, len);
-		off += len;
-	}
+	off = wire_records(vec_get(t, "records"));
 	nr = noise_record_new(key_of(t, ns), vec_num(t, "first_nonce"), 0);
 	if (read_records(nr, off, &done, &rest) == -1 || rest != 0)
 		vec_fail("own records do not open");
@@ -210,6 +221,8 @@ receive(json_t *c)
 
 	shake_hands(c, &ns);
 	bytes = vec_hex(c, "wire", &len);
+	if (len > sizeof(wire))
+		vec_fail("too long for this test");
 	memcpy(wire, bytes, len);
 	if (vec_has(c, "receiver_nonce_preset"))
 		counter = vec_num(c, "receiver_nonce_preset");
@@ -379,16 +392,10 @@ early_payload(json_t *c)
 	struct noise_record	*nr;
 	struct noise_early	 ne;
 	enum noise_early_result	 res;
-	json_t			*r;
-	const uint8_t		*frame;
-	size_t			 done, i, len, off = 0, rest, used;
+	size_t			 done, i, off, rest, used;
 
 	shake_hands(c, &ns);
-	json_array_foreach(vec_get(c, "records"), i, r) {
-		frame = vec_unhex(json_string_value(r), &len);
-		memcpy(wire + off, frame, len);
-		off += len;
-	}
+	off = wire_records(vec_get(c, "records"));
 	nr = noise_record_new(ns.ns_s2c, 0, 0);
 	if (read_records(nr, off, &done, &rest) == -1 || rest != 0)
 		vec_fail("records do not open");

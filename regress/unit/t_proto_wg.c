@@ -391,7 +391,7 @@ receive_one(json_t *allowed, struct wg_key *wk, uint32_t index,
 	ssize_t	 n;
 
 	if (wg_classify(msg, len) != WG_MSG_TRANSPORT ||
-	    wg_receiver(msg) != index)
+	    wg_receiver(msg) != index || len > sizeof(pkt))
 		return 0;
 	memcpy(pkt, msg, len);
 	n = wg_open(wk, pkt, len, pkt + WG_TRANSPORT_HDR_LEN);
