@@ -36,6 +36,9 @@ int	 os_exe_path(char *, size_t);
 /* Do once, before the sandbox closes, what libraries do on first use. */
 void	 os_warmup(void);
 
+/* Give freed memory back to the system; after work that took much of it. */
+void	 os_mem_release(void);
+
 /*
  * Chroot to the directory, drop all rights to the user, check that there is
  * no way back. Fatal on error. os_privdrop is skipped (logged) only if not

@@ -17,6 +17,7 @@
 
 #define SLEEP_MAX	300	/* seconds that a server may ask for */
 #define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
+#define BIG		262144	/* bytes of a message that is worth tidying up */
 #define SKEW_MIN	(60 * NS_PER_S)
 #define TIME_MIN	1673308800	/* 2023-01-10: no server is older */
 
@@ -293,8 +294,9 @@ map_message(const char *text, size_t len, const char **why)
 	struct ju_time		 now;
 	struct netmap		*nm;
 	int64_t			 date;
-	int			 r;
+	int			 first, r;
 
+	first = !began;
 	if (!began && next == NULL && (next = netmap_new()) == NULL)
 		fatal(NULL);
 	nm = began ? cur : next;
@@ -321,6 +323,9 @@ map_message(const char *text, size_t len, const char **why)
 	}
 	nm_delta_free(&d);
 	nm_effects_free(&fx);
+	/* The JSON of a map takes some ten times what the map does. */
+	if (len > BIG || (first && began))
+		os_mem_release();
 	return r;
 }
 

@@ -98,7 +98,7 @@ struct nm_node {
 	uint8_t			 n_expired;
 	uint8_t			 n_wgonly;
 	uint8_t			 n_jailed;
-	uint8_t			 n_mark;	/* the owner's; survives changes */
+	uint8_t			 n_mark;	/* the owner's; is kept */
 };
 RB_HEAD(nm_tree, nm_node);
 RB_PROTOTYPE(nm_tree, nm_node, n_entry, nm_node_cmp);
@@ -260,7 +260,8 @@ void	 nm_effects_free(struct nm_effects *);
 /*
  * Differences from one map to another, as if a message had brought them:
  * used when a new session replaces the map of the last one. Marks of peers
- * that are in both go over to the new one. Returns 0 or -1 (no memory). delta is to be freed with nm_delta_free().
+ * that are in both go over to the new one. Returns 0 or -1 (no memory).
+ * delta is to be freed with nm_delta_free().
  */
 int	 netmap_diff(struct netmap *, struct netmap *, struct nm_delta *);
 
