@@ -7,14 +7,20 @@
 
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "coordd.h"
+
+#define FILE_MAX_LEN	(4 * 1024 * 1024)
 
 struct coord_conf *
 conf_new(void)
@@ -53,7 +59,41 @@ conf_free(struct coord_conf *c)
 		TAILQ_REMOVE(&c->c_derps, r, r_entry);
 		free(r);
 	}
+	free(c->c_policy_text);
+	free(c->c_derpmap_text);
 	free(c);
+}
+
+const char *
+conf_read_file(const char *path, char **text, size_t *len)
+{
+	struct stat	 st;
+	char		*buf;
+	ssize_t		 n;
+	int		 fd, save;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK)) == -1)
+		return strerror(errno);
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return "is not a file";
+	}
+	if ((buf = malloc(FILE_MAX_LEN)) == NULL)
+		fatal(NULL);
+	*len = 0;
+	while ((n = read(fd, buf + *len, FILE_MAX_LEN - *len)) > 0)
+		*len += n;
+	save = errno;
+	close(fd);
+	if (n == 0 && *len < FILE_MAX_LEN) {
+		if ((*text = realloc(buf, *len + 1)) == NULL)
+			fatal(NULL);
+		(*text)[*len] = '\0';
+		return NULL;
+	}
+	free(buf);
+	return n == -1 ? strerror(save) : "is too long";
 }
 
 void

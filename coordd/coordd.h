@@ -89,9 +89,13 @@ struct coord_conf {
 	struct msg_prefix	 c_addr6;
 	uint8_t			 c_policy;	/* POLICY_* */
 	char			 c_policy_file[PATH_MAX];
+	char			*c_policy_text;	/* as it was read */
+	size_t			 c_policy_len;
 	int			 c_approve_manually;
 	int64_t			 c_key_expiry;	/* ns, 0: never */
 	char			 c_derpmap[PATH_MAX];
+	char			*c_derpmap_text;
+	size_t			 c_derpmap_len;
 	struct conf_derps	 c_derps;
 	struct conf_dirs	 c_dirs;	/* of all files that it names */
 };
@@ -99,6 +103,13 @@ struct coord_conf {
 /* With the defaults. NULL is fine for conf_free. */
 struct coord_conf *conf_new(void);
 void	 conf_free(struct coord_conf *);
+
+/*
+ * Read a whole file that the configuration names, once: a child that is
+ * replaced gets what was accepted, not what the file has become meanwhile.
+ * NULL if good; the caller frees the text.
+ */
+const char *conf_read_file(const char *, char **, size_t *);
 
 /* Remember the directory of a file that the configuration names. */
 void	 conf_dir_add(struct coord_conf *, const char *);
@@ -161,11 +172,10 @@ void	 conf_print(const struct coord_conf *, FILE *);
 /* --- derpmap.c: the DERP map as stored wants it --- */
 
 /*
- * A descriptor to read the JSON from: of the file that the configuration
- * names, or of what its regions come to. -1 with errno; ENOENT and no region:
- * there is none.
+ * The JSON of the file that the configuration names, or of what its regions
+ * come to; the caller frees. NULL: there is none.
  */
-int	 derpmap_open(const struct coord_conf *);
+char	*derpmap_text(const struct coord_conf *, size_t *);
 
 /* --- state.c: the server's keys, directories, the lock --- */
 
@@ -180,6 +190,8 @@ void	 state_send(struct proc_child *);
 int	 state_msg(struct proc_child *, struct imsg *);
 /* cryptod is gone: what it was writing is worth nothing. */
 void	 state_child_lost(void);
+/* A file without a name that holds this, to be read; -1 with errno. */
+int	 state_anon(const void *, size_t);
 /* The directory of the store. */
 const char *state_store_dir(void);
 

@@ -2,23 +2,18 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * The DERP map as stored wants it: a descriptor to read JSON from.
+ * The DERP map as stored wants it: JSON.
  * Source: control.md 4.9.
  */
 
 #include <sys/types.h>
 #include <sys/queue.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "coordd.h"
-
-#define DERPMAP_MAX	32768		/* what any pipe takes at once */
 
 static void
 derpmap_node(FILE *f, const struct conf_derp *r)
@@ -34,9 +29,9 @@ derpmap_node(FILE *f, const struct conf_derp *r)
 	fprintf(f, "}");
 }
 
-/* What the regions come to, as text. NULL with errno. */
+/* What the regions come to. */
 static char *
-derpmap_text(const struct coord_conf *c, size_t *len)
+derpmap_regions(const struct coord_conf *c, size_t *len)
 {
 	const struct conf_derp	*r;
 	FILE			*f;
@@ -44,7 +39,7 @@ derpmap_text(const struct coord_conf *c, size_t *len)
 
 	text = NULL;
 	if ((f = open_memstream(&text, len)) == NULL)
-		return NULL;
+		fatal(NULL);
 	fprintf(f, "{\"Regions\":{");
 	TAILQ_FOREACH(r, &c->c_derps, r_entry) {
 		fprintf(f, "%s\"%u\":{\"RegionID\":%u,\"RegionCode\":\"%s\","
@@ -55,40 +50,21 @@ derpmap_text(const struct coord_conf *c, size_t *len)
 		fprintf(f, "]}");
 	}
 	fprintf(f, "}}\n");
-	if (fclose(f) == 0 && *len <= DERPMAP_MAX)
-		return text;
-	free(text);
-	errno = E2BIG;
-	return NULL;
+	if (fclose(f) != 0)
+		fatal(NULL);
+	return text;
 }
 
-int
-derpmap_open(const struct coord_conf *c)
+char *
+derpmap_text(const struct coord_conf *c, size_t *len)
 {
 	char	*text;
-	size_t	 len;
-	ssize_t	 n;
-	int	 p[2];
 
-	if (c->c_derpmap[0] != '\0')
-		return open(c->c_derpmap, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-		    O_NONBLOCK);
-	if (TAILQ_EMPTY(&c->c_derps)) {
-		errno = ENOENT;
-		return -1;
-	}
-	if ((text = derpmap_text(c, &len)) == NULL)
-		return -1;
-	if (pipe2(p, O_CLOEXEC) == -1) {
-		free(text);
-		return -1;
-	}
-	n = write(p[1], text, len);
-	close(p[1]);
-	free(text);
-	if (n >= 0 && (size_t)n == len)
-		return p[0];
-	close(p[0]);
-	errno = EIO;
-	return -1;
+	if (c->c_derpmap_text == NULL)
+		return TAILQ_EMPTY(&c->c_derps) ? NULL :
+		    derpmap_regions(c, len);
+	if ((text = strdup(c->c_derpmap_text)) == NULL)
+		fatal(NULL);
+	*len = strlen(text);
+	return text;
 }

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "coordd.h"
 #include "token.h"
@@ -113,13 +112,16 @@ set_addresses(const char *s)
 
 /* A file that is there to be read. */
 static void
-set_file(char *dst, size_t len, const char *what, const char *s)
+set_file(char *dst, size_t len, const char *what, const char *s, char **text,
+    size_t *textlen)
 {
+	const char	*why;
+
 	if (!set_path(dst, len, what, s))
 		return;
 	conf_dir_add(conf, s);
-	if (access(s, R_OK) == -1)
-		lex_error("%s \"%s\" cannot be read", what, s);
+	if ((why = conf_read_file(s, text, textlen)) != NULL)
+		lex_error("%s \"%s\": %s", what, s, why);
 }
 
 static void
@@ -130,7 +132,8 @@ set_policy(uint8_t kind, const char *file)
 	conf->c_policy = kind;
 	if (file != NULL)
 		set_file(conf->c_policy_file, sizeof(conf->c_policy_file),
-		    "policy file", file);
+		    "policy file", file, &conf->c_policy_text,
+		    &conf->c_policy_len);
 }
 
 static void
@@ -338,7 +341,8 @@ derp		: DERP MAP FILENAME STRING {
 			if (once(SET_DERPMAP, "derp map file"))
 				set_file(conf->c_derpmap,
 				    sizeof(conf->c_derpmap), "derp map file",
-				    $4.string);
+				    $4.string, &conf->c_derpmap_text,
+				    &conf->c_derpmap_len);
 		}
 		| DERP REGION NUMBER STRING {
 			derp_begin($3.number, $4.string);

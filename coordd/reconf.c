@@ -8,10 +8,8 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "coordd.h"
 
@@ -20,37 +18,44 @@ static struct coord_conf	*next;
 static unsigned int		 waiting;	/* P_* */
 static int			 refused;
 
-/* The end of the name is what tells files apart. */
 static void
-reconf_policy(struct proc_child *pc, const char *file)
+reconf_file(struct proc_child *pc, enum msg_type type, const char *text,
+    size_t len, const char *name)
 {
-	const char	*name = file;
-	size_t		 len;
-	int		 fd;
+	int	 fd;
 
-	if ((fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    O_NONBLOCK)) == -1) {
-		log_warn("%s", file);
+	if ((fd = state_anon(text, len)) == -1)
+		log_warn("a file for %s", pc->pc_name);
+	else
+		(void)chan_compose(&pc->pc_chan, type, 0, fd, name,
+		    name == NULL ? 0 : strlen(name) + 1);
+}
+
+static void
+reconf_policy(struct proc_child *pc, const struct coord_conf *c)
+{
+	const char	*name = c->c_policy_file;
+	size_t		 len;
+
+	if (c->c_policy != POLICY_FILE)
 		return;
-	}
-	if ((len = strlen(file)) >= MSG_NAME_LEN)
+	/* The end of the name is what tells files apart. */
+	if ((len = strlen(name)) >= MSG_NAME_LEN)
 		name += len - MSG_NAME_LEN + 1;
-	(void)chan_compose(&pc->pc_chan, IMSG_POLICY_FD, 0, fd, name,
-	    strlen(name) + 1);
+	reconf_file(pc, IMSG_POLICY_FD, c->c_policy_text, c->c_policy_len,
+	    name);
 }
 
 static void
 reconf_derpmap(struct proc_child *pc, const struct coord_conf *c)
 {
-	int	 fd;
+	char	*text;
+	size_t	 len;
 
-	if (c->c_derpmap[0] == '\0' && TAILQ_EMPTY(&c->c_derps))
+	if ((text = derpmap_text(c, &len)) == NULL)
 		return;
-	if ((fd = derpmap_open(c)) == -1)
-		log_warn("derp map");
-	else
-		(void)chan_compose(&pc->pc_chan, IMSG_DERPMAP_FD, 0, fd, NULL,
-		    0);
+	reconf_file(pc, IMSG_DERPMAP_FD, text, len, NULL);
+	free(text);
 }
 
 static void
@@ -77,8 +82,7 @@ reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
 	for (i = 0; i < c->c_ndns; i++)
 		(void)chan_compose(&pc->pc_chan, IMSG_CONF_DNS, 0, -1,
 		    &c->c_dns[i], sizeof(c->c_dns[i]));
-	if (c->c_policy == POLICY_FILE)
-		reconf_policy(pc, c->c_policy_file);
+	reconf_policy(pc, c);
 	reconf_derpmap(pc, c);
 }
 

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -161,6 +162,29 @@ state_init(const struct coord_conf *c)
 	state_dir();
 	state_lock();
 	store_dir();
+}
+
+int
+state_anon(const void *data, size_t len)
+{
+	const char	*p = data;
+	char		 path[PATH_MAX + 16];
+	ssize_t		 n;
+	int		 fd, save;
+
+	(void)snprintf(path, sizeof(path), "%s/pass.XXXXXXXXXX", dir_state);
+	if ((fd = mkostemp(path, O_CLOEXEC)) == -1)
+		return -1;
+	(void)unlink(path);
+	for (; len > 0; len -= n, p += n)
+		if ((n = write(fd, p, len)) == -1)
+			break;
+	if (len == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	save = errno;
+	close(fd);
+	errno = save;
+	return -1;
 }
 
 void

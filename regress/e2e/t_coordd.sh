@@ -186,6 +186,12 @@ say $? "a bad policy is refused: $(grep policy.hujson "$DIR/log" | tail -n 1)"
 ctl policy get >"$DIR/out" 2>&1
 grep -q '"\*:22"' "$DIR/out"
 say $? "the old one stays in force"
+old=$(pgrep -P $PID stored)
+kill -9 "$old"
+within 10 sh -c "pgrep -P $PID stored | grep -qv '^$old\$' &&
+    '$BUILD/coordctl/coordctl' -s '$DIR/coordd.sock' policy get |
+    grep -q ':22'"
+say $? "also in a stored that was replaced"
 printf 'url "nonsense"\n' >"$DIR/coordd.conf"
 reload "reload refused: nothing has changed"
 say $? "a bad configuration is refused"
