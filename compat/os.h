@@ -90,6 +90,8 @@ int	 os_timingsafe_bcmp(const void *, const void *, size_t);
 #define TUN_VNET	0x01		/* virtio_net_hdr before each packet */
 #define TUN_TSO		0x02		/* TSO4, TSO6 and checksum offload */
 #define TUN_USO		0x04		/* USO4, USO6 */
+#define TUN_AFHDR	0x08		/* address family, 4 bytes, before each
+					 * packet: big-endian AF_*; BSDs */
 #define TUN_MAXQUEUE	8
 
 struct os_tun {

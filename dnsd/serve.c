@@ -13,6 +13,9 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#ifdef IP_RECVIF
+#include <net/if_dl.h>
+#endif
 
 #include <errno.h>
 #include <event.h>
@@ -229,17 +232,26 @@ static unsigned int
 cmsg_ifindex(struct msghdr *msg)
 {
 	struct cmsghdr		*c;
-#ifdef IP_PKTINFO
+#if defined(IP_PKTINFO)
 	struct in_pktinfo	 p4;
+#elif defined(IP_RECVIF)
+	struct sockaddr_dl	 p4;
 #endif
 	struct in6_pktinfo	 p6;
 
 	for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-#ifdef IP_PKTINFO
+#if defined(IP_PKTINFO)
 		if (c->cmsg_level == IPPROTO_IP &&
 		    c->cmsg_type == IP_PKTINFO) {
 			memcpy(&p4, CMSG_DATA(c), sizeof(p4));
 			return p4.ipi_ifindex;
+		}
+#elif defined(IP_RECVIF)
+		if (c->cmsg_level == IPPROTO_IP &&
+		    c->cmsg_type == IP_RECVIF) {
+			memcpy(&p4, CMSG_DATA(c),
+			    offsetof(struct sockaddr_dl, sdl_type));
+			return p4.sdl_index;
 		}
 #endif
 		if (c->cmsg_level == IPPROTO_IPV6 &&
