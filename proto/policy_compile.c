@@ -23,6 +23,8 @@ static int	 copy_node(struct pnodeinfo *, const struct policy_node *);
 static int	 copy_nodes(struct policy_state *, const struct policy_node *,
 		    size_t);
 static int	 index_addrs(struct policy_state *);
+static int	 owned_cmp(const void *, const void *);
+static int	 index_owned(struct policy_state *);
 static void	 check_token(struct policy_state *, const char *, size_t);
 static void	 check_alist(struct policy_state *, const struct alist *);
 static void	 check_users(struct policy_state *);
@@ -53,6 +55,8 @@ static int	 compile_companion(struct policy_state *,
 static int	 compile_caps(struct policy_state *, const struct grant *,
 		    const struct csrc *);
 static int	 compile_grant(struct policy_state *, const struct grant *);
+static int	 dst_cmp(const void *, const void *);
+static int	 rule_index(struct crule *);
 static int	 rule_nodes(const struct policy_state *, struct crule *);
 static void	 via_nodes(const struct policy_state *, struct crule *);
 static int	 compile_all(struct policy_state *);
@@ -168,6 +172,36 @@ index_addrs(struct policy_state *s)
 		qsort(s->s_addrs[fam], s->s_naddrs[fam],
 		    sizeof(*s->s_addrs[fam]), addr_cmp);
 	}
+	return 0;
+}
+
+static int
+owned_cmp(const void *a, const void *b)
+{
+	const struct powned	*x = a, *y = b;
+
+	if (x->po_user != y->po_user)
+		return x->po_user < y->po_user ? -1 : 1;
+	return x->po_node < y->po_node ? -1 : x->po_node > y->po_node;
+}
+
+static int
+index_owned(struct policy_state *s)
+{
+	struct powned	*o;
+	size_t		 i;
+
+	s->s_owned = calloc(s->s_nnodes + 1, sizeof(*s->s_owned));
+	if (s->s_owned == NULL)
+		return -1;
+	for (i = 0; i < s->s_nnodes; i++) {
+		if (s->s_nodes[i].pn_ntags > 0 || s->s_nodes[i].pn_user == 0)
+			continue;
+		o = &s->s_owned[s->s_nowned++];
+		o->po_user = s->s_nodes[i].pn_user;
+		o->po_node = (uint32_t)i;
+	}
+	qsort(s->s_owned, s->s_nowned, sizeof(*s->s_owned), owned_cmp);
 	return 0;
 }
 
@@ -627,6 +661,65 @@ via_nodes(const struct policy_state *s, struct crule *r)
 	}
 }
 
+static int
+dst_cmp(const void *a, const void *b)
+{
+	const struct cdst	*x = a, *y = b;
+	int			 c;
+
+	if (x->cd_star != y->cd_star)
+		return x->cd_star ? -1 : 1;
+	if (x->cd_prefix.pp_version != y->cd_prefix.pp_version)
+		return x->cd_prefix.pp_version < y->cd_prefix.pp_version ?
+		    -1 : 1;
+	if (x->cd_prefix.pp_plen != y->cd_prefix.pp_plen)
+		return x->cd_prefix.pp_plen < y->cd_prefix.pp_plen ? -1 : 1;
+	if ((c = prefix_cmp(&x->cd_prefix, &y->cd_prefix)) != 0)
+		return c;
+	if (x->cd_first != y->cd_first)
+		return x->cd_first < y->cd_first ? -1 : 1;
+	if (x->cd_last != y->cd_last)
+		return x->cd_last < y->cd_last ? -1 : 1;
+	return x->cd_line < y->cd_line ? -1 : x->cd_line > y->cd_line;
+}
+
+/*
+ * Sort the destinations, so that those which hold an address are found by
+ * one search for each length of prefix.
+ */
+static int
+rule_index(struct crule *r)
+{
+	const struct cdst	*d;
+	struct cgroup		*g = NULL;
+	size_t			 i;
+
+	if (r->cr_ndsts == 0)
+		return 0;
+	qsort(r->cr_dsts, r->cr_ndsts, sizeof(*r->cr_dsts), dst_cmp);
+	/* "*", and each length of both families. */
+	r->cr_groups = calloc(1 + 33 + 129, sizeof(*r->cr_groups));
+	if (r->cr_groups == NULL)
+		return -1;
+	for (i = 0; i < r->cr_ndsts; i++) {
+		d = &r->cr_dsts[i];
+		if (g == NULL || (!d->cd_star &&
+		    (g->cg_version != d->cd_prefix.pp_version ||
+		    g->cg_plen != d->cd_prefix.pp_plen))) {
+			g = &r->cr_groups[r->cr_ngroups++];
+			g->cg_first = i;
+			g->cg_version = d->cd_star ? 0 :
+			    d->cd_prefix.pp_version;
+			g->cg_plen = d->cd_prefix.pp_plen;
+		}
+		g->cg_n++;
+	}
+	g = reallocarray(r->cr_groups, r->cr_ngroups, sizeof(*g));
+	if (g != NULL)
+		r->cr_groups = g;
+	return 0;
+}
+
 /* Which nodes are destinations of a rule: themselves or their routes. */
 static int
 rule_nodes(const struct policy_state *s, struct crule *r)
@@ -685,7 +778,8 @@ compile_all(struct policy_state *s)
 		    compile_grant(s, &p->p_grants[i]) == -1)
 			return -1;
 	for (i = 0; i < s->s_nrules; i++)
-		if (rule_nodes(s, &s->s_rules[i]) == -1)
+		if (rule_index(&s->s_rules[i]) == -1 ||
+		    rule_nodes(s, &s->s_rules[i]) == -1)
 			return -1;
 	return 0;
 }
@@ -707,7 +801,8 @@ policy_compile(const struct policy *p, const struct policy_user *users,
 	s->s_msgs = open_memstream(msgs, &len);
 	bad = s->s_srchash == NULL || s->s_msgs == NULL ||
 	    copy_users(s, users, nusers) == -1 ||
-	    copy_nodes(s, nodes, nnodes) == -1 || index_addrs(s) == -1;
+	    copy_nodes(s, nodes, nnodes) == -1 || index_addrs(s) == -1 ||
+	    index_owned(s) == -1;
 	if (!bad)
 		check_users(s);
 	if (!bad && s->s_errors == 0)
@@ -749,6 +844,7 @@ policy_state_free(struct policy_state *s)
 	for (i = 0; i < s->s_nrules; i++) {
 		free(s->s_rules[i].cr_dsts);
 		free(s->s_rules[i].cr_dstnodes);
+		free(s->s_rules[i].cr_groups);
 		json_decref(s->s_rules[i].cr_capmap);
 	}
 	for (i = 0; s->s_srchash != NULL && i < SRC_BUCKETS; i++)
@@ -761,6 +857,7 @@ policy_state_free(struct policy_state *s)
 	free(s->s_rules);
 	free(s->s_addrs[0]);
 	free(s->s_addrs[1]);
+	free(s->s_owned);
 	free(s->s_users);
 	free(s->s_nodes);
 	free(s);

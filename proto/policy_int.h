@@ -314,6 +314,12 @@ struct paddr {
 	uint32_t		 pa_node;
 };
 
+/* An untagged node and its owner; sorted by owner. */
+struct powned {
+	uint64_t		 po_user;
+	uint32_t		 po_node;
+};
+
 /* A set of sources, kept once for all rules that have it. */
 struct csrc {
 	struct aset		 cs_set;
@@ -332,6 +338,14 @@ struct cdst {
 	uint8_t			 cd_internet;	/* of autogroup:internet */
 };
 
+/* Destinations with prefixes of one length; sorted by address. */
+struct cgroup {
+	size_t			 cg_first;
+	size_t			 cg_n;
+	uint8_t			 cg_version;	/* 0: those that are "*" */
+	uint8_t			 cg_plen;
+};
+
 enum crule_kind {
 	CR_PORTS, CR_CAPS, CR_SELF, CR_VIA
 };
@@ -344,8 +358,10 @@ struct crule {
 	const struct csrc	*cr_src;
 	const struct grant	*cr_grant;
 	struct cdst		*cr_dsts;
+	struct cgroup		*cr_groups;
 	size_t			 cr_ndsts;
 	size_t			 cr_dstcap;
+	size_t			 cr_ngroups;
 	json_t			*cr_capmap;	/* CR_CAPS */
 	uint64_t		*cr_dstnodes;
 	enum crule_kind		 cr_kind;
@@ -357,7 +373,9 @@ struct policy_state {
 	struct puser		*s_users;
 	struct pnodeinfo	*s_nodes;
 	struct paddr		*s_addrs[2];
+	struct powned		*s_owned;
 	size_t			 s_naddrs[2];
+	size_t			 s_nowned;
 	size_t			 s_nusers;
 	size_t			 s_nnodes;
 	struct csrc		**s_srchash;
@@ -384,6 +402,9 @@ int	 node_in_set(const struct policy_state *, size_t,
 	    const struct aset *);
 int	 node_has_tag(const struct pnodeinfo *, const char *);
 int	 same_owner(const struct policy_state *, size_t, size_t);
+/* The nodes of a person: the first, and how many. */
+const struct powned
+	*owned_nodes(const struct policy_state *, uint64_t, size_t *);
 /* Set the bits of all nodes that are in a set; routes: or whose routes. */
 void	 nodes_in_set(const struct policy_state *, const struct aset *, int,
 	    uint64_t *);

@@ -34,8 +34,16 @@ static int	 prefix_has_node(const struct pnodeinfo *,
 		    const struct policy_prefix *, int);
 static int	 prefix_meets_routes(const struct pnodeinfo *,
 		    const struct policy_prefix *);
+static int	 out_dst(struct out *, const struct crule *,
+		    const struct cdst *, json_t **);
+static size_t	 group_lower(const struct crule *, const struct cgroup *,
+		    const struct policy_prefix *);
+static int	 out_group(struct out *, const struct crule *,
+		    const struct cgroup *, const struct pnodeinfo *,
+		    json_t **);
 static int	 out_ports(const struct policy_state *, struct out *,
-		    const struct crule *, size_t, int);
+		    const struct crule *, size_t);
+static int	 out_all_ports(struct out *, const struct crule *);
 static int	 caps_prefix(json_t *, const struct policy_prefix *);
 static int	 caps_add(json_t *, const struct pnodeinfo *,
 		    const struct policy_prefix *);
@@ -177,27 +185,97 @@ node_gets(const struct policy_state *s, size_t node, const struct cdst *d)
 	    (n->pn_exit && aset_covers(&s->s_internet, &d->cd_prefix));
 }
 
-/* reduce 0: all destinations, whoever the node is. */
+/* Append one destination to the rule that has these sources. */
+static int
+out_dst(struct out *o, const struct crule *r, const struct cdst *d,
+    json_t **dsts)
+{
+	if (*dsts == NULL)
+		*dsts = out_rule(o, r->cr_src->cs_json, r->cr_src->cs_key,
+		    r->cr_proto);
+	if (*dsts == NULL)
+		return -1;
+	return json_array_append_new(*dsts, dst_json(d->cd_star ? NULL :
+	    &d->cd_prefix, d->cd_first, d->cd_last));
+}
+
+/* First destination of a group that is not below a prefix. */
+static size_t
+group_lower(const struct crule *r, const struct cgroup *g,
+    const struct policy_prefix *p)
+{
+	size_t	 lo = g->cg_first, hi = g->cg_first + g->cg_n, mid;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (prefix_cmp(&r->cr_dsts[mid].cd_prefix, p) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* The destinations of one group that hold an address of the node. */
+static int
+out_group(struct out *o, const struct crule *r, const struct cgroup *g,
+    const struct pnodeinfo *n, json_t **dsts)
+{
+	struct policy_prefix	 p;
+	size_t			 i, end = g->cg_first + g->cg_n;
+	int			 fam = g->cg_version == 6;
+
+	if (g->cg_version != 0 && !n->pn_has[fam])
+		return 0;
+	i = g->cg_first;
+	memset(&p, 0, sizeof(p));
+	if (g->cg_version != 0) {
+		p.pp_version = g->cg_version;
+		p.pp_plen = g->cg_plen;
+		memcpy(p.pp_addr, n->pn_addr[fam], sizeof(p.pp_addr));
+		prefix_mask(&p);
+		i = group_lower(r, g, &p);
+	}
+	for (; i < end && (g->cg_version == 0 ||
+	    prefix_cmp(&r->cr_dsts[i].cd_prefix, &p) == 0); i++)
+		if (out_dst(o, r, &r->cr_dsts[i], dsts) == -1)
+			return -1;
+	return 0;
+}
+
+/* What a rule has for one node; routers are looked at one by one. */
 static int
 out_ports(const struct policy_state *s, struct out *o,
-    const struct crule *r, size_t node, int reduce)
+    const struct crule *r, size_t node)
 {
-	const struct cdst	*d;
+	const struct pnodeinfo	*n = &s->s_nodes[node];
 	json_t			*dsts = NULL;
 	size_t			 i;
 
-	for (i = 0; i < r->cr_ndsts; i++) {
-		d = &r->cr_dsts[i];
-		if (reduce && !node_gets(s, node, d))
-			continue;
-		if (dsts == NULL)
-			dsts = out_rule(o, r->cr_src->cs_json,
-			    r->cr_src->cs_key, r->cr_proto);
-		if (dsts == NULL || json_array_append_new(dsts,
-		    dst_json(d->cd_star ? NULL : &d->cd_prefix, d->cd_first,
-		    d->cd_last)) == -1)
-			return -1;
+	if (n->pn_nroutes == 0 && !n->pn_exit) {
+		for (i = 0; i < r->cr_ngroups; i++)
+			if (out_group(o, r, &r->cr_groups[i], n,
+			    &dsts) == -1)
+				return -1;
+		return 0;
 	}
+	for (i = 0; i < r->cr_ndsts; i++)
+		if (node_gets(s, node, &r->cr_dsts[i]) &&
+		    out_dst(o, r, &r->cr_dsts[i], &dsts) == -1)
+			return -1;
+	return 0;
+}
+
+/* All of a rule, whoever the node is. */
+static int
+out_all_ports(struct out *o, const struct crule *r)
+{
+	json_t	*dsts = NULL;
+	size_t	 i;
+
+	for (i = 0; i < r->cr_ndsts; i++)
+		if (out_dst(o, r, &r->cr_dsts[i], &dsts) == -1)
+			return -1;
 	return 0;
 }
 
@@ -289,22 +367,25 @@ static json_t *
 self_sources(const struct policy_state *s, const struct crule *r,
     size_t node)
 {
-	struct aset	 set;
-	json_t		*list;
-	size_t		 i;
-	int		 bad = 0, fam;
+	const struct powned	*own;
+	const struct pnodeinfo	*n;
+	struct aset		 set;
+	json_t			*list;
+	size_t			 i, nown;
+	int			 bad = 0, fam;
 
 	if ((list = json_array()) == NULL)
 		return NULL;
 	memset(&set, 0, sizeof(set));
-	for (i = 0; i < s->s_nnodes; i++) {
-		if (!same_owner(s, i, node) ||
-		    !node_in_set(s, i, &r->cr_src->cs_set))
+	own = owned_nodes(s, s->s_nodes[node].pn_user, &nown);
+	for (i = 0; i < nown; i++) {
+		n = &s->s_nodes[own[i].po_node];
+		if (!node_in_set(s, own[i].po_node, &r->cr_src->cs_set))
 			continue;
 		for (fam = 0; fam < 2; fam++)
-			if (s->s_nodes[i].pn_has[fam])
+			if (n->pn_has[fam])
 				bad |= aset_add_addr(&set, fam,
-				    s->s_nodes[i].pn_addr[fam]);
+				    n->pn_addr[fam]);
 	}
 	aset_settle(&set);
 	bad |= aset_json(&set, list);
@@ -465,7 +546,7 @@ policy_filter(const struct policy_state *s)
 		return NULL;
 	for (i = 0; i < s->s_nrules && r == 0; i++) {
 		if (s->s_rules[i].cr_kind == CR_PORTS)
-			r = out_ports(s, &o, &s->s_rules[i], 0, 0);
+			r = out_all_ports(&o, &s->s_rules[i]);
 		else if (s->s_rules[i].cr_kind == CR_CAPS)
 			r = out_caps(s, &o, &s->s_rules[i], 0, 0);
 	}
@@ -500,7 +581,7 @@ policy_node_filter(const struct policy_state *s, size_t node)
 		else if (c->cr_kind == CR_PORTS &&
 		    (s->s_nodes[node].pn_exit ||
 		    bit_get(c->cr_dstnodes, node)))
-			r = out_ports(s, &o, c, node, 1);
+			r = out_ports(s, &o, c, node);
 	}
 	list = r == 0 ? json_incref(o.o_list) : NULL;
 	out_free(&o);
@@ -545,8 +626,9 @@ policy_peers_visible(const struct policy_state *s, size_t a, size_t b)
 void
 policy_node_peers(const struct policy_state *s, size_t node, uint64_t *row)
 {
+	const struct powned	*own;
 	const struct crule	*r;
-	size_t			 i, k, words = POLICY_ROW(s->s_nnodes);
+	size_t			 i, k, nown, words = POLICY_ROW(s->s_nnodes);
 	int			 self = 0;
 
 	memset(row, s->s_allowall ? 0xff : 0, words * sizeof(*row));
@@ -563,9 +645,10 @@ policy_node_peers(const struct policy_state *s, size_t node, uint64_t *row)
 			for (k = 0; k < words; k++)
 				row[k] |= r->cr_src->cs_nodes[k];
 	}
-	for (i = 0; self && i < s->s_nnodes; i++)
-		if (same_owner(s, i, node) && policy_peers_visible(s, i, node))
-			bit_set(row, i);
+	own = owned_nodes(s, s->s_nodes[node].pn_user, &nown);
+	for (i = 0; self && i < nown; i++)
+		if (policy_peers_visible(s, own[i].po_node, node))
+			bit_set(row, own[i].po_node);
 	if (words > 0)
 		row[node / 64] &= ~(1ULL << (node % 64));
 	if (s->s_nnodes % 64 != 0)

@@ -58,6 +58,24 @@ same_owner(const struct policy_state *s, size_t a, size_t b)
 	    s->s_nodes[a].pn_user != 0;
 }
 
+const struct powned *
+owned_nodes(const struct policy_state *s, uint64_t user, size_t *n)
+{
+	size_t	 lo = 0, hi = s->s_nowned, mid;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (s->s_owned[mid].po_user < user)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (*n = 0; lo + *n < s->s_nowned &&
+	    s->s_owned[lo + *n].po_user == user; (*n)++)
+		;
+	return &s->s_owned[lo];
+}
+
 static const struct puser *
 user_by_id(const struct policy_state *s, uint64_t id)
 {
@@ -135,19 +153,16 @@ static int
 resolve_user(const struct policy_state *s, const char *token,
     struct aset *set)
 {
-	const struct pnodeinfo	*n;
-	size_t			 i, u;
+	const struct powned	*o;
+	size_t			 i, n, u;
 
 	for (u = 0; u < s->s_nusers; u++) {
 		if (!user_matches(&s->s_users[u], token))
 			continue;
-		for (i = 0; i < s->s_nnodes; i++) {
-			n = &s->s_nodes[i];
-			if (n->pn_ntags == 0 &&
-			    n->pn_user == s->s_users[u].pu_id &&
-			    add_node(s, i, set) == -1)
+		o = owned_nodes(s, s->s_users[u].pu_id, &n);
+		for (i = 0; i < n; i++)
+			if (add_node(s, o[i].po_node, set) == -1)
 				return -1;
-		}
 	}
 	return 0;
 }

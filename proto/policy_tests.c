@@ -212,10 +212,11 @@ rule_allows(const struct crule *r, const struct query *q, size_t *line)
 		    (!d->cd_star &&
 		    !prefix_overlaps(&d->cd_prefix, q->q_dst)))
 			continue;
-		*line = d->cd_line;
-		return 1;
+		/* They are not in the order of the text. */
+		if (*line == 0 || d->cd_line < *line)
+			*line = d->cd_line;
 	}
-	return 0;
+	return *line != 0;
 }
 
 /* Is the destination of a grant the source's own, or behind its "via"? */
