@@ -98,12 +98,13 @@ chan_deliver(struct chan *c)
 	int		 n, bad;
 
 	while ((n = imsgbuf_get(&c->c_imsgbuf, &imsg)) == 1) {
-		bad = msg_check(&imsg, c->c_peer, c->c_self) == -1 ||
-		    c->c_cb->cc_msg(c, &imsg) == -1;
-		if (bad)
+		bad = msg_check(&imsg, c->c_peer, c->c_self) == -1;
+		if (!bad && c->c_cb->cc_msg(c, &imsg) == -1) {
+			bad = 1;
 			log_warnx("bad message %s from %s",
 			    msg_name(imsg_get_type(&imsg)),
 			    proc_name(c->c_peer));
+		}
 		imsg_free(&imsg);
 		if (c->c_generation != generation)
 			return -1;
