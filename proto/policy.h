@@ -97,7 +97,8 @@ json_t	*policy_node_filter(const struct policy_state *, size_t);
 
 /*
  * Who sees whom. policy_peers_visible(): 1 if these two nodes are peers
- * of each other (symmetric; 0 for a node and itself).
+ * of each other (symmetric; 0 for a node and itself, and for a node that
+ * has no address).
  * policy_node_peers() sets bit (i % 64) of row[i / 64] for each peer i
  * of a node, all others 0; row has POLICY_ROW(number of nodes) words.
  */

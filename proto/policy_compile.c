@@ -158,6 +158,9 @@ index_addrs(struct policy_state *s)
 	size_t		 i;
 	int		 fam;
 
+	s->s_live = calloc(POLICY_ROW(s->s_nnodes) + 1, sizeof(*s->s_live));
+	if (s->s_live == NULL)
+		return -1;
 	for (fam = 0; fam < 2; fam++) {
 		a = calloc(s->s_nnodes + 1, sizeof(*a));
 		if ((s->s_addrs[fam] = a) == NULL)
@@ -168,6 +171,7 @@ index_addrs(struct policy_state *s)
 			a = &s->s_addrs[fam][s->s_naddrs[fam]++];
 			memcpy(a->pa_addr, s->s_nodes[i].pn_addr[fam], 16);
 			a->pa_node = (uint32_t)i;
+			bit_set(s->s_live, i);
 		}
 		qsort(s->s_addrs[fam], s->s_naddrs[fam],
 		    sizeof(*s->s_addrs[fam]), addr_cmp);
@@ -741,7 +745,8 @@ rule_nodes(const struct policy_state *s, struct crule *r)
 	memset(&set, 0, sizeof(set));
 	for (k = 0; k < r->cr_ndsts; k++) {
 		if (r->cr_dsts[k].cd_star) {
-			memset(r->cr_dstnodes, 0xff, POLICY_ROW(s->s_nnodes) *
+			memcpy(r->cr_dstnodes, s->s_live,
+			    POLICY_ROW(s->s_nnodes) *
 			    sizeof(*r->cr_dstnodes));
 		} else if (aset_add_prefix(&set,
 		    &r->cr_dsts[k].cd_prefix) == -1)
@@ -858,6 +863,7 @@ policy_state_free(struct policy_state *s)
 	free(s->s_addrs[0]);
 	free(s->s_addrs[1]);
 	free(s->s_owned);
+	free(s->s_live);
 	free(s->s_users);
 	free(s->s_nodes);
 	free(s);

@@ -374,6 +374,7 @@ struct policy_state {
 	struct pnodeinfo	*s_nodes;
 	struct paddr		*s_addrs[2];
 	struct powned		*s_owned;
+	uint64_t		*s_live;	/* who has an address */
 	size_t			 s_naddrs[2];
 	size_t			 s_nowned;
 	size_t			 s_nusers;

@@ -604,7 +604,7 @@ policy_peers_visible(const struct policy_state *s, size_t a, size_t b)
 	const uint64_t		*src, *dst;
 	size_t			 i;
 
-	if (a == b)
+	if (a == b || !bit_get(s->s_live, a) || !bit_get(s->s_live, b))
 		return 0;
 	if (s->s_allowall)
 		return 1;
@@ -631,7 +631,11 @@ policy_node_peers(const struct policy_state *s, size_t node, uint64_t *row)
 	size_t			 i, k, nown, words = POLICY_ROW(s->s_nnodes);
 	int			 self = 0;
 
-	memset(row, s->s_allowall ? 0xff : 0, words * sizeof(*row));
+	memset(row, 0, words * sizeof(*row));
+	if (!bit_get(s->s_live, node))
+		return;
+	if (s->s_allowall)
+		memcpy(row, s->s_live, words * sizeof(*row));
 	for (i = 0; i < s->s_nrules; i++) {
 		r = &s->s_rules[i];
 		if (r->cr_kind == CR_SELF) {
@@ -649,10 +653,9 @@ policy_node_peers(const struct policy_state *s, size_t node, uint64_t *row)
 	for (i = 0; self && i < nown; i++)
 		if (policy_peers_visible(s, own[i].po_node, node))
 			bit_set(row, own[i].po_node);
-	if (words > 0)
-		row[node / 64] &= ~(1ULL << (node % 64));
-	if (s->s_nnodes % 64 != 0)
-		row[words - 1] &= (1ULL << (s->s_nnodes % 64)) - 1;
+	for (k = 0; k < words; k++)
+		row[k] &= s->s_live[k];
+	row[node / 64] &= ~(1ULL << (node % 64));
 }
 
 /* Add the routes of a peer that a "via" grant speaks of to a list. */

@@ -29,7 +29,8 @@ static const struct policy_node	 nodes[] = {
 	{ 1, 1, NULL, 0, NULL, 0, 1, 1, { 100, 64, 0, 1 }, { 0xfd, 1 } },
 	{ 2, 2, NULL, 0, NULL, 0, 1, 0, { 100, 64, 0, 2 }, { 0 } },
 	{ 3, 0, web, 1, lan, 1, 1, 1, { 100, 64, 0, 3 }, { 0xfd, 3 } },
-	{ 4, 2, NULL, 0, lan, 2, 1, 1, { 100, 64, 0, 4 }, { 0xfd, 4 } }
+	{ 4, 2, NULL, 0, lan, 2, 1, 1, { 100, 64, 0, 4 }, { 0xfd, 4 } },
+	{ 0, 0, NULL, 0, NULL, 0, 0, 0, { 0 }, { 0 } }	/* not approved */
 };
 
 /* Texts that must be refused, and what the first line must begin with. */
@@ -146,6 +147,7 @@ check_default(const char *text, int want)
 	struct policy		*p;
 	struct policy_state	*s;
 	struct policy_prefix	 a, b;
+	uint64_t		 row[1];
 	size_t			 line;
 
 	p = parse(text);
@@ -156,6 +158,10 @@ check_default(const char *text, int want)
 	if (policy_explain(s, &a, &b, 22, 6, &line) != want ||
 	    policy_peers_visible(s, 0, 1) != want)
 		errx(1, "%s: should %s", text, want ? "allow" : "deny");
+	policy_node_peers(s, 0, row);
+	if (policy_peers_visible(s, 0, 4) || (row[0] >> 4) != 0 ||
+	    (row[0] & 1) != 0)
+		errx(1, "%s: a node without address is a peer", text);
 	policy_state_free(s);
 	policy_free(p);
 }
