@@ -24,6 +24,7 @@ static struct event	 ev_held;
 static struct bucket	 changes;
 static int		 collecting;	/* between BEGIN and COMMIT */
 static int		 have4, have6;	/* service addresses are on */
+static int		 v6_off;	/* the kernel refused one of IPv6 */
 static struct log_limit	 limit;
 
 static const struct msg_prefix	 service4 = {
@@ -64,11 +65,20 @@ own_source(const struct ifconf *ic, uint8_t af, struct msg_ip *ip)
 static void
 addr_set(const struct msg_prefix *p, int on)
 {
-	if (os_addr_set(tunnel_dev(), p, on) == -1)
+	if (p->af == AF_WIRE_INET6 && v6_off)
+		return;
+	if (os_addr_set(tunnel_dev(), p, on) == -1) {
+		if (p->af == AF_WIRE_INET6 && on && (errno == EACCES ||
+		    errno == EAFNOSUPPORT || errno == EOPNOTSUPP)) {
+			v6_off = 1;
+			log_warnx("IPv6 is switched off on this host: the "
+			    "tunnel goes without");
+			return;
+		}
 		log_warn("address %s", prefix_print(p));
-	else
-		log_debug("address %s %s", prefix_print(p),
-		    on ? "added" : "removed");
+		return;
+	}
+	log_debug("address %s %s", prefix_print(p), on ? "added" : "removed");
 }
 
 static void
@@ -76,6 +86,8 @@ route_set(const struct ifconf *ic, const struct msg_prefix *p, int on)
 {
 	struct msg_ip	 src;
 
+	if (p->af == AF_WIRE_INET6 && v6_off)
+		return;
 	own_source(ic, p->af, &src);
 	if (os_route_set(tunnel_dev(), p, &src, on) == -1 &&
 	    log_limit(&limit, os_now(), 10, 60))
@@ -142,6 +154,8 @@ kroute_apply(struct ifconf *new)
 	if ((have4 && !want4) || (have6 && !want6))
 		tunnel_dns(have4 && want4, have6 && want6);
 	addrs_apply(new, &current, 1);
+	if (v6_off)			/* as that has shown */
+		want6 = 0;
 	service_apply(want4, want6);
 	routes_apply(new, &current, 1);
 	routes_apply(&current, new, 0);
