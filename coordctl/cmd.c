@@ -54,9 +54,10 @@ static const struct command	 commands[] = {
 	    SHOW_TABLE, columns_routes },
 	{ "node", "add-wireguard",
 	    "NAME --key KEY --endpoint ADDRESS:PORT --allow PREFIX... "
-	    "[--user USER]", { "name" }, NULL,
+	    "[--user USER] [--masquerade ADDRESS]", { "name" }, NULL,
 	    { { "key", OPT_STR }, { "endpoint", OPT_STR },
-	    { "allow", OPT_LIST }, { "user", OPT_STR } },
+	    { "allow", OPT_LIST }, { "user", OPT_STR },
+	    { "masquerade", OPT_LIST } },
 	    SHOW_TABLE, columns_node },
 	{ "policy", "get", "", { NULL }, NULL, { { NULL, OPT_END } },
 	    SHOW_TEXT, NULL },

@@ -60,9 +60,13 @@
  * node routes node= verb=approve|revoke route=...
  *                                         id name routes approved_routes
  * node add-wireguard name= [user=] key= endpoint= allow=...
- *                                         as show; key= is base64 as wg(8)
+ *     [masquerade=...]                    as show; key= is base64 as wg(8)
  *                                         prints it, or nodekey:hex;
- *                                         endpoint= is addr:port
+ *                                         endpoint= is addr:port; allow= is
+ *                                         its own tailnet address or a route
+ *                                         behind it; masquerade= is what
+ *                                         nodes call themselves towards it,
+ *                                         one for each family
  *
  * policy get                              text (pieces, to be joined)
  * policy check, policy set, policy test   ok; text, of the form

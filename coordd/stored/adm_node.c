@@ -533,6 +533,33 @@ wireguard_endpoint(struct adm *a, struct noderec *r)
 	return 0;
 }
 
+/* What peers call themselves towards it: at most one of each family. */
+static int
+wireguard_masquerade(struct adm *a, struct noderec *r)
+{
+	struct policy_prefix	 p;
+	char			*args[2];
+	size_t			 i, n;
+
+	n = adm_args(a, "masquerade", args, 2);
+	for (i = 0; i < n; i++) {
+		memset(&p, 0, sizeof(p));
+		if (n > 2 || policy_prefix_parse(args[i], &p) == -1 ||
+		    p.pp_plen != (p.pp_version == 4 ? 32 : 128) ||
+		    (p.pp_version == 4 ? r->r_hasmasq4 : r->r_hasmasq6))
+			return adm_fail(a, 2, "masquerade is an address,"
+			    " at most one of each family");
+		if (p.pp_version == 4) {
+			memcpy(r->r_masq4, p.pp_addr, 4);
+			r->r_hasmasq4 = 1;
+		} else {
+			memcpy(r->r_masq6, p.pp_addr, 16);
+			r->r_hasmasq6 = 1;
+		}
+	}
+	return 0;
+}
+
 static int
 wireguard_record(struct adm *a, struct noderec *r)
 {
@@ -556,7 +583,8 @@ wireguard_record(struct adm *a, struct noderec *r)
 			return -1;
 		r->r_user = u->u_id;
 	}
-	if (wireguard_endpoint(a, r) == -1)
+	if (wireguard_endpoint(a, r) == -1 ||
+	    wireguard_masquerade(a, r) == -1)
 		return -1;
 	r->r_created = b->b_date;
 	r->r_approved = r->r_wgonly = r->r_given = 1;
@@ -586,7 +614,7 @@ int
 adm_node_wireguard(struct adm *a)
 {
 	static const char *const keys[] = { "name", "user", "key",
-	    "endpoint", "allow", NULL };
+	    "endpoint", "allow", "masquerade", NULL };
 	struct noderec		 r;
 
 	memset(&r, 0, sizeof(r));

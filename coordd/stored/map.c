@@ -103,6 +103,17 @@ viewer_open(struct brain *b, struct node *n, const struct msg_rpc *rpc)
 	viewer_queue(b, v, V_FULL);
 }
 
+/* Clients back off by themselves where an answer is not 200. */
+static int
+polls_too_often(struct brain *b, struct node *n)
+{
+	if (n->n_polls == 0 || b->b_now - n->n_polls_at >= POLLS_PERIOD) {
+		n->n_polls_at = b->b_now;
+		n->n_polls = 0;
+	}
+	return ++n->n_polls > POLLS_MAX;
+}
+
 static void
 set_endpoints(struct noderec *r, const struct map_req *q)
 {
@@ -187,8 +198,9 @@ request_node(struct brain *b, const struct map_req *q)
 	if (n != NULL && !n->n_rec.r_wgonly && memcmp(n->n_rec.r_machine,
 	    q->m_machine, MSG_KEY_LEN) == 0)
 		return n;
-	log_info("map: %s", n == NULL ? "unknown node key" :
-	    "node key of another machine");
+	if (log_limit(&b->b_refused, b->b_now, 10, 60))
+		log_warnx("map: refused: %s", n == NULL ?
+		    "unknown node key" : "node key of another machine");
 	brain_answer(b, &q->m_rpc, 404, RPC_T_TEXT, "node not found");
 	return NULL;
 }
@@ -200,6 +212,13 @@ map_request(struct brain *b, const struct map_req *q)
 
 	if ((n = request_node(b, q)) == NULL)
 		return;
+	if (q->m_stream || !q->m_omit_peers) {
+		if (polls_too_often(b, n)) {
+			brain_answer(b, &q->m_rpc, 429, RPC_T_TEXT,
+			    "too many polls");
+			return;
+		}
+	}
 	if (q->m_stream) {
 		viewer_open(b, n, &q->m_rpc);
 		return;

@@ -76,7 +76,8 @@ answer_error(struct brain *b, const struct msg_rpc *rpc, const char *text)
 {
 	struct answer	 a = { .a_error = text };
 
-	log_info("register: refused: %s", text);
+	if (log_limit(&b->b_refused, b->b_now, 10, 60))
+		log_info("register: refused: %s", text);
 	answer_send(b, rpc, &a);
 }
 
@@ -459,6 +460,8 @@ register_request(struct brain *b, const struct reg_req *q)
 		return;
 	n = node_find_key(b, q->q_node);
 	if (n != NULL && !same_machine(n, q)) {
+		if (log_limit(&b->b_refused, b->b_now, 10, 60))
+			log_warnx("register: node key of another machine");
 		answer_error(b, &q->q_rpc, E_OTHER_MACHINE);
 		return;
 	}

@@ -239,7 +239,8 @@ rpc_map(struct imsg *imsg)
 	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
 	    m.hostinfo_len > SRVREQ_MAX_HOSTINFO ||
 	    m.nendpoints > MSG_LIST_MAX || m.rpc.stream == 0 ||
-	    partial_find(&m.rpc) != NULL)
+	    partial_find(&m.rpc) != NULL || (stored_brain() != NULL &&
+	    viewer_find(stored_brain(), &m.rpc) != NULL))
 		return -1;
 	p = partial_new(IMSG_RPC_MAP, &m.rpc);
 	p->pa_map = m;

@@ -22,6 +22,7 @@
 
 #include <jansson.h>
 
+#include "log.h"
 #include "messages.h"
 #include "policy.h"
 
@@ -326,6 +327,7 @@ struct brain {
 	int64_t			 b_flush_at;	/* b_now; 0: nothing waits */
 	int64_t			 b_flush_gap;	/* least pause between two */
 	int64_t			 b_flushed;	/* when it was last */
+	struct log_limit	 b_refused;	/* lines strangers cause */
 	uint64_t		 b_mark;
 	uint64_t		 b_nsent;	/* map messages */
 	uint64_t		 b_nrendered;	/* nodes made into JSON */
@@ -471,6 +473,8 @@ struct node {
 	uint8_t			 n_in_gone;
 	uint8_t			 n_in_expiry;
 	uint8_t			 n_expired;	/* as peers were told */
+	int64_t			 n_polls_at;	/* begin of the count, b_now */
+	unsigned int		 n_polls;
 
 	/* from Hostinfo */
 	struct policy_prefix	*n_announced;
@@ -649,6 +653,10 @@ struct map_req {
 	const char		*m_hostinfo;	/* JSON or NULL */
 	size_t			 m_hostinfolen;
 };
+
+/* A node that polls more often is told to wait: a whole map is dear. */
+#define POLLS_MAX	20
+#define POLLS_PERIOD	(10 * SEC)
 
 #define V_FULL		0x01	/* the first message is still to come */
 #define V_RESYNC	0x02	/* who is visible, and the filter */

@@ -73,7 +73,7 @@ lab_open(struct lab *l, const char *path, uint8_t mode, const char *text)
 	char		 msg[256], *msgs;
 
 	memset(l, 0, sizeof(*l));
-	log_init(1, "test");
+	log_init(getenv("STORED_VERBOSE") != NULL, "test");
 	st = store_open(path == NULL ? ":memory:" : path, STORE_VERSION, msg,
 	    sizeof(msg));
 	if (st == NULL)

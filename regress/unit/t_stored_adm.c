@@ -221,7 +221,7 @@ test_wireguard(void)
 	static const char	 add[] = "node add-wireguard name=wg "
 	    "key=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA= "
 	    "endpoint=192.0.2.9:51820 allow=100.64.3.3/32 "
-	    "allow=10.9.0.0/16";
+	    "allow=10.9.0.0/16 masquerade=10.66.0.2";
 	char			 key[AUTHKEY_TEXT];
 	json_t			*j, *p;
 
@@ -253,6 +253,8 @@ test_wireguard(void)
 	CHECK(strcmp(lab_str(p, "AllowedIPs/0"), "10.9.0.0/16") == 0);
 	CHECK(strcmp(lab_str(p, "PrimaryRoutes/0"), "10.9.0.0/16") == 0);
 	CHECK(json_is_object(lab_at(p, "Hostinfo")));
+	CHECK(strcmp(lab_str(p, "SelfNodeV4MasqAddrForThisPeer"),
+	    "10.66.0.2") == 0);
 	json_decref(j);
 	/* Bob may not, and hears nothing. */
 	CHECK(lab_next(&lab, 32) == NULL);
@@ -267,6 +269,9 @@ test_wireguard(void)
 	bad("node add-wireguard name=w2 key=BQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY"
 	    "GRobHB0eHyA= endpoint=192.0.2.9:1 allow=100.64.3.3/32", 1,
 	    "another node's");
+	bad("node add-wireguard name=w2 key=BQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY"
+	    "GRobHB0eHyA= endpoint=192.0.2.9:1 allow=10.0.0.0/8 "
+	    "masquerade=10.0.0.1 masquerade=10.0.0.2", 2, "each family");
 	good("node delete node=wg");
 	lab_pass(&lab, 1000);
 	CHECK((j = lab_next(&lab, 31)) != NULL);

@@ -505,6 +505,35 @@ test_once(void)
 	lab_close(&lab);
 }
 
+/* A client in a loop is told to wait, and gets its map later. */
+static void
+test_poll_rate(void)
+{
+	unsigned int	 i, status;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	lab_pass(&lab, 10000);
+	for (i = 0; i < 100; i++) {
+		lab_poll(&lab, 1, 1, 50);
+		lab_pass(&lab, 10);
+		while ((status = lab_raw(&lab, 50, NULL, NULL)) == 200)
+			;
+		if (status == 429)
+			break;
+		lab_hangup(&lab, 50);
+	}
+	CHECK(i == POLLS_MAX);
+	/* Others are not concerned. */
+	lab_poll(&lab, 3, 3, 33);
+	json_decref(next(33));
+	lab_pass(&lab, 11000);
+	lab_poll(&lab, 1, 1, 51);
+	json_decref(next(51));
+	lab_close(&lab);
+}
+
 /* Slots of deleted nodes are taken together; viewers stay right. */
 static void
 test_compact(void)
@@ -581,6 +610,7 @@ main(void)
 	test_deletion();
 	test_expiry();
 	test_once();
+	test_poll_rate();
 	test_compact();
 	test_coalescing();
 	return 0;

@@ -26,7 +26,7 @@
 #include "stored_lab.h"
 
 static struct lab	 lab;
-static char		 dir[] = "/tmp/stored.XXXXXX";
+static char		 dir[32];
 static char		 path[64], wal[64], shm[64];
 static char		 key[AUTHKEY_TEXT], once[AUTHKEY_TEXT];
 
@@ -251,8 +251,9 @@ test_user_delete(void)
 int
 main(void)
 {
-	if (mkdtemp(dir) == NULL)
-		err(1, "mkdtemp");
+	(void)snprintf(dir, sizeof(dir), "/tmp/stored.%d", (int)getpid());
+	if (mkdir(dir, 0700) == -1)
+		err(1, "%s", dir);
 	(void)snprintf(path, sizeof(path), "%s/s.db", dir);
 	(void)snprintf(wal, sizeof(wal), "%s/s.db-wal", dir);
 	(void)snprintf(shm, sizeof(shm), "%s/s.db-shm", dir);
