@@ -297,7 +297,8 @@ conn_answer(struct conn *c, int status, const char *type,
 	conn_flush(c);
 }
 
-static void
+/* An answer that says why not, and a line of the log, at a limited rate. */
+void
 conn_refuse(struct conn *c, int status, const char *why)
 {
 	char	 text[256];

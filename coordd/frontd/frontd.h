@@ -145,6 +145,7 @@ void		 conn_close(struct conn *, const char *);
 void		 conn_flush(struct conn *);
 void		 conn_answer(struct conn *, int, const char *, const char *,
 		    const void *, size_t);
+void		 conn_refuse(struct conn *, int, const char *);
 void		 conn_timer(struct conn *, int);
 void		 conn_noise(struct conn *, const uint8_t *);
 void		 conn_noise_done(uint32_t, const struct msg_srv_noise_out *);

@@ -42,6 +42,14 @@ rpc_stored_ok(struct stream *s)
 	return 1;
 }
 
+static void
+rpc_refuse(struct stream *s, const char *why)
+{
+	if (log_limit(&bad_limit, os_now(), 10, 60))
+		log_warnx("%s: %s", conn_name(s->s_conn), why);
+	stream_reply(s, 400, why);
+}
+
 /* Checks that both kinds of request share; answers what fails. */
 static int
 rpc_request_ok(struct stream *s, int64_t version, const uint8_t *node)
@@ -51,22 +59,14 @@ rpc_request_ok(struct stream *s, int64_t version, const uint8_t *node)
 	if (version < SRVREQ_MIN_VERSION) {
 		snprintf(text, sizeof(text),
 		    "unsupported client version: %lld", (long long)version);
-		stream_reply(s, 400, text);
+		rpc_refuse(s, text);
 		return 0;
 	}
 	if (memcmp(node, zero, sizeof(zero)) == 0) {
-		stream_reply(s, 400, "no node key");
+		rpc_refuse(s, "no node key");
 		return 0;
 	}
 	return rpc_stored_ok(s);
-}
-
-static void
-rpc_malformed(struct stream *s)
-{
-	if (log_limit(&bad_limit, os_now(), 10, 60))
-		log_warnx("%s: malformed request", conn_name(s->s_conn));
-	stream_reply(s, 400, "malformed request");
 }
 
 /* A text that goes with a request, in as many messages as it needs. */
@@ -120,7 +120,7 @@ rpc_register_send(struct stream *s, const struct srvreq_register *sr)
 	if (strlcpy(m.auth_key, sr->sr_authkey, sizeof(m.auth_key)) >=
 	    sizeof(m.auth_key) || strlcpy(m.followup, sr->sr_followup,
 	    sizeof(m.followup)) >= sizeof(m.followup))
-		rpc_malformed(s);
+		rpc_refuse(s, "malformed request");
 	else if (chan_compose(frontd_stored(), IMSG_RPC_REGISTER, 0, -1, &m,
 	    sizeof(m)) == -1)
 		stream_reply(s, 503, "restarting, try again");
@@ -140,7 +140,7 @@ rpc_register(struct stream *s)
 	s->s_kind = STREAM_RPC;
 	if (srvreq_register_parse(buf_data(&s->s_body), s->s_body.b_len,
 	    &sr) == -1) {
-		rpc_malformed(s);
+		rpc_refuse(s, "malformed request");
 		return;
 	}
 	if (rpc_request_ok(s, sr.sr_version, sr.sr_node))
@@ -208,7 +208,7 @@ rpc_map(struct stream *s)
 	s->s_kind = STREAM_MAP;
 	if (srvreq_map_parse(buf_data(&s->s_body), s->s_body.b_len,
 	    &sm) == -1) {
-		rpc_malformed(s);
+		rpc_refuse(s, "malformed request");
 		return;
 	}
 	s->s_poll = sm.sm_stream;

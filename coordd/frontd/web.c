@@ -47,9 +47,9 @@ web_key(struct conn *c, const struct http_req *hr)
 		web_text(c, 400, "v= is missing");
 		return;
 	}
-	if (strtonum(v, SRVREQ_MIN_VERSION, UINT16_MAX, &errstr) == 0 ||
-	    errstr != NULL) {
-		web_text(c, 400, "unsupported client version");
+	(void)strtonum(v, SRVREQ_MIN_VERSION, UINT16_MAX, &errstr);
+	if (errstr != NULL) {
+		conn_refuse(c, 400, "unsupported client version");
 		return;
 	}
 	if ((key = frontd_server_key()) == NULL ||
@@ -90,28 +90,28 @@ web_upgrade(struct conn *c, const struct http_req *hr)
 	int		 n;
 
 	if (strcmp(hr->hr_upgrade, "tailscale-control-protocol") != 0) {
-		web_text(c, 400, hr->hr_upgrade[0] == '\0' ?
+		conn_refuse(c, 400, hr->hr_upgrade[0] == '\0' ?
 		    "no Upgrade field: does a proxy remove it?" :
 		    strcmp(hr->hr_upgrade, "websocket") == 0 ?
 		    "websocket is not supported yet" : "unknown Upgrade");
 		return;
 	}
 	if (hr->hr_length != 0 || hr->hr_chunked) {
-		web_text(c, 400, "a body is not expected");
+		conn_refuse(c, 400, "a body is not expected");
 		return;
 	}
 	if ((n = web_base64(hr->hr_handshake, init, sizeof(init))) == -1) {
-		web_text(c, 400, "no X-Tailscale-Handshake, or malformed");
+		conn_refuse(c, 400, "no X-Tailscale-Handshake, or malformed");
 		return;
 	}
 	if ((why = noise_initiation_check(init, n, 1)) != NULL) {
-		web_text(c, 400, why);
+		conn_refuse(c, 400, why);
 		return;
 	}
 	if (noise_initiation_version(init) < SRVREQ_MIN_VERSION) {
 		snprintf(text, sizeof(text), "unsupported client version: %u",
 		    noise_initiation_version(init));
-		web_text(c, 400, text);
+		conn_refuse(c, 400, text);
 		return;
 	}
 	conn_noise(c, init);
