@@ -20,6 +20,7 @@
 #include "log.h"
 
 #define LOG_LINE	1024
+#define RELAY_LINES	16		/* of one datagram */
 #define NSEC_PER_SEC	1000000000LL
 
 static enum {
@@ -120,9 +121,9 @@ log_relay(const char *name, char *data, size_t len)
 {
 	char	 line[LOG_LINE], *nl;
 	size_t	 n;
-	int	 level;
+	int	 i, level;
 
-	while (len > 0) {
+	for (i = 0; i < RELAY_LINES && len > 0; i++) {
 		nl = memchr(data, '\n', len);
 		n = nl != NULL ? (size_t)(nl - data) : len;
 		level = LOG_ERR;		/* raw words of a library */
