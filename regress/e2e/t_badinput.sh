@@ -148,9 +148,19 @@ coord_run 2
 node_run a pin
 check "wrong server key: refused, with what to do" wait_for 8 \
     grep -q 'new-server-key' "$LAB/a/shoald.pin.log"
-check "and not Running by it" sh -c "
-    $COORDCTL -s $LAB/coord/coordd.sock --json node list |
-    jq -e '[.[]? // .] | map(select(.online)) | length == 0'"
+offline()	# after the grace that a restarted server gives
+{
+	coordctl --json node list | jq -e 'map(select(.online)) | length == 0'
+}
+check "and no session with it" wait_for 45 offline
+check "unless the operator accepts it" ctl a login --new-server-key
+online()
+{
+	! offline
+}
+check "then it is connected" wait_for 10 online
+node_stop a
+cp "$LAB/state.good" "$LAB/a/state"
 kill_wait "$COORDPID"
 mv "$LAB/coord/state.old" "$LAB/coord/state"
 coord_run 3
