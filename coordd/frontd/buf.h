@@ -30,7 +30,7 @@ void	 buf_free(struct buf *);
 static inline uint8_t *
 buf_data(const struct buf *b)
 {
-	return b->b_data + b->b_off;
+	return b->b_data == NULL ? NULL : b->b_data + b->b_off;
 }
 
 #endif /* FRONTD_BUF_H */
