@@ -169,6 +169,12 @@ hs_path_up(struct peer *p, int64_t now)
 			(void)tx_flush_staged(nd.n_tx, p, now);
 	} else if (w->w_hs_state == HS_WANTED)
 		hs_initiate(p, now, 1);
+	else if (w->w_hs_state == HS_SENT && path_trusted(p->p_path, now) &&
+	    !addr_eq(&w->w_hs_to, path_dest(p->p_path, now))) {
+		/* It went where the peer is no longer: do not wait 5 s. */
+		w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+		hs_initiate(p, now, 1);
+	}
 }
 
 void
@@ -209,9 +215,11 @@ hs_send_init(struct peer *p, uint8_t *msg, int64_t now)
 	size_t			 i, n;
 
 	if ((to = peer_dest(p, now)) != NULL) {
+		p->p_wg->w_hs_to = *to;
 		(void)hs_send(p, msg, WG_INITIATION_LEN, to, now);
 		return 1;
 	}
+	memset(&p->p_wg->w_hs_to, 0, sizeof(p->p_wg->w_hs_to));
 	n = p->p_path == NULL ? 0 :
 	    path_blind(p->p_path, now, blind, nitems(blind));
 	for (i = 0; i < n; i++)

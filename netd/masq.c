@@ -80,7 +80,7 @@ masq_in(const struct peer *p, uint8_t *b, const struct pkt *pkt)
 	const struct msg_ip	*from, *own;
 	size_t			 n = pkt->p_version == 4 ? 4 : 16;
 
-	if (pkt->p_version == 0)
+	if (pkt->p_src == NULL)
 		return;
 	from = &p->p_masq[pkt->p_version == 6];
 	own = self_addr(pkt->p_version == 4 ? AF_WIRE_INET : AF_WIRE_INET6);

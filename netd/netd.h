@@ -240,6 +240,8 @@ struct routes *routes_new(size_t);	/* room for so many prefixes */
 int	 routes_add(struct routes *, const struct msg_prefix *, void *);
 /* Longest match for (family, address): what was added with it, or NULL. */
 void	*routes_find(const struct routes *, uint8_t, const uint8_t *);
+/* Only what was added as this single address. */
+void	*routes_find_host(const struct routes *, uint8_t, const uint8_t *);
 void	 routes_free(struct routes *);
 
 /* --- index.c: session indices -------------------------------------------- */
@@ -451,6 +453,7 @@ struct peer_wg {
 	enum hs_state	 w_hs_state;
 	uint8_t		 w_has_mac1;
 	struct addr	 w_resp_src;	/* where the response came from */
+	struct addr	 w_hs_to;	/* where our initiation went */
 	uint8_t		 w_mac1[WG_MAC_LEN];	/* of the last sent */
 	uint8_t		 w_cookie[WG_COOKIE_LEN];
 	int64_t		 w_cookie_time;	/* 0: none */
@@ -637,6 +640,9 @@ void	 ping_disco_pong(struct peer *, const struct addr *, int64_t);
  */
 int	 ping_input(struct peer *, const uint8_t *, size_t,
 	    const struct pkt *);
+/* Tell the peer that its TCP connection is not let in. */
+void	 tsmp_reject(struct peer *, const uint8_t *, const struct pkt *, int,
+	    int64_t);
 /* Advertise our disco key inside a new session. */
 void	 tsmp_advertise(struct peer *, int64_t);
 
@@ -774,6 +780,7 @@ struct udp_sock {
 	uint8_t		 u_gso;
 	uint8_t		 u_gro;
 	uint8_t		 u_gso_ok;	/* one large send has worked */
+	int64_t		 u_rebind;	/* last asked for, 0: never */
 };
 
 /* One message of the kernel: a datagram, or several of one source. */
@@ -800,6 +807,8 @@ int	 udp_send(const struct addr *, const void *, size_t);
  */
 int	 udp_send_many(const struct addr *, const uint8_t *, size_t, size_t,
 	    size_t *, uint8_t *);
+/* The socket of this family does not work: ask for another, at times. */
+void	 udp_rebind(uint8_t, int64_t);
 /* Call tx_unblock() when the socket of this family takes packets. */
 void	 udp_wait_writable(uint8_t);
 /* Read messages into the arena, up to RX_MSGS_PLAIN. How many, or -1. */

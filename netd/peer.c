@@ -219,15 +219,36 @@ peer_external(struct peer *p, int64_t now)
 		disco_discover(p, now);
 }
 
+/*
+ * Prefixes are the peer's own: two exit nodes may both have all of the
+ * Internet. But what a prefix covers that is wider than one address must not
+ * be the very address of another node, or of this one.
+ */
 int
 peer_allows(const struct peer *p, uint8_t af, const uint8_t *ip)
 {
-	uint32_t	 i;
+	const struct msg_prefix	*pfx;
+	const struct msg_ip	*own;
+	struct peer		*owner;
+	uint32_t		 i;
+	int			 wide = 0;
 
-	for (i = 0; i < p->p_nallowed; i++)
-		if (prefix_has(&p->p_allowed[i], af, ip))
+	for (i = 0; i < p->p_nallowed; i++) {
+		pfx = &p->p_allowed[i];
+		if (!prefix_has(pfx, af, ip))
+			continue;
+		if (pfx->plen == (af == AF_WIRE_INET ? 32 : 128))
 			return 1;
-	return 0;
+		wide = 1;
+	}
+	if (!wide)
+		return 0;
+	own = self_addr(af);
+	if (own != NULL && memcmp(own->addr, ip,
+	    af == AF_WIRE_INET ? 4 : 16) == 0)
+		return 0;
+	owner = routes_find_host(nd.n_routes, af, ip);
+	return owner == NULL || owner == p;
 }
 
 /* Packets that wait for a session: the oldest go first when it is too much. */

@@ -22,6 +22,8 @@
 #define TSMP_PING	'p'
 #define TSMP_PONG	'o'
 #define TSMP_DISCO	'a'
+#define TSMP_REJECT	'!'
+#define REJECTS_PER_SEC	100
 #define OWN_HOPS	64
 
 /* A ping that an operator waits for. */
@@ -317,6 +319,39 @@ tsmp_answer(struct peer *p, const uint8_t *b, const struct pkt *pkt)
 	out[n - 9] = TSMP_PONG;
 	memcpy(out + n - 8, b + pkt->p_l4off + 1, 8);
 	(void)tx_own(nd.n_tx, p, out, n, os_now());
+}
+
+/* Ports as the one who opened the connection sees them. */
+void
+tsmp_reject(struct peer *p, const uint8_t *b, const struct pkt *pkt,
+    int shields, int64_t now)
+{
+	static int64_t		 second;
+	static unsigned int	 count;
+	struct msg_ip		 src, dst;
+	uint8_t			 out[64];
+	size_t			 n;
+
+	if (pkt->p_version != 4 || pkt->p_proto != PKT_TCP ||
+	    (pkt->p_tcp_flags & (PKT_TCP_SYN | PKT_TCP_ACK)) != PKT_TCP_SYN)
+		return;
+	if (now - second >= NSEC) {
+		second = now;
+		count = 0;
+	}
+	if (count++ >= REJECTS_PER_SEC)
+		return;
+	memset(&src, 0, sizeof(src));
+	memset(&dst, 0, sizeof(dst));
+	src.af = dst.af = AF_WIRE_INET;
+	memcpy(src.addr, pkt->p_dst, 4);
+	memcpy(dst.addr, pkt->p_src, 4);
+	n = own_header(out, &src, &dst, PKT_TSMP, 7);
+	out[n - 7] = TSMP_REJECT;
+	out[n - 6] = PKT_TCP;
+	out[n - 5] = shields ? 'S' : 'A';
+	memcpy(out + n - 4, b + pkt->p_l4off, 4);
+	(void)tx_own(nd.n_tx, p, out, n, now);
 }
 
 /*

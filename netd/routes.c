@@ -141,6 +141,17 @@ routes_find(const struct routes *rs, uint8_t af, const uint8_t *ip)
 	return NULL;
 }
 
+void *
+routes_find_host(const struct routes *rs, uint8_t af, const uint8_t *ip)
+{
+	struct msg_prefix	 key;
+
+	if (rs == NULL)
+		return NULL;
+	route_mask(&key, af, af == AF_WIRE_INET ? 32 : 128, ip);
+	return route_slot(rs, &key)->rt_to;
+}
+
 void
 routes_free(struct routes *rs)
 {

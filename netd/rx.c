@@ -38,7 +38,8 @@ static void	 rx_transport(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
 static void	 rx_batch(struct rx *, struct peer *, const struct addr *);
 static void	 rx_plain(struct rx *, struct peer *, uint8_t *, size_t);
-static int	 rx_filter(struct rx *, struct peer *, const struct pkt *);
+static int	 rx_filter(struct rx *, struct peer *, const uint8_t *,
+		    const struct pkt *);
 static int	 peer_has_cap(void *, const struct pkt *, unsigned int);
 static void	 rx_late_rekey(struct rx *, struct peer *, struct keypair *);
 
@@ -225,7 +226,8 @@ peer_has_cap(void *arg, const struct pkt *pkt, unsigned int cap)
 }
 
 static int
-rx_filter(struct rx *rx, struct peer *p, const struct pkt *pkt)
+rx_filter(struct rx *rx, struct peer *p, const uint8_t *b,
+    const struct pkt *pkt)
 {
 	enum filter_verdict	 v;
 
@@ -237,6 +239,8 @@ rx_filter(struct rx *rx, struct peer *p, const struct pkt *pkt)
 	if (v == FILTER_ACCEPT)
 		return 0;
 	rx->r_stats.s_drop[RXD_FILTER]++;
+	if (v == FILTER_DROP_RULES || v == FILTER_DROP_SHIELDS)
+		tsmp_reject(p, b, pkt, v == FILTER_DROP_SHIELDS, rx->r_now);
 	return -1;
 }
 
@@ -263,7 +267,7 @@ rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len)
 	if ((pkt.p_proto == PKT_TSMP || pkt.p_proto == PKT_ICMP ||
 	    pkt.p_proto == PKT_ICMP6) && ping_input(p, b, n, &pkt))
 		return;
-	if (rx_filter(rx, p, &pkt) == -1)
+	if (rx_filter(rx, p, b, &pkt) == -1)
 		return;
 	coal_packet(&rx->r_coal, b, n);
 }

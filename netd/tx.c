@@ -97,6 +97,8 @@ tx_error(struct tx *tx)
 	char		 text[ADDR_TEXT];
 
 	tx->t_stats.s_drop[TXD_SEND]++;
+	if (errno == EPERM)
+		udp_rebind(g->g_addr.a_af, tx->t_now);
 	if (g->g_peer != NULL && g->g_peer->p_path != NULL &&
 	    (errno == EHOSTUNREACH || errno == ENETUNREACH))
 		path_failed(g->g_peer->p_path, &g->g_addr);
@@ -256,7 +258,7 @@ tx_input(struct tx *tx, const struct vnet_hdr *vh, uint8_t *p, size_t len)
 	struct peer	*peer;
 
 	pkt_parse(&pkt, p, len);
-	if (pkt.p_version == 0) {
+	if (pkt.p_src == NULL) {
 		tx->t_stats.s_drop[TXD_MALFORMED]++;
 		return;
 	}

@@ -21,6 +21,8 @@
 #define SOL_UDP		17
 #endif
 
+#define REBIND_GAP	(5 * NSEC)
+
 static void	 udp_read_cb(int, short, void *);
 static void	 udp_write_cb(int, short, void *);
 static int	 send_gso(struct udp_sock *, const struct addr *,
@@ -248,6 +250,21 @@ udp_send_many(const struct addr *to, const uint8_t *buf, size_t len,
 			return -1;
 	}
 	return calls;
+}
+
+/* EPERM comes of firewalls that know the socket's old owner or cgroup. */
+void
+udp_rebind(uint8_t af, int64_t now)
+{
+	struct udp_sock	*u = udp_sock(af);
+	struct msg_u32	 m;
+
+	if (u->u_rebind != 0 && now - u->u_rebind < REBIND_GAP)
+		return;
+	u->u_rebind = now;
+	m.v = af;
+	(void)chan_compose(proc_parent(), IMSG_UDP_REBIND, 0, -1, &m,
+	    sizeof(m));
 }
 
 void

@@ -78,6 +78,11 @@ udp_send(const struct addr *to, const void *p, size_t len)
 }
 
 void
+udp_rebind(uint8_t af, int64_t now)
+{
+}
+
+void
 udp_wait_writable(uint8_t af)
 {
 	waiting = 1;

@@ -439,15 +439,18 @@ unseal(void)
 
 /* --- set-up --------------------------------------------------------------------- */
 
+#define NM_WGONLY	0x01
+#define NM_EXIT		0x02		/* and a second peer beside it */
+
 static void
-netmap(int wgonly)
+netmap(int flags)
 {
 	struct msg_nm_begin	 begin = { 1, 1 };
 	struct msg_nm_self	 self;
 	struct msg_nm_peer	 peer;
 	struct msg_nm_list	 ml;
 	struct msg_nm_rule	 rule;
-	struct msg_prefix	 pfx;
+	struct msg_prefix	 pfx[2];
 	struct msg_endpoint	 ep;
 	struct msg_range	 any;
 	struct msg_portrange	 dst;
@@ -459,7 +462,7 @@ netmap(int wgonly)
 	memset(&peer, 0, sizeof(peer));
 	memset(&ml, 0, sizeof(ml));
 	memset(&rule, 0, sizeof(rule));
-	memset(&pfx, 0, sizeof(pfx));
+	memset(pfx, 0, sizeof(pfx));
 	memset(&ep, 0, sizeof(ep));
 	memset(&any, 0, sizeof(any));
 	memset(&dst, 0, sizeof(dst));
@@ -468,13 +471,13 @@ netmap(int wgonly)
 	be32enc(self.addr[0].addr, 0x64400001);
 	peer.id = ml.id = PEER_ID;
 	memcpy(peer.key, rpub, 32);
-	if (wgonly)
+	if (flags & NM_WGONLY)
 		peer.flags = PEER_WGONLY;
 	else
 		memcpy(peer.disco, rdpub, 32);
-	pfx.af = AF_WIRE_INET;
-	pfx.plen = 32;
-	be32enc(pfx.addr, 0x64400002);
+	pfx[0].af = pfx[1].af = AF_WIRE_INET;
+	pfx[0].plen = 32;
+	be32enc(pfx[0].addr, 0x64400002);
 	getsockname(sock, (struct sockaddr *)&sin, &len);
 	ep.af = AF_WIRE_INET;
 	ep.port = ntohs(sin.sin_port);
@@ -485,11 +488,22 @@ netmap(int wgonly)
 	chan_compose(&ctrld, IMSG_NM_BEGIN, 0, -1, &begin, sizeof(begin));
 	chan_compose(&ctrld, IMSG_NM_SELF, 0, -1, &self, sizeof(self));
 	chan_compose(&ctrld, IMSG_NM_PEER, 0, -1, &peer, sizeof(peer));
-	ml.n = 1;
+	ml.n = flags & NM_EXIT ? 2 : 1;	/* all of the Internet */
 	chan_compose2(&ctrld, IMSG_NM_PEER_ALLOWED, 0, -1, &ml, sizeof(ml),
-	    &pfx, sizeof(pfx));
+	    pfx, ml.n * sizeof(pfx[0]));
+	ml.n = 1;
 	chan_compose2(&ctrld, IMSG_NM_PEER_ENDPOINTS, 0, -1, &ml, sizeof(ml),
 	    &ep, sizeof(ep));
+	if (flags & NM_EXIT) {
+		peer.id = ml.id = PEER_ID + 1;
+		peer.key[0] ^= 1;
+		peer.disco[0] ^= 1;
+		be32enc(pfx[0].addr, 0x64400005);
+		chan_compose(&ctrld, IMSG_NM_PEER, 0, -1, &peer,
+		    sizeof(peer));
+		chan_compose2(&ctrld, IMSG_NM_PEER_ALLOWED, 0, -1, &ml,
+		    sizeof(ml), pfx, sizeof(pfx[0]));
+	}
 	ml.id = 0;
 	chan_compose(&ctrld, IMSG_NM_FILTER_BEGIN, 0, -1, &one, sizeof(one));
 	chan_compose(&ctrld, IMSG_NM_FILTER_RULE, 0, -1, &rule, sizeof(rule));
@@ -851,6 +865,125 @@ test_restarted_peer(void)
 	want(tun_out(50) == -1, "old keys are still in use");
 }
 
+/* An exit node speaks for the Internet, but not for other nodes, nor us. */
+static void
+test_exit_node(void)
+{
+	uint64_t	*drop = nd.n_rx->r_stats.s_drop, n;
+
+	netmap(NM_EXIT);
+	while (receive(0, 20) == 0)
+		;
+	initiate();
+	send_packet(200, 1, 81);
+	want(tun_out(SECOND) == 0, "from the Internet");
+	send_packet(2, 1, 81);
+	want(tun_out(SECOND) == 0, "from the peer itself");
+	n = drop[RXD_SOURCE];
+	send_packet(5, 1, 81);
+	want(tun_out(50) == -1 && drop[RXD_SOURCE] == n + 1, "other node");
+	send_packet(1, 1, 81);
+	want(tun_out(50) == -1 && drop[RXD_SOURCE] == n + 2, "ourselves");
+	netmap(0);
+}
+
+static void
+tsmp(uint8_t *p, const void *body, size_t len)
+{
+	packet(p, 2, 1, 0, 20 + len + 8);
+	be16enc(p + 2, 20 + len);
+	p[9] = PKT_TSMP;
+	csum_ip4(p, 20);
+	memcpy(p + 20, body, len);
+}
+
+/* Protocol 99 is answered here and never reaches the TUN device. */
+static void
+test_tsmp(void)
+{
+	uint8_t	 p[200], msg[300];
+
+	tsmp(p, "p12345678", 9);
+	udp_out(msg, seal(msg, p, 29));
+	want(receive(WG_MSG_TRANSPORT, SECOND) == 0 && unseal() >= 29,
+	    "answer to a ping");
+	want(memcmp(tunpkt + 20, "o12345678", 9) == 0, "its content");
+	want(be32dec(tunpkt + 12) == 0x64400001 &&
+	    be32dec(tunpkt + 16) == 0x64400002, "addresses are swapped");
+	tsmp(p, "o12345678", 9);
+	udp_out(msg, seal(msg, p, 29));
+	tsmp(p, "!123456", 7);
+	udp_out(msg, seal(msg, p, 27));
+	want(tun_out(50) == -1, "never to the TUN device");
+	tun_in(p, 27);
+	want(receive(WG_MSG_TRANSPORT, 50) == -1, "nor from there");
+
+	/* A SYN that no rule allows is told so. */
+	packet(p, 2, 1, 79, 40);
+	p[9] = PKT_TCP;
+	p[32] = 0x50;
+	p[33] = 0x02;
+	csum_ip4(p, 20);
+	udp_out(msg, seal(msg, p, 40));
+	want(receive(WG_MSG_TRANSPORT, SECOND) == 0 && unseal() >= 27,
+	    "reject");
+	want(memcmp(tunpkt + 20, "!\6A\3\350\0\117", 7) == 0, "reason");
+
+	/* The peer's new disco key, inside the session: no reset. */
+	key_pair(rdpriv, rdpub);
+	want(key_box_precompute(rdpriv, ndpub, rshared) == 0, "box key");
+	p[0] = 'a';
+	memcpy(msg, p, 1);
+	memcpy(msg + 1, rdpub, 32);
+	tsmp(p, msg, 33);
+	udp_out(msg, seal(msg, p, 53));
+	turn();
+	turn();
+	want(memcmp(peer_find(PEER_ID)->p_disco, rdpub, 32) == 0,
+	    "disco key in band");
+	send_packet(2, 1, 81);
+	want(tun_out(SECOND) == 0, "session stays");
+}
+
+/* Whatever comes, of any length: nothing happens. */
+static void
+test_junk(void)
+{
+	static uint8_t	 junk[60000];
+	static const uint8_t magic[] = "TS\360\237\222\254";
+	size_t		 i, len;
+
+	for (i = 0; i < 2000; i++) {
+		len = arc4random_uniform(i % 10 == 0 ? sizeof(junk) : 200) + 1;
+		arc4random_buf(junk, len > 300 ? 300 : len);
+		if (i % 3 == 0) {
+			memset(junk, 0, 4);
+			junk[0] = i / 3 % 5;
+		} else if (i % 3 == 1 && len > 62) {
+			memcpy(junk, magic, 6);
+			if (i % 2)
+				memcpy(junk + 6, rdpub, 32);
+		}
+		if (sendto(sock, junk, len, 0, (struct sockaddr *)&netd_sin,
+		    sizeof(netd_sin)) == -1)
+			err(1, "sendto");
+		if (i % 32 == 0)
+			turn();
+		if (i % 7 == 0) {
+			junk[0] = (junk[0] & 0x0f) | (i % 2 ? 0x40 : 0x60);
+			tun_in(junk, len > 2000 ? 2000 : len);
+		}
+	}
+	turn();
+	while (receive(0, 20) == 0)
+		want(wg_classify(dg, dglen) != WG_MSG_RESPONSE &&
+		    wg_classify(dg, dglen) != WG_MSG_COOKIE, "answered");
+	while (tun_out(5) == 0)
+		errx(1, "junk reached the TUN device");
+	send_packet(2, 1, 81);
+	want(tun_out(SECOND) == 0, "session stays");
+}
+
 /* No disco: a handshake at once; answers go where the peer was heard. */
 static void
 test_wgonly(void)
@@ -859,7 +992,7 @@ test_wgonly(void)
 	struct sockaddr_in	 sin;
 	int			 old;
 
-	netmap(1);
+	netmap(NM_WGONLY);
 	peer_wipe(peer_find(PEER_ID));
 	while (receive_raw(20) == 0)
 		;
@@ -897,6 +1030,9 @@ main(void)
 	test_cookie_in();
 	test_recover();
 	test_restarted_peer();
+	test_exit_node();
+	test_tsmp();
+	test_junk();
 	test_wgonly();
 	return 0;
 }
