@@ -131,6 +131,7 @@ conn_close(struct conn *c, const char *why)
 	evtimer_del(&c->c_ev_timer);
 	close(c->c_fd);
 	source_closed(c->c_source, c->c_state != CONN_OPEN);
+	buf_free(&c->c_wire);
 	buf_free(&c->c_in);
 	buf_free(&c->c_out);
 	RB_REMOVE(conns, &conns, c);
@@ -338,15 +339,44 @@ conn_noise(struct conn *c, const uint8_t *init)
 	conn_timer(c, T_NOISE);
 }
 
+/* So many bytes follow: in a frame of their own where the wire wants it. */
+void
+conn_put_header(struct conn *c, uint8_t opcode, size_t len)
+{
+	uint8_t	 hdr[WS_HDR_MAX];
+
+	if (c->c_ws)
+		buf_add(&c->c_out, hdr, ws_header(opcode, len, hdr));
+}
+
+static void
+conn_put_switch(struct conn *c)
+{
+	static const char	 head[] =
+	    "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Connection: upgrade\r\n";
+	static const char	 plain[] =
+	    "Upgrade: tailscale-control-protocol\r\n\r\n";
+	static const char	 ws[] =
+	    "Upgrade: websocket\r\n"
+	    "Sec-WebSocket-Protocol: tailscale-control-protocol\r\n"
+	    "Sec-WebSocket-Accept: ";
+
+	buf_add(&c->c_out, head, sizeof(head) - 1);
+	if (!c->c_ws) {
+		buf_add(&c->c_out, plain, sizeof(plain) - 1);
+		return;
+	}
+	buf_add(&c->c_out, ws, sizeof(ws) - 1);
+	buf_add(&c->c_out, c->c_ws_accept, strlen(c->c_ws_accept));
+	buf_add(&c->c_out, "\r\n\r\n", 4);
+}
+
 /* The answer came: 101, the response and what follows go in one write. */
 void
 conn_noise_done(uint32_t id, const struct msg_srv_noise_out *m)
 {
-	static const char	 head[] =
-	    "HTTP/1.1 101 Switching Protocols\r\n"
-	    "Upgrade: tailscale-control-protocol\r\n"
-	    "Connection: upgrade\r\n\r\n";
-	struct conn		*c;
+	struct conn	*c;
 
 	c = noise_slots[id % MAX_NOISE];
 	if (c == NULL || c->c_noise_id != id || c->c_state != CONN_NOISE)
@@ -362,7 +392,12 @@ conn_noise_done(uint32_t id, const struct msg_srv_noise_out *m)
 	source_keyed(c->c_source);
 	c->c_state = CONN_OPEN;
 	memcpy(c->c_machine, m->machine, sizeof(c->c_machine));
-	buf_add(&c->c_out, head, sizeof(head) - 1);
+	if (c->c_ws) {		/* what came behind the head is frames */
+		c->c_wire = c->c_in;
+		memset(&c->c_in, 0, sizeof(c->c_in));
+	}
+	conn_put_switch(c);
+	conn_put_header(c, WS_BINARY, sizeof(m->msg));
 	buf_add(&c->c_out, m->msg, sizeof(m->msg));
 	if (h2_open(c, m) == -1) {
 		conn_close(c, "no session");
@@ -424,6 +459,32 @@ conn_head(struct conn *c)
 	web_request(c, &hr);
 }
 
+/* Unpack what came into c_in. -1: close. */
+static int
+conn_unwrap(struct conn *c)
+{
+	struct ws_frame	 wf;
+	uint8_t		*payload;
+	ssize_t		 n;
+
+	while ((n = ws_parse(buf_data(&c->c_wire), c->c_wire.b_len,
+	    &wf)) > 0) {
+		payload = buf_data(&c->c_wire) + wf.wf_hdrlen;
+		ws_unmask(&wf, payload);
+		if (wf.wf_opcode == WS_CLOSE)
+			return -1;
+		if (wf.wf_opcode == WS_PING) {
+			conn_put_header(c, WS_PONG, wf.wf_len);
+			buf_add(&c->c_out, payload, wf.wf_len);
+		} else if (wf.wf_opcode != WS_PONG)
+			buf_add(&c->c_in, payload, wf.wf_len);
+		buf_drain(&c->c_wire, n);
+		if (c->c_out.b_len > MAX_OUT)	/* pings, and no reading */
+			return -1;
+	}
+	return n == -1 ? -1 : 0;
+}
+
 /* What came is in c_in; the connection may be gone afterwards. */
 static void
 conn_input(struct conn *c)
@@ -433,7 +494,7 @@ conn_input(struct conn *c)
 		conn_head(c);
 		break;
 	case CONN_OPEN:
-		if (h2_input(c) == -1)
+		if ((c->c_ws && conn_unwrap(c) == -1) || h2_input(c) == -1)
 			conn_close(c, NULL);
 		else
 			conn_flush(c);
@@ -453,19 +514,22 @@ static void
 conn_read_cb(int fd, short events, void *arg)
 {
 	struct conn	*c = arg;
+	struct buf	*b;
 	uint64_t	 id = c->c_id;
 	ssize_t		 n;
 	int		 i;
 
 	for (i = 0; i < READS; i++) {
-		n = read(fd, buf_space(&c->c_in, READ_MAX), READ_MAX);
+		b = c->c_ws && c->c_state == CONN_OPEN ? &c->c_wire :
+		    &c->c_in;
+		n = read(fd, buf_space(b, READ_MAX), READ_MAX);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
 			conn_close(c, NULL);
 			return;
 		}
-		buf_added(&c->c_in, n);
+		buf_added(b, n);
 		conn_input(c);
 		if (n < READ_MAX || conn_find(id) == NULL ||
 		    c->c_state == CONN_NOISE)

@@ -24,6 +24,7 @@
 #include "messages.h"
 #include "noise.h"
 #include "srvreq.h"
+#include "ws.h"
 
 #ifndef nitems
 #define nitems(a)	(sizeof((a)) / sizeof((a)[0]))
@@ -69,6 +70,7 @@ struct conn {
 	struct event		 c_ev_read;
 	struct event		 c_ev_write;
 	struct event		 c_ev_timer;
+	struct buf		 c_wire;	/* WebSocket frames, c_ws */
 	struct buf		 c_in;
 	struct buf		 c_out;
 	struct source		*c_source;
@@ -94,6 +96,8 @@ struct conn {
 	uint8_t			 c_known;	/* stored has heard of it */
 	uint8_t			 c_dead;	/* close when unwound */
 	uint8_t			 c_busy;	/* inside nghttp2 */
+	uint8_t			 c_ws;		/* inside WebSocket frames */
+	char			 c_ws_accept[WS_ACCEPT_LEN];
 };
 
 /* A piece of a response body. */
@@ -148,6 +152,7 @@ void		 conn_answer(struct conn *, int, const char *, const char *,
 void		 conn_refuse(struct conn *, int, const char *);
 void		 conn_timer(struct conn *, int);
 void		 conn_noise(struct conn *, const uint8_t *);
+void		 conn_put_header(struct conn *, uint8_t, size_t);
 void		 conn_noise_done(uint32_t, const struct msg_srv_noise_out *);
 void		 conn_noise_reset(void);
 void		 conn_end_streams(void);

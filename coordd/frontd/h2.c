@@ -171,6 +171,7 @@ h2_seal(struct conn *c, const uint8_t *data, size_t len)
 	uint8_t	*frame;
 	ssize_t	 n;
 
+	conn_put_header(c, WS_BINARY, len + NOISE_HDR_LEN + NOISE_TAG_LEN);
 	frame = buf_space(&c->c_out, NOISE_FRAME_MAX);
 	if ((n = noise_seal(c->c_tx, data, len, frame)) == -1)
 		return -1;
@@ -210,7 +211,8 @@ h2_open(struct conn *c, const struct msg_srv_noise_out *m)
 		fatal(NULL);
 	c->c_idle = c->c_rate_at = os_now();
 	c->c_rate = RATE_BURST * 1000;
-	if (h2_early(c) == -1 || h2_settings(c) != 0)
+	/* Upstream's WebSocket clients expect no early payload. */
+	if ((!c->c_ws && h2_early(c) == -1) || h2_settings(c) != 0)
 		return -1;
 	return h2_fill(c);
 }

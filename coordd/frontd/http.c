@@ -205,6 +205,21 @@ http_is(const char *name, size_t len, const char *want)
 }
 
 static int
+http_field_ws(const char *name, size_t nlen, const char *v, size_t vlen,
+    struct http_req *hr)
+{
+	if (http_is(name, nlen, "sec-websocket-version"))
+		hr->hr_ws_version = http_is(v, vlen, "13");
+	else if (http_is(name, nlen, "sec-websocket-protocol")) {
+		if (http_has_word(v, vlen, "tailscale-control-protocol"))
+			hr->hr_ws_protocol = 1;
+	} else if (http_is(name, nlen, "sec-websocket-key") &&
+	    http_copy(hr->hr_ws_key, sizeof(hr->hr_ws_key), v, vlen) == -1)
+		return 400;
+	return 200;
+}
+
+static int
 http_field_known(const char *name, size_t nlen, const char *v, size_t vlen,
     struct http_req *hr)
 {
@@ -223,7 +238,8 @@ http_field_known(const char *name, size_t nlen, const char *v, size_t vlen,
 		if (http_copy(hr->hr_handshake, sizeof(hr->hr_handshake), v,
 		    vlen) == -1)
 			return 400;
-	}
+	} else
+		return http_field_ws(name, nlen, v, vlen, hr);
 	return 200;
 }
 

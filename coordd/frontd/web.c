@@ -77,6 +77,40 @@ web_base64(const char *s, uint8_t *buf, size_t size)
 	return n < pad ? -1 : n - pad;
 }
 
+/* Is it an upgrade to what we speak? NULL, or why not. */
+static const char *
+web_upgrade_check(struct conn *c, const struct http_req *hr)
+{
+	if (hr->hr_length != 0 || hr->hr_chunked)
+		return "a body is not expected";
+	if (strcmp(hr->hr_upgrade, "tailscale-control-protocol") == 0)
+		return NULL;
+	if (hr->hr_upgrade[0] == '\0')
+		return "no Upgrade field: does a proxy remove it?";
+	if (strcmp(hr->hr_upgrade, "websocket") != 0)
+		return "unknown Upgrade";
+	if (!hr->hr_ws_version || !hr->hr_ws_protocol ||
+	    ws_accept(hr->hr_ws_key, c->c_ws_accept) == -1)
+		return "malformed WebSocket upgrade";
+	c->c_ws = 1;
+	return NULL;
+}
+
+/* The initiation: a field of its own, or with WebSocket a parameter. */
+static int
+web_initiation(struct conn *c, const struct http_req *hr, uint8_t *init,
+    size_t size)
+{
+	char	 text[sizeof(hr->hr_handshake)];
+
+	if (!c->c_ws)
+		return web_base64(hr->hr_handshake, init, size);
+	if (http_query_get(hr->hr_query, "X-Tailscale-Handshake", text,
+	    sizeof(text)) == -1)
+		return -1;
+	return web_base64(text, init, size);
+}
+
 /*
  * The upgrade. A version that is not served is told so before any crypto is
  * spent on it: the clear header is what the client is bound to anyway.
@@ -89,18 +123,11 @@ web_upgrade(struct conn *c, const struct http_req *hr)
 	char		 text[64];
 	int		 n;
 
-	if (strcmp(hr->hr_upgrade, "tailscale-control-protocol") != 0) {
-		conn_refuse(c, 400, hr->hr_upgrade[0] == '\0' ?
-		    "no Upgrade field: does a proxy remove it?" :
-		    strcmp(hr->hr_upgrade, "websocket") == 0 ?
-		    "websocket is not supported yet" : "unknown Upgrade");
+	if ((why = web_upgrade_check(c, hr)) != NULL) {
+		conn_refuse(c, 400, why);
 		return;
 	}
-	if (hr->hr_length != 0 || hr->hr_chunked) {
-		conn_refuse(c, 400, "a body is not expected");
-		return;
-	}
-	if ((n = web_base64(hr->hr_handshake, init, sizeof(init))) == -1) {
+	if ((n = web_initiation(c, hr, init, sizeof(init))) == -1) {
 		conn_refuse(c, 400, "no X-Tailscale-Handshake, or malformed");
 		return;
 	}

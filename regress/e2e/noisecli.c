@@ -32,12 +32,12 @@ static struct noise_record	*rx, *tx;
 static struct mapframe		*frames;
 static uint8_t			 in[IN_MAX], server_key[32];
 static size_t			 inlen;
-static int			 fd, finished, frames_left, framed;
+static int			 fd, finished, frames_left, framed, websocket;
 
 __attribute__((noreturn)) static void
 usage(void)
 {
-	fprintf(stderr, "usage: noisecli [-2bg] [-f frames] [-k seed] "
+	fprintf(stderr, "usage: noisecli [-2bgw] [-f frames] [-k seed] "
 	    "[-t seconds] [-v version] host port method path body ...\n");
 	exit(2);
 }
@@ -74,12 +74,45 @@ send_all(const void *data, size_t len)
 }
 
 static void
+read_exactly(uint8_t *p, size_t len)
+{
+	ssize_t	 n;
+
+	for (; len > 0; len -= n, p += n)
+		if ((n = read(fd, p, len)) <= 0)
+			errx(1, "closed by the server");
+}
+
+/* One frame of the server's, which is not masked. */
+static void
+receive_ws(void)
+{
+	uint8_t	 hdr[4];
+	size_t	 len;
+
+	read_exactly(hdr, 2);
+	len = hdr[1];
+	if (len == 126) {
+		read_exactly(hdr + 2, 2);
+		len = hdr[2] << 8 | hdr[3];
+	}
+	if (hdr[0] != 0x82 || len > sizeof(in) - inlen)
+		errx(1, "frame %02x of %zu bytes", hdr[0], len);
+	read_exactly(in + inlen, len);
+	inlen += len;
+}
+
+static void
 receive(void)
 {
 	ssize_t	 n;
 
 	if (inlen == sizeof(in))
 		errx(1, "too much came");
+	if (tx != NULL && websocket) {
+		receive_ws();
+		return;
+	}
 	if ((n = read(fd, in + inlen, sizeof(in) - inlen)) == -1)
 		err(1, "read");
 	if (n == 0)
@@ -132,6 +165,24 @@ get_key(const char *host, const char *port)
 	inlen = 0;
 }
 
+/* The same in a URL: a browser's way in. */
+static void
+send_upgrade_ws(const char *b64)
+{
+	char	 req[1024], url[600] = "";
+	int	 n;
+
+	for (; *b64 != '\0'; b64++)
+		if (strlen(url) + 4 < sizeof(url))
+			snprintf(url + strlen(url), 4, "%%%02X", *b64);
+	n = snprintf(req, sizeof(req), "GET /ts2021?X-Tailscale-Handshake=%s "
+	    "HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	    "Sec-WebSocket-Protocol: tailscale-control-protocol\r\n\r\n", url);
+	send_all(req, n);
+}
+
 static void
 send_upgrade(const uint8_t init[NOISE_INITIATION_LEN])
 {
@@ -139,11 +190,38 @@ send_upgrade(const uint8_t init[NOISE_INITIATION_LEN])
 	int	 n;
 
 	EVP_EncodeBlock((unsigned char *)b64, init, NOISE_INITIATION_LEN);
+	if (websocket) {
+		send_upgrade_ws(b64);
+		return;
+	}
 	n = snprintf(req, sizeof(req), "POST /ts2021 HTTP/1.1\r\n"
 	    "Host: test:80\r\nContent-Length: 0\r\nConnection: upgrade\r\n"
 	    "Upgrade: tailscale-control-protocol\r\n"
 	    "X-Tailscale-Handshake: %s\r\n\r\n", b64);
 	send_all(req, n);
+}
+
+/* The first frame may have come with the head, others behind it too. */
+static void
+unwrap_response(void)
+{
+	static uint8_t	 copy[IN_MAX];
+	size_t		 len, n, off, out;
+
+	while (inlen < 2 + NOISE_RESPONSE_LEN)
+		receive();
+	for (off = out = 0; off < inlen; off += n) {
+		n = in[off + 1] == 126 ? in[off + 2] << 8 | in[off + 3] :
+		    in[off + 1];
+		len = in[off + 1] == 126 ? 4 : 2;
+		if (off + len + n > inlen)
+			errx(1, "half a frame");
+		memcpy(copy + out, in + off + len, n);
+		out += n;
+		n += len;
+	}
+	memcpy(in, copy, out);
+	inlen = out;
 }
 
 static void
@@ -174,6 +252,8 @@ handshake(const char *host, const char *port, const char *seed,
 	fd = dial(host, port, seconds);
 	send_upgrade(init);
 	take(http_head(101));
+	if (websocket)
+		unwrap_response();
 	while ((n = noise_response_len(in, inlen)) == 0)
 		receive();
 	if (n == -1 || noise_finish(&nh, priv, in, n, &ns) == -1)
@@ -183,6 +263,21 @@ handshake(const char *host, const char *port, const char *seed,
 	tx = noise_record_new(ns.ns_c2s, 0, 1);
 	if (rx == NULL || tx == NULL)
 		err(1, NULL);
+}
+
+/* A record; in a masked frame where that is asked for. */
+static void
+send_record(uint8_t *frame, size_t len)
+{
+	uint8_t	 ws[8] = { 0x82, 0x80 | 126, len >> 8, len & 0xff, 1, 2, 3, 4 };
+	size_t	 i;
+
+	if (websocket) {
+		send_all(ws, sizeof(ws));
+		for (i = 0; i < len; i++)
+			frame[i] ^= ws[4 + i % 4];
+	}
+	send_all(frame, len);
 }
 
 static int
@@ -262,7 +357,7 @@ pump(nghttp2_session *h2)
 			plain = len < NOISE_PLAIN_MAX ? len : NOISE_PLAIN_MAX;
 			if ((n = noise_seal(tx, data, plain, frame)) == -1)
 				err(1, "seal");
-			send_all(frame, n);
+			send_record(frame, n);
 		}
 }
 
@@ -382,7 +477,7 @@ main(int argc, char *argv[])
 	int		 ch, garbage = 0, large = 0, seconds = 10, twice = 0;
 	int		 version = 145;
 
-	while ((ch = getopt(argc, argv, "2bf:gk:t:v:")) != -1) {
+	while ((ch = getopt(argc, argv, "2bf:gk:t:v:w")) != -1) {
 		switch (ch) {
 		case '2':
 			twice = 1;
@@ -404,6 +499,9 @@ main(int argc, char *argv[])
 			break;
 		case 'v':
 			version = strtonum(optarg, 0, 65535, NULL);
+			break;
+		case 'w':
+			websocket = 1;
 			break;
 		default:
 			usage();

@@ -133,6 +133,8 @@ is 404 "another machine changes its endpoints" req -k two $HOST $PORT \
 ctl node show one | grep -q 203.0.113.66
 [ $? -ne 0 ]
 say $? "nothing was changed"
+is 200 "its map over WebSocket" req -w -f 1 -k one $HOST $PORT \
+    POST /machine/map "$MAP"
 req -k two $HOST $PORT POST /machine/register "$REG" >"$DIR/out" 2>&1
 ! grep -q '"Error":""' "$DIR/out"
 say $? "another machine cannot register its node key"

@@ -65,6 +65,11 @@ conn_flush(struct conn *c)
 	} while (!c->c_dead && c->c_out.b_len > 0);
 }
 
+void
+conn_put_header(struct conn *c, uint8_t opcode, size_t len)
+{
+}
+
 const char *
 conn_name(const struct conn *c)
 {
