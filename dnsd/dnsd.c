@@ -30,7 +30,8 @@ static const struct proc_self	 self = {
 	.ps_name = "dnsd",
 	.ps_user = DNSD_USER,
 	.ps_msg = dnsd_parent_msg,
-	.ps_channel = dnsd_channel
+	.ps_channel = dnsd_channel,
+	.ps_startup = resolve_start
 };
 static const struct chan_cb	 sibling_cb = { sibling_msg, sibling_lost };
 

@@ -25,6 +25,12 @@ struct servers {
 	struct msg_endpoint	 ep[SERVERS_MAX];
 };
 
+#define SEARCH_MAX	6
+struct search {
+	size_t			 n;
+	char			 domain[SEARCH_MAX][DNS_NAME_LEN];
+};
+
 struct chan;
 struct imsg;
 
@@ -36,10 +42,12 @@ void	 files_read_resolv(int);
 void	 files_read_hosts(int);
 /* The system's resolvers, our own service address left out. */
 const struct servers *files_servers(void);
+/* Where to look for names without a dot. */
+const struct search *files_search(void);
 /* Addresses of a name in the hosts file (lower case, no dot): how many. */
 size_t	 files_hosts_find(const char *, struct dns_ip *, size_t);
 /* The same on text, for the tests. */
-void	 files_parse_resolv(char *, struct servers *);
+void	 files_parse_resolv(char *, struct servers *, struct search *);
 void	 files_parse_hosts(char *);
 
 /* --- names.c ---------------------------------------------------------------
@@ -98,8 +106,10 @@ int		 up_msg(struct imsg *);
  * Look-ups for siblings.
  */
 
-/* RESOLVE: 0, or -1 if bad. */
+/* RESOLVE: 0, or -1 if bad. Waits until resolve_start. */
 int	 resolve_msg(struct chan *, struct imsg *);
+/* The system's files have come. */
+void	 resolve_start(void);
 /* That sibling is gone. */
 void	 resolve_drop(const struct chan *);
 /* Answers kept, look-ups under way. */

@@ -28,6 +28,7 @@ static struct servers		 servers = {
 	1, { { .af = AF_WIRE_INET, .port = DNS_PORT,
 	    .addr = { 127, 0, 0, 1 } } }
 };
+static struct search		 search;
 static struct hosts_entry	*hosts;
 static size_t			 nhosts;
 
@@ -82,25 +83,49 @@ is_service(const struct dns_ip *ip)
 	    memcmp(ip->addr, v6, sizeof(v6)) == 0;
 }
 
-void
-files_parse_resolv(char *text, struct servers *s)
+/* A link-local one would need its interface: such lines are left out. */
+static void
+resolv_server(const char *text, struct servers *s)
 {
 	struct dns_ip	 ip;
-	char		*line, *w, *scope;
+
+	if (s->n == SERVERS_MAX || dns_ip_parse(text, &ip) == -1 ||
+	    is_service(&ip))
+		return;
+	s->ep[s->n].af = ip.af;
+	s->ep[s->n].port = DNS_PORT;
+	memcpy(s->ep[s->n++].addr, ip.addr, sizeof(ip.addr));
+}
+
+/* The last such line counts. */
+static void
+resolv_search(char *line, struct search *list)
+{
+	struct dns_name	 name;
+	char		*w;
+
+	list->n = 0;
+	while ((w = word(&line)) != NULL && list->n < SEARCH_MAX)
+		if (dns_name_from_text(&name, w) == 0 && name.len > 1)
+			(void)strlcpy(list->domain[list->n++], name.text,
+			    sizeof(list->domain[0]));
+}
+
+void
+files_parse_resolv(char *text, struct servers *s, struct search *list)
+{
+	char	*line, *w;
 
 	memset(s, 0, sizeof(*s));
+	memset(list, 0, sizeof(*list));
 	while ((line = strsep(&text, "\n")) != NULL) {
-		if ((w = word(&line)) == NULL ||
-		    strcmp(w, "nameserver") != 0 ||
-		    (w = word(&line)) == NULL || s->n == SERVERS_MAX)
+		if ((w = word(&line)) == NULL)
 			continue;
-		/* A link-local one needs its interface: not supported. */
-		if ((scope = strchr(w, '%')) != NULL ||
-		    dns_ip_parse(w, &ip) == -1 || is_service(&ip))
-			continue;
-		s->ep[s->n].af = ip.af;
-		s->ep[s->n].port = DNS_PORT;
-		memcpy(s->ep[s->n++].addr, ip.addr, sizeof(ip.addr));
+		if (strcmp(w, "search") == 0 || strcmp(w, "domain") == 0)
+			resolv_search(line, list);
+		else if (strcmp(w, "nameserver") == 0 &&
+		    (w = word(&line)) != NULL)
+			resolv_server(w, s);
 	}
 }
 
@@ -110,7 +135,7 @@ files_read_resolv(int fd)
 	char	*text;
 
 	text = file_read(fd, "resolv.conf");
-	files_parse_resolv(text, &servers);
+	files_parse_resolv(text, &servers, &search);
 	free(text);
 	if (servers.n == 0) {		/* resolv.conf(5): then this host */
 		servers.n = 1;
@@ -126,6 +151,12 @@ const struct servers *
 files_servers(void)
 {
 	return &servers;
+}
+
+const struct search *
+files_search(void)
+{
+	return &search;
 }
 
 static void

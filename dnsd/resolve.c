@@ -44,6 +44,7 @@ struct lookup {
 	struct chan		*l_chan;	/* who asked */
 	uint32_t		 l_id;
 	char			 l_name[DNS_NAME_LEN];
+	size_t			 l_search;	/* search domain in turn */
 	struct half		 l_half[2];
 	struct event		 l_timer;
 };
@@ -59,7 +60,9 @@ struct cached {
 static TAILQ_HEAD(, lookup)	 lookups = TAILQ_HEAD_INITIALIZER(lookups);
 static TAILQ_HEAD(cachehead, cached) cache = TAILQ_HEAD_INITIALIZER(cache);
 static size_t			 nlookups, ncached;
+static int			 started;
 
+static void		lookup_ask(struct lookup *);
 static enum up_verdict	half_judge(void *, uint16_t, const uint8_t *, size_t);
 static void		half_done(void *, uint8_t *, size_t);
 
@@ -149,6 +152,18 @@ lookup_error(const struct lookup *l)
 	return a->h_error == MSG_OK ? MSG_E_NAME : MSG_E_IO;
 }
 
+/* A name without a dot: is there another domain to look in? */
+static int
+lookup_next(struct lookup *l)
+{
+	if (strchr(l->l_name, '.') != NULL ||
+	    l->l_search >= files_search()->n)
+		return 0;
+	l->l_search++;
+	lookup_ask(l);
+	return 1;
+}
+
 static void
 lookup_finish(struct lookup *l)
 {
@@ -173,6 +188,8 @@ lookup_finish(struct lookup *l)
 		reply(l->l_chan, l->l_id, MSG_OK, ip, n);
 	} else {
 		error = lookup_error(l);
+		if (error == MSG_E_NAME && lookup_next(l))
+			return;
 		c = error != MSG_E_NAME ? cache_find(l->l_name) : NULL;
 		if (c != NULL) {
 			log_info("%s: resolvers do not answer, taking the "
@@ -270,11 +287,55 @@ half_done(void *arg, uint8_t *msg, size_t len)
 
 /* --- requests --- */
 
+/* Ask for both families; names without a dot first in the search domains. */
+static void
+lookup_ask(struct lookup *l)
+{
+	const struct search	*search = files_search();
+	char			 name[DNS_NAME_LEN];
+	size_t			 i;
+	int			 n;
+
+	(void)strlcpy(name, l->l_name, sizeof(name));
+	if (strchr(l->l_name, '.') == NULL && l->l_search < search->n) {
+		n = snprintf(name, sizeof(name), "%s.%s", l->l_name,
+		    search->domain[l->l_search]);
+		if (n < 0 || (size_t)n >= sizeof(name))
+			(void)strlcpy(name, l->l_name, sizeof(name));
+	}
+	lookup_timer(l, TIMEOUT_SEC * 1000);
+	for (i = 0; i < 2; i++) {
+		memset(&l->l_half[i], 0, sizeof(l->l_half[i]));
+		l->l_half[i].h_lookup = l;
+		l->l_half[i].h_type = i == 0 ? DNS_T_A : DNS_T_AAAA;
+		(void)strlcpy(l->l_half[i].h_name, name,
+		    sizeof(l->l_half[i].h_name));
+	}
+	half_ask(&l->l_half[0]);
+	half_ask(&l->l_half[1]);
+}
+
+/* From what is known already: 1 answered. */
+static int
+answer_known(struct chan *chan, uint32_t id, const char *name)
+{
+	struct dns_ip		 ip[RESOLVED_MAX];
+	const struct cached	*c;
+	size_t			 n;
+
+	if ((n = files_hosts_find(name, ip, RESOLVED_MAX)) > 0)
+		reply(chan, id, MSG_OK, ip, n);
+	else if ((c = cache_find(name)) != NULL && c->c_expire > os_now())
+		reply(chan, id, MSG_OK, c->c_ip, c->c_n);
+	else
+		return 0;
+	return 1;
+}
+
 static void
 lookup_start(struct chan *chan, uint32_t id, const char *name)
 {
 	struct lookup	*l;
-	size_t		 i;
 
 	if (nlookups == LOOKUPS_MAX) {
 		reply(chan, id, MSG_E_RATE, NULL, 0);
@@ -288,32 +349,37 @@ lookup_start(struct chan *chan, uint32_t id, const char *name)
 	TAILQ_INSERT_TAIL(&lookups, l, l_entry);
 	nlookups++;
 	evtimer_set(&l->l_timer, lookup_timer_cb, l);
-	lookup_timer(l, TIMEOUT_SEC * 1000);
-	for (i = 0; i < 2; i++) {
-		l->l_half[i].h_lookup = l;
-		l->l_half[i].h_type = i == 0 ? DNS_T_A : DNS_T_AAAA;
-		(void)strlcpy(l->l_half[i].h_name, name,
-		    sizeof(l->l_half[i].h_name));
+	if (started)
+		lookup_ask(l);
+}
+
+void
+resolve_start(void)
+{
+	struct lookup	*l, *tmp;
+
+	started = 1;
+	TAILQ_FOREACH_SAFE(l, &lookups, l_entry, tmp) {
+		if (answer_known(l->l_chan, l->l_id, l->l_name))
+			lookup_free(l);
+		else
+			lookup_ask(l);
 	}
-	half_ask(&l->l_half[0]);
-	half_ask(&l->l_half[1]);
 }
 
 int
 resolve_msg(struct chan *chan, struct imsg *imsg)
 {
 	struct msg_resolve	 m;
-	struct dns_ip		 ip[RESOLVED_MAX];
+	struct dns_ip		 ip;
 	struct dns_name		 name;
-	const struct cached	*c;
 	uint32_t		 id = imsg_get_id(imsg);
-	size_t			 n;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
 	    !msg_str_ok(m.name, sizeof(m.name)))
 		return -1;
-	if (dns_ip_parse(m.name, &ip[0]) == 0) {
-		reply(chan, id, MSG_OK, ip, 1);
+	if (dns_ip_parse(m.name, &ip) == 0) {
+		reply(chan, id, MSG_OK, &ip, 1);
 		return 0;
 	}
 	if (dns_name_from_text(&name, m.name) == -1 || name.len <= 1) {
@@ -321,12 +387,7 @@ resolve_msg(struct chan *chan, struct imsg *imsg)
 		return 0;
 	}
 	name.text[name.len - 1] = '\0';		/* the dot */
-	if ((n = files_hosts_find(name.text, ip, RESOLVED_MAX)) > 0)
-		reply(chan, id, MSG_OK, ip, n);
-	else if ((c = cache_find(name.text)) != NULL &&
-	    c->c_expire > os_now())
-		reply(chan, id, MSG_OK, c->c_ip, c->c_n);
-	else
+	if (!started || !answer_known(chan, id, name.text))
 		lookup_start(chan, id, name.text);
 	return 0;
 }

@@ -27,8 +27,8 @@ consume(struct imsg *imsg)
 	struct msg_nm_list	 list;
 	const uint8_t		*elems;
 	char			 str[64];
+	uint8_t			 elem[24];
 	size_t			 len = imsg_get_len(imsg), i;
-	volatile uint8_t	 sum = 0;
 
 	if (msg_get_str(imsg, str, sizeof(str)) == 0) {
 		if (strlen(str) >= sizeof(str))
@@ -37,9 +37,9 @@ consume(struct imsg *imsg)
 	}
 	if (msg_list(imsg, &list, sizeof(list), &elems) == -1)
 		return;
-	if (msg_list_ok(imsg, sizeof(list), list.n, 24) == 0)
-		for (i = 0; i < (size_t)list.n * 24; i++)
-			sum += elems[i];
+	if (msg_list_ok(imsg, sizeof(list), list.n, sizeof(elem)) == 0)
+		for (i = 0; i < list.n; i++)
+			memcpy(elem, elems + i * sizeof(elem), sizeof(elem));
 	if (imsg_get_len(imsg) != len - sizeof(list))
 		abort();
 }

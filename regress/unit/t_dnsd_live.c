@@ -77,7 +77,10 @@ upstream_answer(const struct dns_query *q, int by_tcp, uint8_t *out)
 	static int		 slow;
 	size_t			 n;
 
-	n = dns_reply_empty(q, strncmp(name, "nx", 2) == 0 ? DNS_R_NXDOMAIN :
+	/* "short" exists in the second search domain alone. */
+	n = dns_reply_empty(q, strncmp(name, "nx", 2) == 0 ||
+	    strstr(name, ".none.") != NULL ||
+	    strcmp(name, "short.") == 0 ? DNS_R_NXDOMAIN :
 	    strncmp(name, "sf", 2) == 0 ? DNS_R_SERVFAIL : DNS_R_OK, 0, out,
 	    DNS_UDP_MAX);
 	if (strncmp(name, "dead", 4) == 0 ||
@@ -182,7 +185,8 @@ ready(struct proc_child *pc)
 
 	(void)chan_compose(&pc->pc_chan, IMSG_RESOLV_CONF, 0,
 	    text_fd("# x\nnameserver 100.100.100.100\n"
-	    "nameserver\t192.0.2.53 # us\noptions edns0\n"), NULL, 0);
+	    "nameserver\t192.0.2.53 # us\noptions edns0\n"
+	    "search nx.none lan.test\n"), NULL, 0);
 	(void)chan_compose(&pc->pc_chan, IMSG_HOSTS, 0,
 	    text_fd("127.0.0.1 localhost\n192.0.2.77 Inhosts.test other\n"
 	    "::77 inhosts.test\nbroken line\n"), NULL, 0);
@@ -406,7 +410,10 @@ static const struct {
 	{ "big2.test", 1, MSG_OK },
 	{ "slow.test", 1, MSG_OK },
 	{ "forged.test", 1, MSG_OK },
+	{ "short", 1, MSG_OK },
+	{ "shorts.", 1, MSG_OK },
 	{ "nx.test", -1, MSG_E_NAME },
+	{ "nx", -1, MSG_E_NAME },
 	{ "sf.test", -1, MSG_E_IO },
 	{ "dead.test", -1, MSG_E_TIMEOUT },
 	{ "bad..name", -1, MSG_E_NAME },
