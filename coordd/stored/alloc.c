@@ -214,6 +214,32 @@ alloc_addrs(struct brain *b, struct noderec *r, char *err, size_t errlen)
 	return -1;
 }
 
+/* A family that came with a new configuration: who lacks it gets it. */
+void
+alloc_backfill(struct brain *b)
+{
+	struct noderec	 r;
+	struct node	*n;
+	char		 msg[MSG_TEXT_LEN];
+
+	RB_FOREACH(n, nodes_id, &b->b_nodes) {
+		if ((b->b_conf.c_addr4.af == 0 || n->n_rec.r_has4) &&
+		    (b->b_conf.c_addr6.af == 0 || n->n_rec.r_has6))
+			continue;
+		noderec_copy(&r, &n->n_rec);
+		if (alloc_addrs(b, &r, msg, sizeof(msg)) == -1) {
+			log_warnx("node %llu: %s",
+			    (unsigned long long)n->n_rec.r_id, msg);
+			noderec_free(&r);
+			return;
+		}
+		if (node_put(b, n, &r, "coordd", "address") == -1) {
+			noderec_free(&r);
+			return;
+		}
+	}
+}
+
 void
 alloc_learn(struct brain *b, const struct noderec *r)
 {

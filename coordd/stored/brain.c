@@ -56,6 +56,7 @@ brain_init(struct brain *b, struct store *st, struct sconf *c,
 	    store_authkey_each(st, authkey_load, b) == -1 ||
 	    store_node_each(st, node_load, b) == -1)
 		return -1;
+	alloc_backfill(b);
 	/* Nobody is there yet to hear of them. */
 	while ((n = TAILQ_FIRST(&b->b_changed)) != NULL) {
 		TAILQ_REMOVE(&b->b_changed, n, n_change);
@@ -84,9 +85,12 @@ brain_free(struct brain *b)
 	memset(b, 0, sizeof(*b));
 }
 
+/* A date that was wrong may have ended keys whose time is still to come. */
 void
 brain_clock(struct brain *b, int64_t now, int64_t date)
 {
+	if (date < b->b_date)
+		b->b_stepped = 1;
 	b->b_now = now;
 	b->b_date = date;
 }
@@ -114,6 +118,7 @@ brain_configure(struct brain *b, struct sconf *c)
 	if (strcmp(oldmap, newmap) != 0)
 		viewer_queue_all(b, V_DERP);
 	brain_take_conf(b, c);
+	alloc_backfill(b);
 	if (domain)
 		RB_FOREACH(n, nodes_id, &b->b_nodes)
 			node_changed(b, n, CH_FULL | CH_SELF);

@@ -6,6 +6,7 @@
  */
 
 #include <sys/types.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,10 +34,17 @@ int
 file_read(int fd, size_t max, char **text, size_t *len)
 {
 	struct buf	 b = { NULL, 0, 0 };
+	struct stat	 sb;
 	char		 tmp[8192];
 	ssize_t		 n;
 	int		 saved;
 
+	/* Anybody who may ask could hand in a pipe and say nothing. */
+	if (fstat(fd, &sb) == -1 || !S_ISREG(sb.st_mode)) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
 	while ((n = read(fd, tmp, sizeof(tmp))) > 0) {
 		if ((size_t)n > max - b.b_len) {
 			errno = EFBIG;

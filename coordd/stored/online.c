@@ -111,10 +111,29 @@ expiry_watch(struct brain *b, struct node *n)
 	n->n_in_expiry = 1;
 }
 
+/* Those that had expired by a date that is no longer: they have not. */
+static void
+expiry_undo(struct brain *b)
+{
+	struct node	*n;
+
+	b->b_stepped = 0;
+	RB_FOREACH(n, nodes_id, &b->b_nodes) {
+		if (!n->n_expired || node_is_expired(b, n))
+			continue;
+		n->n_expired = 0;
+		expiry_watch(b, n);
+		node_changed(b, n, CH_FULL | CH_SELF);
+	}
+}
+
 static void
 expiry_run(struct brain *b)
 {
 	struct node	*n;
+
+	if (b->b_stepped)
+		expiry_undo(b);
 
 	while ((n = RB_MIN(nodes_expiry, &b->b_byexpiry)) != NULL &&
 	    node_is_expired(b, n)) {
@@ -155,6 +174,8 @@ online_next(const struct brain *b)
 	const struct node	*n;
 	int64_t			 next = -1, t;
 
+	if (b->b_stepped)
+		return 0;
 	if ((n = TAILQ_FIRST(&b->b_grace)) != NULL)
 		next = n->n_gone_at + ONLINE_GRACE - b->b_now;
 	if ((n = TAILQ_FIRST(&b->b_gone)) != NULL) {

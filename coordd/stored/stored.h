@@ -282,6 +282,7 @@ struct brain {
 	struct sconf		 b_conf;
 	int64_t			 b_now;		/* os_now(), ns */
 	int64_t			 b_date;	/* ns since 1970 */
+	int			 b_stepped;	/* the date was set back */
 
 	struct nodes_id		 b_nodes;
 	struct nodes_key	 b_bykey;
@@ -550,6 +551,7 @@ int	 alloc_addrs(struct brain *, struct noderec *, char *, size_t);
 int	 alloc_free4(struct brain *, const uint8_t [4]);
 int	 alloc_free6(struct brain *, const uint8_t [16]);
 void	 alloc_learn(struct brain *, const struct noderec *);
+void	 alloc_backfill(struct brain *);
 
 /* --- name.c: MagicDNS labels ---------------------------------------------- */
 

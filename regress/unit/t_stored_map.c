@@ -475,6 +475,30 @@ test_expiry(void)
 	lab_close(&lab);
 }
 
+/* A date far ahead ends keys; set right, they have not ended. */
+static void
+test_clock_step(void)
+{
+	struct brain	*b = &lab.l_b;
+	json_t		*j;
+
+	start(POLICY_ALLOW, NULL);
+	three();
+	quiet();
+	brain_clock(b, b->b_now, b->b_date + 400LL * 86400 * SEC);
+	lab_pass(&lab, 61000);
+	j = next(11);
+	CHECK(json_is_true(lab_at(j, "PeersChanged/0/Expired")));
+	json_decref(j);
+	quiet();
+	brain_clock(b, b->b_now, b->b_date - 400LL * 86400 * SEC);
+	j = next(11);
+	CHECK(lab_at(j, "PeersChanged/0/ID") != NULL);
+	CHECK(lab_at(j, "PeersChanged/0/Expired") == NULL);
+	json_decref(j);
+	lab_close(&lab);
+}
+
 /* Fetches without a stream do not disturb the poll. */
 static void
 test_once(void)
@@ -609,6 +633,7 @@ main(void)
 	test_bad_policy();
 	test_deletion();
 	test_expiry();
+	test_clock_step();
 	test_once();
 	test_poll_rate();
 	test_compact();

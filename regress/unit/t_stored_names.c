@@ -201,6 +201,14 @@ test_one_family(void)
 	CHECK(strcmp(lab_str(j, "Peers/0/Addresses/0"),
 	    "fd7a:115c:a1e0::2/128") == 0);
 	json_decref(j);
+	/* The other family comes: everybody gets it. */
+	lab_conf(&c, POLICY_ALLOW);
+	brain_configure(&lab.l_b, &c);
+	lab_pass(&lab, 100);
+	j = lab_next(&lab, 11);
+	CHECK(json_array_size(lab_at(j, "Node/Addresses")) == 2);
+	CHECK(json_array_size(lab_at(j, "PeersChanged/0/Addresses")) == 2);
+	json_decref(j);
 	lab_close(&lab);
 }
 
