@@ -8,6 +8,7 @@
 %{
 #include <sys/types.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,8 +121,12 @@ set_file(char *dst, size_t len, const char *what, const char *s, char **text,
 	if (!set_path(dst, len, what, s))
 		return;
 	conf_dir_add(conf, s);
-	if ((why = conf_read_file(s, text, textlen)) != NULL)
-		lex_error("%s \"%s\": %s", what, s, why);
+	if ((why = conf_read_file(s, text, textlen)) == NULL)
+		return;
+	/* The running parent has confined itself to the directories it knew. */
+	if (coordd_up() && errno == EACCES)
+		why = "in a directory that is new here, needs a restart";
+	lex_error("%s \"%s\": %s", what, s, why);
 }
 
 static void

@@ -210,6 +210,11 @@ conf "policy allow all" | sed "s|$DIR/db/state|$DIR/db/other|" \
     >"$DIR/coordd.conf"
 reload "a change of state needs a restart"
 say $? "another state file needs a restart"
+mkdir "$DIR/elsewhere"
+echo '{}' >"$DIR/elsewhere/policy"
+conf "policy file \"$DIR/elsewhere/policy\"" >"$DIR/coordd.conf"
+reload "in a directory that is new here, needs a restart"
+say $? "a policy in another directory needs a restart"
 conf "policy allow all" >"$DIR/coordd.conf"
 
 # --- replaced processes ---
