@@ -35,7 +35,8 @@ checksum_complete(const struct vnet_hdr *vh, uint8_t *pkt, size_t len)
 
 	start = vh->v_csum_start;
 	field = start + vh->v_csum_offset;
-	if (start >= len || field > len - 2 || vh->v_csum_offset < 2)
+	if (len < 2 || start >= len || field > len - 2 ||
+	    vh->v_csum_offset < 2)
 		return -1;
 	sum = ~csum_fold(csum_add(0, pkt + start, len - start));
 	if (sum == 0 && vh->v_csum_offset == 6)

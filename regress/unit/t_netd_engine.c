@@ -23,6 +23,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -1012,6 +1013,64 @@ test_wgonly(void)
 	close(old);
 }
 
+/* 10,000 idle peers: under 1 KiB each, and a change among them is quick. */
+static void
+test_many(void)
+{
+	struct msg_nm_begin	 begin = { 1, 2 };
+	struct msg_nm_peer	 peer;
+	struct msg_nm_list	 ml;
+	struct msg_prefix	 pfx[2];
+	struct msg_endpoint	 ep[3];
+	size_t			 before, used;
+	uint32_t		 i;
+	int			 n;
+
+	before = mallinfo2().uordblks;
+	memset(&peer, 0, sizeof(peer));
+	memset(&ml, 0, sizeof(ml));
+	memset(pfx, 0, sizeof(pfx));
+	memset(ep, 0, sizeof(ep));
+	pfx[0].af = AF_WIRE_INET;
+	pfx[0].plen = 32;
+	pfx[1].af = AF_WIRE_INET6;
+	pfx[1].plen = 128;
+	for (i = 0; i < nitems(ep); i++) {
+		ep[i].af = AF_WIRE_INET;
+		ep[i].port = 41641;
+		ep[i].addr[0] = 192;
+		ep[i].addr[3] = i;
+	}
+	chan_compose(&ctrld, IMSG_NM_BEGIN, 0, -1, &begin, sizeof(begin));
+	for (i = 0; i < 10000; i++) {
+		peer.id = ml.id = 100 + i;
+		be32enc(peer.key, i + 1);
+		be32enc(peer.disco, i + 1);
+		be32enc(pfx[0].addr, 0x64500000 + i);
+		be32enc(pfx[1].addr, 0xfd000000 + i);
+		chan_compose(&ctrld, IMSG_NM_PEER, 0, -1, &peer,
+		    sizeof(peer));
+		ml.n = nitems(pfx);
+		chan_compose2(&ctrld, IMSG_NM_PEER_ALLOWED, 0, -1, &ml,
+		    sizeof(ml), pfx, sizeof(pfx));
+		ml.n = nitems(ep);
+		chan_compose2(&ctrld, IMSG_NM_PEER_ENDPOINTS, 0, -1, &ml,
+		    sizeof(ml), ep, sizeof(ep));
+	}
+	chan_compose(&ctrld, IMSG_NM_COMMIT, 0, -1, &begin, sizeof(begin));
+	for (n = 0; peer_count() != 10000 && n < 10000; n++)
+		turn();
+	want(peer_count() == 10000, "all peers are there, and no other");
+	for (n = 0; chan_queued(&nd.n_cryptod) != 0 && n < 10000; n++)
+		turn();
+	want(peer_find(PEER_ID) == NULL, "unnamed ones are gone");
+	want(nd.n_heap.h_n == 0, "an idle peer has a timer");
+	used = mallinfo2().uordblks - before;
+	/* 0 with sanitizers; cryptod's part is in it, too. */
+	if (used > 10000 * 1024)
+		errx(1, "%zu bytes for an idle peer", used / 10000);
+}
+
 int
 main(void)
 {
@@ -1034,5 +1093,6 @@ main(void)
 	test_tsmp();
 	test_junk();
 	test_wgonly();
+	test_many();
 	return 0;
 }
