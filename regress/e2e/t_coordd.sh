@@ -21,7 +21,7 @@ cleanup()
 {
 	[ -z "$PID" ] || { kill "$PID" 2>/dev/null; wait "$PID"; }
 	umount "$DIR/full" 2>/dev/null
-	rm -rf "$DIR"
+	rm -rf "$DIR" "$DIR.else"
 }
 trap cleanup EXIT
 FAILED=0
@@ -210,10 +210,10 @@ conf "policy allow all" | sed "s|$DIR/db/state|$DIR/db/other|" \
     >"$DIR/coordd.conf"
 reload "a change of state needs a restart"
 say $? "another state file needs a restart"
-mkdir "$DIR/elsewhere"
-echo '{}' >"$DIR/elsewhere/policy"
-conf "policy file \"$DIR/elsewhere/policy\"" >"$DIR/coordd.conf"
-reload "in a directory that is new here, needs a restart"
+mkdir "$DIR.else"
+echo '{}' >"$DIR.else/policy"
+conf "policy file \"$DIR.else/policy\"" >"$DIR/coordd.conf"
+reload "needs a restart"
 say $? "a policy in another directory needs a restart"
 conf "policy allow all" >"$DIR/coordd.conf"
 
