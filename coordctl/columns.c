@@ -178,11 +178,15 @@ static const char *
 col_flags(json_t *row)
 {
 	static const char *const names[] = {
-		"revoked", "used", "reusable", "ephemeral"
+		"revoked", "reusable", "ephemeral"
 	};
 	size_t	 i;
 
+	/* How often it was used; once is enough for most. */
 	colbuf[0] = '\0';
+	if (json_integer_value(json_object_get(row, "used")) > 0 &&
+	    !json_is_true(json_object_get(row, "reusable")))
+		(void)strlcpy(colbuf, "used", sizeof(colbuf));
 	for (i = 0; i < nitems(names); i++)
 		if (json_is_true(json_object_get(row, names[i]))) {
 			(void)strlcat(colbuf, colbuf[0] == '\0' ? "" : ",",

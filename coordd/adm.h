@@ -37,8 +37,8 @@
  *                                         as list, and key (the secret: it
  *                                         is shown this once)
  * key list                                id prefix user tags reusable
- *                                         ephemeral used revoked created
- *                                         expiry
+ *                                         ephemeral used (how often) revoked
+ *                                         created expiry
  * key revoke key=                         (none); an id or a prefix
  *
  * In the following node= is an ID, a name (first label) or an address.
