@@ -9,12 +9,14 @@
  */
 
 #include <sys/types.h>
+#include <sys/ptrace.h>
 
 #include <err.h>
 #include <event.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +200,27 @@ stop(const char *why)
 	exit(0);
 }
 
+/* What a confined parent may and may not do. */
+static void
+check_parent(void)
+{
+	int	 fd;
+
+	if ((fd = open("/etc/passwd", O_RDONLY)) == -1)
+		err(1, "/etc/passwd");
+	(void)close(fd);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1)
+		errx(1, "ptrace works");
+	if (unshare(CLONE_NEWNS) != -1)
+		errx(1, "unshare works");
+	if ((os_sandbox_status() & OS_SANDBOX_LANDLOCK) == 0)
+		return;
+	if (open("/var", O_RDONLY | O_DIRECTORY) != -1)
+		errx(1, "/var may be read");
+	if (open("/etc/intruder", O_RDWR | O_CREAT, 0600) != -1)
+		errx(1, "/etc may be written");
+}
+
 static const struct proc_parent	 parent = {
 	PROC_PARENT, "no/such/place", ".", ready, parent_msg, lost_cb, stop
 };
@@ -243,6 +266,7 @@ main(int argc, char *argv[])
 	proc_parent_init(&parent);
 	x[0] = dirname(dir);
 	os_confine_parent(&oc);
+	check_parent();
 	if (proc_start(&netd) == -1 || proc_start(&cryptod) == -1)
 		errx(1, "proc_start");
 	evtimer_set(&ev, too_long, NULL);
