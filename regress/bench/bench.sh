@@ -36,34 +36,34 @@ setup_shoal()
 # setup_wg name N program args...: two userspace WireGuard ends
 setup_wg()
 {
-	_name=$1 _n=$2
+	_name=$1 _wn=$2
 	shift 2
-	lab_host "x$_n" $((_n * 10))
-	lab_host "y$_n" $((_n * 10 + 1))
+	lab_host "x$_wn" $((_wn * 10))
+	lab_host "y$_wn" $((_wn * 10 + 1))
 	for _e in x y; do
-		wg genkey >"$LAB/$_e$_n/key"
-		on_bg "$_e$_n" "$LAB/$_e$_n/wg.log" "$@" "wg$_e$_n"
+		wg genkey >"$LAB/$_e$_wn/key"
+		on_bg "$_e$_wn" "$LAB/$_e$_wn/wg.log" "$@" "wg$_e$_wn"
 		eval "_pid$_e=$BGPID"
-		wait_for 5 on "$_e$_n" ip link show "wg$_e$_n" || {
+		wait_for 5 on "$_e$_wn" ip link show "wg$_e$_wn" || {
 			echo "# $_name does not start; left out"
 			return
 		}
 	done
-	on "x$_n" wg set "wgx$_n" listen-port 51820 private-key \
-	    "$LAB/x$_n/key" peer "$(wg pubkey <"$LAB/y$_n/key")" \
-	    allowed-ips 10.99.$_n.2/32 endpoint "10.77.0.$((_n * 10 + 1)):51820"
-	on "y$_n" wg set "wgy$_n" listen-port 51820 private-key \
-	    "$LAB/y$_n/key" peer "$(wg pubkey <"$LAB/x$_n/key")" \
-	    allowed-ips 10.99.$_n.1/32 endpoint "10.77.0.$((_n * 10)):51820"
-	on "x$_n" ip addr add 10.99.$_n.1/24 dev "wgx$_n"
-	on "y$_n" ip addr add 10.99.$_n.2/24 dev "wgy$_n"
-	on "x$_n" ip link set "wgx$_n" mtu 1280 up
-	on "y$_n" ip link set "wgy$_n" mtu 1280 up
-	wait_for 6 on "x$_n" ping -c 1 -W 1 10.99.$_n.2 || {
+	on "x$_wn" wg set "wgx$_wn" listen-port 51820 private-key \
+	    "$LAB/x$_wn/key" peer "$(wg pubkey <"$LAB/y$_wn/key")" \
+	    allowed-ips 10.99.$_wn.2/32 endpoint "10.77.0.$((_wn * 10 + 1)):51820"
+	on "y$_wn" wg set "wgy$_wn" listen-port 51820 private-key \
+	    "$LAB/y$_wn/key" peer "$(wg pubkey <"$LAB/x$_wn/key")" \
+	    allowed-ips 10.99.$_wn.1/32 endpoint "10.77.0.$((_wn * 10)):51820"
+	on "x$_wn" ip addr add 10.99.$_wn.1/24 dev "wgx$_wn"
+	on "y$_wn" ip addr add 10.99.$_wn.2/24 dev "wgy$_wn"
+	on "x$_wn" ip link set "wgx$_wn" mtu 1280 up
+	on "y$_wn" ip link set "wgy$_wn" mtu 1280 up
+	wait_for 6 on "x$_wn" ping -c 1 -W 1 10.99.$_wn.2 || {
 		echo "# $_name does not pass packets; left out"
 		return
 	}
-	add "$_name" "x$_n" "y$_n" 10.99.$_n.2 "$_pidx" "$_pidy"
+	add "$_name" "x$_wn" "y$_wn" 10.99.$_wn.2 "$_pidx" "$_pidy"
 }
 
 lab_init bench
