@@ -515,6 +515,8 @@ void	 peer_rearm(struct peer *);
 /* The same, when only one deadline has come nearer; 0: none. */
 void	 peer_soon(struct peer *, int64_t);
 void	 peer_timers_init(void);
+/* Run what is long overdue: the machine has slept. Once per wake-up. */
+void	 peer_timers_poke(int64_t);
 /* Packets that wait. stage: copies; drops the oldest when full. */
 void	 peer_stage(struct peer *, const struct vnet_hdr *, const uint8_t *,
 	    size_t);

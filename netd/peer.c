@@ -351,6 +351,17 @@ timer_cb(int fd, short events, void *arg)
 	timer_set();
 }
 
+/*
+ * The loop's timers stand still while the machine sleeps, os_now() does not:
+ * what has become due meanwhile must not wait as long again.
+ */
+void
+peer_timers_poke(int64_t now)
+{
+	if (ev_when != 0 && now - ev_when > NSEC)
+		timer_cb(-1, 0, NULL);
+}
+
 static void
 peer_timer(struct peer *p, int64_t now)
 {

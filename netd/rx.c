@@ -77,6 +77,7 @@ rx_wakeup(struct rx *rx, uint8_t af)
 	int		 i, n, round;
 
 	rx->r_now = os_now();
+	peer_timers_poke(rx->r_now);
 	for (round = 0; round < RX_ROUNDS; round++) {
 		if ((n = udp_recv(udp_sock(af), rx, in)) <= 0)
 			break;

@@ -67,7 +67,7 @@ want(int good, const char *what)
 		errx(1, "%s", what);
 }
 
-/* --- cryptod, ctrld ------------------------------------------------------- */
+/* --- cryptod, ctrld ------------------------------------------------------ */
 
 static int
 cryptod_msg(struct chan *c, struct imsg *imsg)
@@ -183,7 +183,7 @@ connect_pair(struct chan *a, enum proc pa, const struct chan_cb *ca,
 	chan_open(b, sv[1], pb, pa, cb, NULL);
 }
 
-/* --- the world around ------------------------------------------------------ */
+/* --- the world around ---------------------------------------------------- */
 
 static int
 udp_socket(struct sockaddr_in *sin)
@@ -329,7 +329,7 @@ packet(uint8_t *p, uint8_t from, uint8_t to, uint16_t dport, size_t len)
 	memcpy(p + 26, &sum, 2);
 }
 
-/* --- the peer's WireGuard ---------------------------------------------------- */
+/* --- the peer's WireGuard ------------------------------------------------ */
 
 static void
 session(const struct wg_session *ws, uint32_t index)
@@ -438,7 +438,7 @@ unseal(void)
 	return wg_open(r_recv, dg, dglen, tunpkt);
 }
 
-/* --- set-up --------------------------------------------------------------------- */
+/* --- set-up -------------------------------------------------------------- */
 
 #define NM_WGONLY	0x01
 #define NM_EXIT		0x02		/* and a second peer beside it */
@@ -566,7 +566,7 @@ setup(void)
 	hs_set_key(npub);
 }
 
-/* --- tests ------------------------------------------------------------------------- */
+/* --- tests --------------------------------------------------------------- */
 
 /* First a pong, then the handshake, then the packets that waited. */
 static void
@@ -1013,6 +1013,53 @@ test_wgonly(void)
 	close(old);
 }
 
+static const struct {
+	const char	*what;
+	uint8_t		 ip[4][16];
+	uint8_t		 af[4];
+	size_t		 n;
+	int		 first;		/* which of them comes out first */
+} choices[] = {
+	{ "nothing", { { 0 } }, { 0 }, 0, 0 },
+	{ "one", { { 10, 1 } }, { 4 }, 1, 0 },
+	{ "loopback alone", { { 127, 0, 0, 1 } }, { 4 }, 1, 0 },
+	{ "no loopback", { { 127, 0, 0, 1 }, { 10, 1 } }, { 4, 4 }, 1, 1 },
+	{ "link-local alone", { { 169, 254, 1, 1 } }, { 4 }, 1, 0 },
+	{ "no link-local", { { 169, 254, 1, 1 }, { 10, 1 } }, { 4, 4 }, 1, 1 },
+	{ "IPv6 link-local", { { 0xfe, 0x80, [15] = 1 } }, { 6 }, 0, 0 },
+	{ "ULA alone", { { 0xfd, 1 } }, { 6 }, 1, 0 },
+	{ "no ULA", { { 0xfd, 1 }, { 0x20, 1 } }, { 6, 6 }, 1, 1 },
+	{ "two of a subnet", { { 0x20, 1, [15] = 1 }, { 0x20, 1, [15] = 2 },
+	    { 0x20, 1, [15] = 3 }, { 0x20, 2 } }, { 6, 6, 6, 6 }, 3, 0 },
+	{ "both families", { { 10, 1 }, { 0x20, 1 } }, { 4, 6 }, 2, 0 },
+};
+
+/* Own endpoints: dataplane.md 2.8. */
+static void
+test_endpoints(void)
+{
+	struct msg_localaddr	 la[4];
+	struct msg_endpoint	 ep[8];
+	size_t			 i, j, n;
+
+	for (i = 0; i < nitems(choices); i++) {
+		memset(la, 0, sizeof(la));
+		for (j = 0; j < 4 && choices[i].af[j] != 0; j++) {
+			la[j].p.af = choices[i].af[j];
+			memcpy(la[j].p.addr, choices[i].ip[j], 16);
+		}
+		n = endpoints_choose(la, j, 41641, 41642, ep, nitems(ep));
+		if (n != choices[i].n)
+			errx(1, "endpoints, %s: %zu", choices[i].what, n);
+		if (n > 0 && (memcmp(ep[0].addr,
+		    choices[i].ip[choices[i].first], 4) != 0 ||
+		    ep[0].port != (ep[0].af == 4 ? 41641 : 41642)))
+			errx(1, "endpoints, %s: which", choices[i].what);
+		if (endpoints_choose(la, j, 0, 0, ep, nitems(ep)) != 0)
+			errx(1, "endpoints without a port");
+	}
+}
+
 /* 10,000 idle peers: under 1 KiB each, and a change among them is quick. */
 static void
 test_many(void)
@@ -1075,6 +1122,7 @@ int
 main(void)
 {
 	log_init(1, "t_netd_engine");
+	test_endpoints();
 	setup();
 	netmap(0);
 	test_cold_start();
