@@ -376,9 +376,12 @@ control_keys(const struct msg_keys *k)
 	have_keys = 1;
 	if (disco)
 		update_due = 1;
-	/* The stream is for the old key. */
-	if (node)
+	/* Stream and updates are of one key. */
+	if (node) {
 		poll_stop();
+		update_stop();
+		update_due = 1;
+	}
 	login_keys();
 	cache_use();
 	control_report(0);

@@ -126,6 +126,7 @@ main(int argc, char *argv[])
 	control_init();
 	map_init();
 	cache_init();
+	ping_init();
 	proc_child_run();
 }
 

@@ -339,6 +339,7 @@ void	 cache_init(void);
 void	 ping_request(json_t *);
 /* The new session begins: the URL seen last counts for nothing. */
 void	 ping_reset(void);
+void	 ping_init(void);
 
 /* --- c2n.c: pure --- */
 

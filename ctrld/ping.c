@@ -106,7 +106,6 @@ ping_queue(const struct url *u, const char *method, uint8_t *body,
 	p->p_body = body;
 	p->p_len = len;
 	p->p_limit = seconds;
-	evtimer_set(&ev_send, ping_send_cb, NULL);
 	timer_ms(&ev_send, 0);
 }
 
@@ -174,6 +173,12 @@ ping_request(json_t *j)
 		ping_queue(&u, "HEAD", NULL, 0, PING_LIMIT);
 	else
 		ping_plain(&u);
+}
+
+void
+ping_init(void)
+{
+	evtimer_set(&ev_send, ping_send_cb, NULL);
 }
 
 void

@@ -157,6 +157,12 @@ session_limit_cb(int fd, short events, void *arg)
 	session_fail(arg, "no control session in time", MSG_E_TIMEOUT);
 }
 
+static void
+session_ping_cb(int fd, short events, void *arg)
+{
+	session_fail(arg, "server does not answer pings", MSG_E_TIMEOUT);
+}
+
 struct session *
 session_open(const struct url *u, const char *text,
     const uint8_t server[MSG_KEY_LEN], const struct session_cb *cb)
@@ -176,7 +182,7 @@ session_open(const struct url *u, const char *text,
 	noise_early_init(&s->s_early);
 	evtimer_set(&s->s_evlimit, session_limit_cb, s);
 	(void)evtimer_add(&s->s_evlimit, &tv);
-	evtimer_set(&s->s_evping, session_limit_cb, s);
+	evtimer_set(&s->s_evping, session_ping_cb, s);
 	current = s;
 	s->s_conn = conn_open(u, &sess_cb, s);
 	return s;
@@ -524,12 +530,6 @@ session_noise_keys(struct imsg *imsg)
 
 /* --- pings --- */
 
-static void
-session_ping_cb(int fd, short events, void *arg)
-{
-	session_fail(arg, "server does not answer pings", MSG_E_TIMEOUT);
-}
-
 void
 session_ping(struct session *s)
 {
@@ -539,7 +539,6 @@ session_ping(struct session *s)
 		return;
 	if (nghttp2_submit_ping(s->s_h2, NGHTTP2_FLAG_NONE, NULL) != 0)
 		return;
-	evtimer_set(&s->s_evping, session_ping_cb, s);
 	(void)evtimer_add(&s->s_evping, &tv);
 	session_flush(s);
 }
