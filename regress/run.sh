@@ -1,13 +1,13 @@
 #!/bin/sh
 # All tests. One line each; what a failed one said follows it and stands in
 # regress/out. The last line counts. Arguments: only the parts named (style
-# man build unit asan clang fuzz install sandbox e2e).
+# man unit asan clang port fuzz install sandbox e2e interop).
 set -u
 
 cd "$(dirname "$0")/.."
 TOP=$PWD
 OUT=$TOP/regress/out
-PARTS=${*:-style man unit asan clang fuzz install sandbox e2e}
+PARTS=${*:-style man unit asan clang port fuzz install sandbox e2e interop}
 PASSED=0 FAILED=0 SKIPPED=0
 mkdir -p "$OUT"
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -42,7 +42,7 @@ lines()
 	timeout -k 10 "${LIMIT:-600}" "$@" >"$_log" 2>&1 </dev/null
 	_st=$?
 	sed -n -e "s|^ok |ok $_name: |p" -e "s|^not ok |not ok $_name: |p" \
-	    -e "s|^skip |skip $_name: |p" -e '/^#/p' "$_log"
+	    -e "s|^skip:* |skip $_name: |p" -e '/^#/p' "$_log"
 	_p=$(grep -c '^ok ' "$_log")
 	_f=$(grep -c '^not ok ' "$_log")
 	SKIPPED=$((SKIPPED + $(grep -c '^skip' "$_log")))
@@ -74,6 +74,8 @@ for part in $PARTS; do
 	clang)
 		LIMIT=900 run "build with clang and bmake" \
 		    sh regress/variant.sh clang ;;
+	port)
+		lines port sh regress/port/portcheck.sh ;;
 	fuzz)
 		LIMIT=900 lines fuzz make -s -C regress/fuzz run ;;
 	install)
@@ -88,6 +90,11 @@ for part in $PARTS; do
 		for t in regress/e2e/t_*.sh; do
 			n=${t##*/t_}
 			LIMIT=300 lines "e2e ${n%.sh}" sh "$t"
+		done ;;
+	interop)
+		for t in regress/interop/t_*.sh; do
+			n=${t##*/t_}
+			LIMIT=300 lines "interop ${n%.sh}" sh "$t"
 		done ;;
 	*)
 		echo "run.sh: unknown part $part" >&2

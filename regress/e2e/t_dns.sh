@@ -48,7 +48,7 @@ asks_not()
 check "a stranger on the network gets no answer over IPv4" asks_not $S
 check "nor over IPv6" asks_not $S6
 check "nor over TCP" asks_not $S +tcp
-n=$(coordctl --json node list | jq -r '[.[]? // .] | .[] |
+n=$(coordctl --json node list | jq -r '.[] |
     select(.name == "b") | .id')
 coordctl node rename "$n" web >/dev/null
 renamed()

@@ -70,7 +70,7 @@ done
 online()
 {
 	[ "$(coordctl --json node list |
-	    jq '[.[]? // .] | map(select(.online)) | length')" = 2 ]
+	    jq 'map(select(.online)) | length')" = 2 ]
 }
 check "both nodes are connected again" wait_for 30 online
 lab_host c 4

@@ -11,7 +11,7 @@ ping_ok()
 online()
 {
 	[ "$(coordctl --json node list |
-	    jq '[.[]? // .] | map(select(.online)) | length')" = "$1" ]
+	    jq 'map(select(.online)) | length')" = "$1" ]
 }
 
 lab_init restart

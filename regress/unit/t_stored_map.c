@@ -170,6 +170,41 @@ test_deny_by_default(void)
 	lab_close(&lab);
 }
 
+/* What lets nobody talk and what lets everybody: no policy is not "all". */
+static void
+test_default(void)
+{
+	static const struct {
+		const char	*text;
+		size_t		 peers;
+	} t[] = {
+		{ "{\"acls\":[]}",				0 },
+		{ "{\"grants\":[]}",				0 },
+		{ "{\"acls\":[],\"grants\":[]}",		0 },
+		{ "{}",						2 }
+	};
+	json_t	*j;
+	size_t	 i;
+
+	start(POLICY_NONE, NULL);
+	three();
+	lab_hangup(&lab, 11);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		lab_policy(&lab, t[i].text);
+		quiet();
+		lab_poll(&lab, 1, 1, 60 + (unsigned int)i);
+		j = next(60 + (unsigned int)i);
+		if (json_array_size(lab_at(j, "Peers")) != t[i].peers)
+			errx(1, "%s: %zu peers", t[i].text,
+			    json_array_size(lab_at(j, "Peers")));
+		CHECK((json_array_size(lab_at(j, "PacketFilters/base")) > 0)
+		    == (t[i].peers > 0));
+		json_decref(j);
+		lab_hangup(&lab, 60 + (unsigned int)i);
+	}
+	lab_close(&lab);
+}
+
 /* Nothing goes out before the first, whole message. */
 static void
 test_no_delta_before_full(void)
@@ -626,6 +661,7 @@ main(void)
 {
 	test_first();
 	test_deny_by_default();
+	test_default();
 	test_no_delta_before_full();
 	test_patches();
 	test_online();
