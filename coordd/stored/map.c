@@ -72,7 +72,6 @@ viewer_close(struct brain *b, struct viewer *v, int replaced)
 	RB_REMOVE(viewers, &b->b_viewers, v);
 	if (v->v_flags & V_QUEUED)
 		TAILQ_REMOVE(&b->b_work, v, v_work);
-	b->b_nviewers--;
 	v->v_node->n_viewer = NULL;
 	if (!replaced)
 		online_left(b, v->v_node);
@@ -98,7 +97,6 @@ viewer_open(struct brain *b, struct node *n, const struct msg_rpc *rpc)
 	if (RB_INSERT(viewers, &b->b_viewers, v) != NULL)
 		fatalx("two polls on one stream");
 	n->n_viewer = v;
-	b->b_nviewers++;
 	online_up(b, n);
 	viewer_queue(b, v, V_FULL);
 }

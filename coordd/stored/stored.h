@@ -324,7 +324,6 @@ struct brain {
 	struct nodeq		 b_unsaved;
 	struct nodeq		 b_grace;	/* offline soon, in order */
 	struct nodeq		 b_gone;	/* ephemeral ones, in order */
-	size_t			 b_nviewers;
 	int64_t			 b_flush_at;	/* b_now; 0: nothing waits */
 	int64_t			 b_flush_gap;	/* least pause between two */
 	int64_t			 b_flushed;	/* when it was last */
