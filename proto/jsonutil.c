@@ -15,16 +15,16 @@
 #include "jsonutil.h"
 
 /*
- * Depth of a text, without parsing it: the parser recurses, so that its
- * stack must be bounded before it runs.
+ * Depth and number of values of a text, without parsing it: the parser's
+ * stack and memory must be bounded before it runs.
  */
 static int
-ju_depth_ok(const char *p, size_t len)
+ju_bounds_ok(const char *p, size_t len)
 {
 	size_t	 i;
-	int	 depth, instr;
+	int	 depth, instr, values;
 
-	depth = instr = 0;
+	depth = instr = values = 0;
 	for (i = 0; i < len; i++) {
 		if (instr) {
 			if (p[i] == '\\')
@@ -35,8 +35,12 @@ ju_depth_ok(const char *p, size_t len)
 		}
 		if (p[i] == '"')
 			instr = 1;
-		else if (p[i] == '{' || p[i] == '[') {
-			if (++depth > JU_MAX_DEPTH)
+		else if (p[i] == ',') {
+			if (++values > JU_MAX_VALUES)
+				return 0;
+		} else if (p[i] == '{' || p[i] == '[') {
+			if (++depth > JU_MAX_DEPTH ||
+			    ++values > JU_MAX_VALUES)
 				return 0;
 		} else if (p[i] == '}' || p[i] == ']')
 			depth--;
@@ -50,7 +54,7 @@ ju_load(const void *buf, size_t len)
 	json_error_t	 je;
 	json_t		*j;
 
-	if (!ju_depth_ok(buf, len)) {
+	if (!ju_bounds_ok(buf, len)) {
 		errno = E2BIG;
 		return NULL;
 	}

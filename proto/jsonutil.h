@@ -25,6 +25,7 @@
  */
 
 #define JU_MAX_DEPTH	64	/* nesting of arrays and objects */
+#define JU_MAX_VALUES	2000000	/* in one document: they take memory */
 
 /* A point in time; jt_set 0 means none (JSON null, or year 1). */
 struct ju_time {
@@ -35,9 +36,10 @@ struct ju_time {
 
 /*
  * Parse one JSON document of len bytes; white space around it is fine.
- * Nesting is bounded before the recursive parser sees it.
+ * Nesting and the number of values are bounded before the parser, which
+ * recurses and takes up to a hundred bytes for each value, sees it.
  * Returns a new reference, or NULL with errno EINVAL (not JSON), E2BIG
- * (nested too deep) or ENOMEM.
+ * (bounds passed) or ENOMEM.
  */
 json_t	*ju_load(const void *, size_t);
 

@@ -532,8 +532,8 @@ netmap_apply(struct netmap *nm, const void *text, size_t len,
 	memset(fx, 0, sizeof(*fx));
 	memset(&m, 0, sizeof(m));
 	if ((j = ju_load(text, len)) == NULL) {
-		fx->ms_error = errno == E2BIG ? "nested too deep" :
-		    "not JSON";
+		fx->ms_error = errno == E2BIG ? "nested too deep, "
+		    "or too long" : "not JSON";
 		return -1;
 	}
 	errno = 0;

@@ -119,6 +119,17 @@ depth(void)
 	if (apply(nm, text, NULL) != -1 || errno != E2BIG)
 		errx(1, "nesting is not bounded");
 	free(text);
+	/* Small values are the dearest: "[1,1,1..." */
+	n = 3 * JU_MAX_VALUES;
+	if ((text = malloc(n + 1)) == NULL)
+		err(1, NULL);
+	for (i = 0; i < n; i++)
+		text[i] = i == 0 ? '[' : i + 1 == n ? ']' :
+		    i % 2 == 1 ? '1' : ',';
+	text[n] = '\0';
+	if (apply(nm, text, NULL) != -1 || errno != E2BIG)
+		errx(1, "the number of values is not bounded");
+	free(text);
 	netmap_free(nm);
 }
 
