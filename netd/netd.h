@@ -356,6 +356,7 @@ struct path {
 	int64_t		 pa_latency;	/* of best */
 	int64_t		 pa_trusted;	/* until */
 	int64_t		 pa_fallback_until;
+	int64_t		 pa_data_until;	/* authentic data comes from best */
 	int64_t		 pa_full_ping;	/* last, 0: never */
 	int64_t		 pa_external;	/* last external send, 0: never */
 	int64_t		 pa_heartbeat;	/* next, 0: none */
@@ -398,6 +399,8 @@ void	 path_external(struct path *, int64_t);
 /* Sending to this address failed for good: do not try it again now. */
 void	 path_failed(struct path *, const struct addr *);
 void	 path_heard(struct path *, const struct addr *, int64_t);
+/* Authentic data came from there: if that is the best path, it lives. */
+void	 path_data(struct path *, const struct addr *, int64_t);
 /*
  * No pong came to the quick tries and there is no other way: endpoints of
  * the netmap worth an initiation all the same, since the peer may not know
@@ -833,6 +836,7 @@ ssize_t	 tun_read(struct vnet_hdr *, uint8_t *, size_t);
 /* 0, or -1 with errno. */
 int	 tun_write(const struct iovec *, int);
 void	 tun_pause(int);		/* 1: do not read */
+void	 tun_fault(int64_t);		/* it cannot be read, errno */
 unsigned int tun_coal_caps(void);
 
 /* --- netmap.c: what ctrld tells ------------------------------------------ */

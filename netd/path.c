@@ -214,7 +214,8 @@ path_expire(struct path *pa, int64_t now)
 		if (!pp->pp_used || now - pp->pp_sent < PATH_PING_TIMEOUT)
 			continue;
 		pp->pp_used = 0;
-		if (now > pa->pa_trusted &&
+		/* On a bad link pings may be lost while data arrives. */
+		if (now > pa->pa_trusted && now > pa->pa_data_until &&
 		    addr_eq(&pp->pp_addr, &pa->pa_best))
 			memset(&pa->pa_best, 0, sizeof(pa->pa_best));
 	}
@@ -301,12 +302,20 @@ path_blind(const struct path *pa, int64_t now, struct addr *out, size_t max)
 }
 
 void
+path_data(struct path *pa, const struct addr *from, int64_t now)
+{
+	if (addr_eq(from, &pa->pa_best))
+		pa->pa_data_until = now + PATH_TRUST;
+}
+
+void
 path_reset(struct path *pa)
 {
 	unsigned int	 i;
 
 	memset(&pa->pa_best, 0, sizeof(pa->pa_best));
 	pa->pa_trusted = pa->pa_fallback_until = pa->pa_full_ping = 0;
+	pa->pa_data_until = 0;
 	pa->pa_early = 0;
 	pa->pa_early_next = 0;
 	pa->pa_nogso = 0;

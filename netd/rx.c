@@ -145,6 +145,8 @@ rx_batch(struct rx *rx, struct peer *p, const struct addr *src)
 		}
 		if (old->p_flags & PEER_WGONLY)
 			wgonly_heard(peer_path(old), &rx->r_src, rx->r_now);
+		else if (old->p_path != NULL)
+			path_data(old->p_path, &rx->r_src, rx->r_now);
 	}
 	rx->r_peer = p;
 	rx->r_bytes = 0;

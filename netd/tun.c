@@ -14,13 +14,39 @@
 
 #include "netd.h"
 
+#define FAULT_PAUSE	1		/* seconds */
+
+static struct event	 ev_fault;
+static struct log_limit	 fault_limit;
+
 static void	 tun_cb(int, short, void *);
+static void	 tun_fault_cb(int, short, void *);
 
 void
 tun_init(void)
 {
 	nd.n_tun.t_fd = -1;
 	nd.n_tun.t_mtu = 1280;
+	evtimer_set(&ev_fault, tun_fault_cb, NULL);
+}
+
+/* A device that is gone is readable for ever: look at it now and then. */
+void
+tun_fault(int64_t now)
+{
+	struct timeval	 tv = { FAULT_PAUSE, 0 };
+
+	if (log_limit(&fault_limit, now, 3, 60))
+		log_warn("%s: read", nd.n_tun.t_name);
+	tun_pause(1);
+	evtimer_add(&ev_fault, &tv);
+}
+
+static void
+tun_fault_cb(int fd, short events, void *arg)
+{
+	if (!nd.n_tx->t_blocked)
+		tun_pause(0);
 }
 
 static void

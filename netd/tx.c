@@ -299,9 +299,8 @@ tx_wakeup(struct tx *tx)
 	peer_timers_poke(tx->t_now);
 	for (i = 0; i < TX_READS && bytes < TX_BYTES && !tx->t_blocked; i++) {
 		if ((n = tun_read(&vh, tx->t_in, sizeof(tx->t_in))) == -1) {
-			if (errno != EAGAIN && log_limit(&send_limit,
-			    tx->t_now, 5, 10))
-				log_warn("%s: read", nd.n_tun.t_name);
+			if (errno != EAGAIN && errno != EINTR)
+				tun_fault(tx->t_now);
 			break;
 		}
 		tx->t_stats.s_reads++;

@@ -106,6 +106,12 @@ tun_pause(int on)
 	paused = on;
 }
 
+void
+tun_fault(int64_t now)
+{
+	err(1, "tun");
+}
+
 int
 tun_write(const struct iovec *iov, int n)
 {

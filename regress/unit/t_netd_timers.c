@@ -199,6 +199,18 @@ test_path(void)
 	path_expire(pa, now + 5 * NSEC);
 	want(path_dest(pa, now) == NULL, "ping lost");
 
+	/* Data on it keeps it, where pings are lost. */
+	pingpong(pa, &b, now, MSEC);
+	now += 10 * NSEC;
+	path_ping_sent(pa, &b, txid, PING_HEARTBEAT, now);
+	path_data(pa, &a, now + 4 * NSEC);
+	path_data(pa, &b, now + 3 * NSEC);
+	path_expire(pa, now + 5 * NSEC);
+	want(path_dest(pa, now) != NULL, "data on the path");
+	path_ping_sent(pa, &b, txid, PING_HEARTBEAT, now + 5 * NSEC);
+	path_expire(pa, now + 10 * NSEC);
+	want(path_dest(pa, now) == NULL, "no more data");
+
 	pingpong(pa, &b, now, MSEC);
 	path_netmap(pa, list, 1);
 	want(path_dest(pa, now) == NULL, "best left the netmap");
