@@ -76,6 +76,9 @@ fi
 [ -z "${BORINGTUN:-}" ] || setup_wg boringtun 3 "$BORINGTUN" -f \
     --disable-drop-privileges
 [ -z "${TAILSCALED:-}" ] || echo "# tailscaled: not measured yet, see README"
-check "measured" true
-python3 "$TOP/regress/bench/measure.py" "$LAB/peers.json" "$ROUNDS" "$SECS" \
-    "$TOP/regress/out/bench.json" || fail "bars"
+if python3 "$TOP/regress/bench/measure.py" "$LAB/peers.json" "$ROUNDS" \
+    "$SECS" "$TOP/regress/out/bench.json"; then
+	ok "measured; the bars are met"
+else
+	fail "measured, and the bars are met"
+fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Measure tunnels that stand already, interleaved, and print a table and
 # JSON. Usage: measure.py peers.json rounds seconds out.json
-# BARS=1 in the environment: fail when shoal misses the bars.
+# Fails when shoal misses the bars; BARS=0 in the environment: only say so.
 
 import json
 import os
@@ -163,7 +163,7 @@ def main():
                    'rounds': rounds, 'seconds': secs,
                    'median': res, 'all': raw}, f, indent=1)
     print('# JSON: %s' % os.path.relpath(sys.argv[4]))
-    if not bars(res) and os.environ.get('BARS') == '1':
+    if not bars(res) and os.environ.get('BARS') != '0':
         sys.exit(1)
 
 
