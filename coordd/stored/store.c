@@ -206,18 +206,58 @@ store_migrate(struct store *st, int to, char *err, size_t errlen)
 }
 
 static int
+store_damaged(char *err, size_t errlen, const char *why)
+{
+	(void)snprintf(err, errlen, "damaged, put a backup in its place: %s",
+	    why == NULL ? "no word why" : why);
+	err[strcspn(err, "\n")] = '\0';
+	return -1;
+}
+
+/* Better a word at the start than half of the nodes. */
+static int
+store_check(struct store *st, char *err, size_t errlen)
+{
+	const char	*text = NULL;
+	sqlite3_stmt	*stmt;
+	int		 rc = 0;
+
+	if (sqlite3_prepare_v2(st->st_db, "PRAGMA quick_check(1)", -1, &stmt,
+	    NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+		text = (const char *)sqlite3_column_text(stmt, 0);
+	if (text == NULL || strcmp(text, "ok") != 0)
+		rc = store_damaged(err, errlen, text != NULL ? text :
+		    store_error(st));
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+static int
 store_setup(struct store *st, int to, char *err, size_t errlen)
 {
+	/* Nothing of SQLite's own goes elsewhere: the root has no /tmp. */
+	static const char	 pragmas[] = "PRAGMA temp_store=MEMORY;"
+	    "PRAGMA journal_mode=WAL;PRAGMA foreign_keys=ON;"
+	    "PRAGMA secure_delete=ON";
+
 	sqlite3_extended_result_codes(st->st_db, 1);
 	(void)sqlite3_busy_timeout(st->st_db, 2000);
-	/* The root of this process has no /tmp. */
-	if (store_exec(st, "PRAGMA temp_store=MEMORY") == -1 ||
-	    store_exec(st, "PRAGMA journal_mode=WAL") == -1 ||
-	    store_exec(st, "PRAGMA foreign_keys=ON") == -1 ||
-	    store_exec(st, "PRAGMA secure_delete=ON") == -1) {
-		(void)snprintf(err, errlen, "%s", store_error(st));
-		return -1;
+	if (sqlite3_exec(st->st_db, pragmas, NULL, NULL,
+	    NULL) != SQLITE_OK) {
+		switch (sqlite3_errcode(st->st_db) & 0xff) {
+		case SQLITE_CORRUPT:
+			return store_damaged(err, errlen, store_error(st));
+		case SQLITE_NOTADB:
+			(void)snprintf(err, errlen, "not a store: %s",
+			    store_error(st));
+			return -1;
+		default:
+			(void)snprintf(err, errlen, "%s", store_error(st));
+			return -1;
+		}
 	}
+	if (store_check(st, err, errlen) == -1)
+		return -1;
 	return store_migrate(st, to, err, errlen);
 }
 

@@ -181,8 +181,17 @@ test_damage(void)
 	    " as the first bytes of one, which it is not at all\n");
 	fclose(f);
 	st = store_open(path, STORE_VERSION, msg, sizeof(msg));
-	CHECK(st == NULL && msg[0] != '\0');
+	CHECK(st == NULL && strncmp(msg, "not a store: ", 13) == 0);
 	CHECK(holds(path, "this is not a store"));
+	forget();
+
+	/* One that was cut short is not half a tailnet. */
+	fill();
+	lab_close(&lab);
+	CHECK(truncate(path, 40000) == 0);
+	st = store_open(path, STORE_VERSION, msg, sizeof(msg));
+	CHECK(st == NULL && strstr(msg, "backup") != NULL);
+	CHECK(strchr(msg, '\n') == NULL);
 	forget();
 	CHECK(store_open("/nonexistent/x.db", STORE_VERSION, msg,
 	    sizeof(msg)) == NULL);
