@@ -8,14 +8,17 @@ WGGO=${WIREGUARD_GO:-$(command -v wireguard-go)} ||
     skip_all "needs wireguard-go"
 command -v wg >/dev/null || skip_all "needs wg"
 
+# Its control socket stands in a directory that all namespaces share.
+WG=wg$$
+
 wgset()
 {
-	on w wg set wg0 "$@"
+	on w wg set $WG "$@"
 }
 
 handshake()	# date of the last
 {
-	on w wg show wg0 latest-handshakes | awk '{ print $2 }'
+	on w wg show $WG latest-handshakes | awk '{ print $2 }'
 }
 
 lab_init wggo
@@ -30,17 +33,17 @@ node_wait_up a || exit 1
 
 umask 077
 wg genkey >"$LAB/w/key"
-on_bg w "$LAB/w/wg.log" "$WGGO" -f wg0
-check "wireguard-go starts" wait_for 5 on w ip link show wg0
+on_bg w "$LAB/w/wg.log" "$WGGO" -f $WG
+check "wireguard-go starts" wait_for 5 on w ip link show $WG
 akey=$(ctl a status --json | jq -r .Self.PublicKey)
 akey=$(printf %s "${akey#nodekey:}" | xxd -r -p 2>/dev/null | base64 ||
     python3 -c 'import sys,base64;print(base64.b64encode(bytes.fromhex(sys.argv[1])).decode())' "${akey#nodekey:}")
 wpub=$(wg pubkey <"$LAB/w/key" | base64 -d | od -An -vtx1 | tr -d ' \n')
 check "coordctl node add-wireguard" coordctl node add-wireguard w \
     --key "nodekey:$wpub" --endpoint 10.77.0.3:51820 --allow 100.64.9.9/32
-on w ip addr add 100.64.9.9/32 dev wg0
-on w ip link set wg0 mtu 1280 up
-on w ip route add "$(ip4 a)/32" dev wg0
+on w ip addr add 100.64.9.9/32 dev $WG
+on w ip link set $WG mtu 1280 up
+on w ip route add "$(ip4 a)/32" dev $WG
 wgset listen-port 51820 private-key "$LAB/w/key" peer "$akey" \
     allowed-ips "$(ip4 a)/32" endpoint 10.77.0.2:41641
 
@@ -70,7 +73,7 @@ check "the peer's address changes" wait_for 8 on w ping -c 1 -W 1 "$(ip4 a)"
 check "ours follow" wait_for 8 on a ping -c 1 -W 1 100.64.9.9
 
 h0=$(handshake)
-[ "$(on w wg show wg0 peers | wc -l)" -eq 1 ] || on w wg show wg0
+[ "$(on w wg show $WG peers | wc -l)" -eq 1 ] || on w wg show $WG
 on_bg a "$LAB/a/ping.log" ping -i 0.2 -W 1 100.64.9.9
 ping=$BGPID
 rekeyed()
