@@ -17,7 +17,7 @@
 
 #define SLEEP_MAX	300	/* seconds that a server may ask for */
 #define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
-#define BIG		262144	/* bytes of a message that is worth tidying up */
+#define BIG		262144	/* bytes of a message: tidy up after it */
 #define SKEW_MIN	(60 * NS_PER_S)
 #define TIME_MIN	1673308800	/* 2023-01-10: no server is older */
 

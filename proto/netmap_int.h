@@ -80,6 +80,12 @@ enum nm_schema {
 	NM_SCHEMA_TKA
 };
 int	 nm_schema_ok(enum nm_schema, json_t *);
+/*
+ * A copy with the known fields alone, by their exact names, of an object,
+ * or of an array of them, that is of its schema. NULL: no memory.
+ */
+json_t	*nm_schema_copy(enum nm_schema, json_t *);
+json_t	*nm_schema_copies(enum nm_schema, json_t *);
 
 /* netmap_msg.c: a map response, parsed and checked, not yet applied. */
 struct nm_seen {

@@ -249,8 +249,8 @@ msg_chunk(struct nm_msg *m, const char *name, json_t *rules)
 	if (nm_rules_parse(rules, &c->c_rules, &c->c_nrules,
 	    &c->c_refused) == -1)
 		return -1;
-	c->c_json = json_incref(rules);
-	return 0;
+	c->c_json = nm_schema_copies(NM_SCHEMA_RULE, rules);
+	return c->c_json == NULL ? -1 : 0;
 }
 
 /* The older single filter is the one named "base"; it comes first. */
@@ -320,8 +320,8 @@ msg_keep(json_t *j, enum nm_schema schema, json_t **out)
 		return 0;
 	if (!json_is_object(j) || !nm_schema_ok(schema, j))
 		return -1;
-	*out = json_incref(j);
-	return 0;
+	*out = nm_schema_copy(schema, j);
+	return *out == NULL ? -1 : 0;
 }
 
 static int
@@ -332,12 +332,13 @@ msg_messages(struct nm_msg *m, json_t *j)
 
 	if (j == NULL)
 		return 0;
-	if (!json_is_object(j))
+	if (!json_is_object(j) || (m->m_messages = json_object()) == NULL)
 		return -1;
 	json_object_foreach(j, key, v)
-		if (!nm_schema_ok(NM_SCHEMA_MESSAGE, v))
+		if (!nm_schema_ok(NM_SCHEMA_MESSAGE, v) ||
+		    json_object_set_new(m->m_messages, key,
+		    nm_schema_copy(NM_SCHEMA_MESSAGE, v)) == -1)
 			return -1;
-	m->m_messages = json_incref(j);
 	return 0;
 }
 

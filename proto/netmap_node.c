@@ -258,11 +258,16 @@ static int
 nm_hostinfo_parse(json_t *j, char **out)
 {
 	char	*text;
+	json_t	*known;
 
 	if (j == NULL)
 		return 0;
 	if (!json_is_object(j) || !nm_schema_ok(NM_SCHEMA_HOSTINFO, j) ||
-	    (text = ju_dump(j)) == NULL)
+	    (known = nm_schema_copy(NM_SCHEMA_HOSTINFO, j)) == NULL)
+		return -1;
+	text = ju_dump(known);
+	json_decref(known);
+	if (text == NULL)
 		return -1;
 	free(*out);
 	*out = text;
@@ -357,6 +362,24 @@ nm_list_ok(enum nm_schema schema, json_t *j)
 }
 
 static int
+nm_resolvers_parse(json_t *j, char **out)
+{
+	json_t	*known;
+
+	if (j == NULL)
+		return 0;
+	if (!nm_list_ok(NM_SCHEMA_RESOLVER, j))
+		return -1;
+	if (json_array_size(j) == 0)
+		return 0;
+	if ((known = nm_schema_copies(NM_SCHEMA_RESOLVER, j)) == NULL)
+		return -1;
+	*out = ju_dump(known);
+	json_decref(known);
+	return *out == NULL ? -1 : 0;
+}
+
+static int
 nm_node_strings(struct nm_node *n, json_t **v)
 {
 	if (ju_str(v[NF_STABLEID], NM_MAX_NAME - 1, &n->n_stableid) == -1 ||
@@ -371,14 +394,7 @@ nm_node_strings(struct nm_node *n, json_t **v)
 	    &n->n_tags, &n->n_ntags) == -1 ||
 	    !ju_is_str(v[NF_COMPUTED]) || !ju_is_str(v[NF_COMPUTEDHOST]))
 		return -1;
-	if (v[NF_RESOLVERS] != NULL) {
-		if (!nm_list_ok(NM_SCHEMA_RESOLVER, v[NF_RESOLVERS]))
-			return -1;
-		if (json_array_size(v[NF_RESOLVERS]) > 0 &&
-		    (n->n_resolvers = ju_dump(v[NF_RESOLVERS])) == NULL)
-			return -1;
-	}
-	return 0;
+	return nm_resolvers_parse(v[NF_RESOLVERS], &n->n_resolvers);
 }
 
 static int

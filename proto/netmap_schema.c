@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  *
  * Types of what the netmap passes through: a known field of a wrong type
- * fails the message, as it does in the reference.
+ * fails the message, as it does in the reference; unknown ones go.
  */
 
 #include <sys/types.h>
@@ -382,4 +382,92 @@ int
 nm_schema_ok(enum nm_schema which, json_t *j)
 {
 	return obj_ok(schemas[which], j);
+}
+
+static json_t	*obj_copy(const struct field *, json_t *);
+
+static json_t *
+array_copy(const struct field *sub, json_t *j)
+{
+	json_t	*e, *to;
+	size_t	 i;
+
+	if ((to = json_array()) == NULL)
+		return NULL;
+	json_array_foreach(j, i, e)
+		if (json_array_append_new(to, obj_copy(sub, e)) == -1) {
+			json_decref(to);
+			return NULL;
+		}
+	return to;
+}
+
+static json_t *
+map_copy(char type, const struct field *sub, json_t *j)
+{
+	const char	*key;
+	json_t		*to, *v;
+
+	if ((to = json_object()) == NULL)
+		return NULL;
+	json_object_foreach(j, key, v) {
+		if (json_is_null(v))
+			v = json_null();
+		else if (type == 'l')
+			v = array_copy(sub, v);
+		else
+			v = obj_copy(sub, v);
+		if (json_object_set_new(to, key, v) == -1) {
+			json_decref(to);
+			return NULL;
+		}
+	}
+	return to;
+}
+
+/* The known fields of an object that is of its schema, by their names. */
+static json_t *
+obj_copy(const struct field *f, json_t *j)
+{
+	const char	*names[MAX_FIELDS];
+	json_t		*c, *to, *v[MAX_FIELDS];
+	size_t		 i, n;
+
+	if (json_is_null(j))
+		return json_null();
+	memset(names, 0, sizeof(names));
+	for (n = 0; n < MAX_FIELDS && f[n].name != NULL; n++)
+		names[n] = f[n].name;
+	if ((to = json_object()) == NULL)
+		return NULL;
+	(void)ju_fields(j, names, n, v);
+	for (i = 0; i < n; i++) {
+		if (v[i] == NULL)
+			continue;
+		if (f[i].type == 'o')
+			c = obj_copy(f[i].sub, v[i]);
+		else if (f[i].type == 'a')
+			c = array_copy(f[i].sub, v[i]);
+		else if (f[i].type == 'l' || f[i].type == 'r')
+			c = map_copy(f[i].type, f[i].sub, v[i]);
+		else
+			c = json_incref(v[i]);
+		if (json_object_set_new(to, f[i].name, c) == -1) {
+			json_decref(to);
+			return NULL;
+		}
+	}
+	return to;
+}
+
+json_t *
+nm_schema_copy(enum nm_schema which, json_t *j)
+{
+	return obj_copy(schemas[which], j);
+}
+
+json_t *
+nm_schema_copies(enum nm_schema which, json_t *j)
+{
+	return array_copy(schemas[which], j);
 }

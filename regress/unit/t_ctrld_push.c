@@ -218,7 +218,7 @@ take_dnsd(enum msg_type type, const uint8_t *data, size_t len)
 static void
 take_parent(enum msg_type type, const uint8_t *data, size_t len)
 {
-	char	 key[300];
+	char	 key[4200];
 
 	if (type == IMSG_IFCONF_BEGIN)
 		rows_clear("if ");

@@ -34,16 +34,16 @@ static const char *const	 bad[] = {
 	"{\"PeersRemoved\":[2],\"OnlineChange\":{\"x\":true}}",
 	"{\"PeersChangedPatch\":[{\"NodeID\":2,\"Key\":\"nodekey:12\"}]}",
 	"{\"PeersChangedPatch\":[{\"NodeID\":2,\"LastSeen\":\"\"}]}",
-	"{\"PeersChangedPatch\":[{\"NodeID\":2,\"LastSeen\":"
-	    "\"2026-02-30T00:00:00Z\"}]}",
+	("{\"PeersChangedPatch\":[{\"NodeID\":2,\"LastSeen\":"
+	    "\"2026-02-30T00:00:00Z\"}]}"),
 	"{\"PeersChanged\":[{\"ID\":3,\"Addresses\":[\"100.64.0.3\"]}]}",
 	"{\"PeersChanged\":[{\"ID\":3,\"Endpoints\":[\"host:1\"]}]}",
 	"{\"PeersChanged\":[{\"ID\":3,\"Online\":\"true\"}]}",
 	"{\"PeersChanged\":[{\"ID\":3,\"Hostinfo\":{\"OS\":1}}]}",
 	"{\"PeersChanged\":[{\"ID\":3,\"Name\":\"a\\u0000b\"}]}",
 	"{\"PeersRemoved\":[2],\"PacketFilter\":[{\"SrcIPs\":\"*\"}]}",
-	"{\"PeersRemoved\":[2],\"PacketFilter\":[{\"DstPorts\":[{\"IP\":"
-	    "\"*\",\"Ports\":{\"First\":0,\"Last\":65536}}]}]}",
+	("{\"PeersRemoved\":[2],\"PacketFilter\":[{\"DstPorts\":[{\"IP\":"
+	    "\"*\",\"Ports\":{\"First\":0,\"Last\":65536}}]}]}"),
 	"{\"PeersRemoved\":[2],\"DERPMap\":{\"Regions\":{\"x\":{}}}}",
 	"{\"PeersRemoved\":[2],\"CollectServices\":\"true\"}",
 	"{\"PeersRemoved\":[2],\"Debug\":{\"SleepSeconds\":\"1\"}}"
@@ -53,11 +53,11 @@ static const char *const	 bad[] = {
 static const char *const	 good[] = {
 	"{}", " {\"Zzz\":[{}]}\n", "{\"peersremoved\":[77]}",
 	"{\"Peers\":null,\"Node\":null,\"PacketFilter\":null}",
-	"{\"PeersChanged\":[{\"ID\":3,\"Endpoints\":[\"[2001:db8::1]:2\"],"
+	("{\"PeersChanged\":[{\"ID\":3,\"Endpoints\":[\"[2001:db8::1]:2\"],"
 	    "\"KeyExpiry\":\"0001-01-01T00:00:00Z\",\"LastSeen\":"
-	    "\"2026-03-04T05:06:07.123456789+02:00\"}]}",
-	"{\"PacketFilter\":[{\"SrcIPs\":[\"junk\",\"10.0.0.1/8\"],"
-	    "\"DstPorts\":[{\"IP\":\"junk\",\"Ports\":{}}]}]}",
+	    "\"2026-03-04T05:06:07.123456789+02:00\"}]}"),
+	("{\"PacketFilter\":[{\"SrcIPs\":[\"junk\",\"10.0.0.1/8\"],"
+	    "\"DstPorts\":[{\"IP\":\"junk\",\"Ports\":{}}]}]}"),
 	"{\"DERPMap\":{\"Regions\":{\"1\":null}}}"
 };
 
@@ -100,6 +100,32 @@ messages(void)
 	for (i = 0; i < nitems(good); i++)
 		if (apply(nm, good[i], NULL) == -1)
 			errx(1, "refused: %s", good[i]);
+	netmap_free(nm);
+}
+
+/* Names in any case, unknown fields, the last of several wins. */
+static void
+dialect(void)
+{
+	struct netmap	*nm;
+	char		*text;
+
+	nm = netmap_new();
+	if (apply(nm, "{\"node\":{\"id\":1,\"NAME\":\"a.t.\"},\"Zzz\":1,"
+	    "\"peers\":[{\"ID\":9,\"id\":2,\"hostinfo\":{\"os\":\"linux\","
+	    "\"New\":{},\"services\":[{\"proto\":\"tcp\",\"x\":1}]}}],"
+	    "\"derpmap\":{\"regions\":{\"1\":{\"nodes\":[{\"name\":\"1a\","
+	    "\"New\":1}]}}}}", NULL) == -1)
+		errx(1, "names in other case");
+	if (netmap_peer(nm, 2) == NULL ||
+	    strcmp(netmap_peer(nm, 2)->n_hostinfo, "{\"OS\":\"linux\","
+	    "\"Services\":[{\"Proto\":\"tcp\"}]}") != 0)
+		errx(1, "peer from names in other case");
+	text = ju_dump(nm->nm_derp);
+	if (text == NULL || strcmp(text, "{\"Regions\":{\"1\":{\"Nodes\":"
+	    "[{\"Name\":\"1a\"}]}}}") != 0)
+		errx(1, "DERP map from names in other case: %s", text);
+	free(text);
 	netmap_free(nm);
 }
 
@@ -260,6 +286,7 @@ int
 main(void)
 {
 	messages();
+	dialect();
 	depth();
 	cost();
 	times();
