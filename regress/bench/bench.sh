@@ -42,23 +42,23 @@ setup_wg()
 	lab_host "y$_wn" $((_wn * 10 + 1))
 	for _e in x y; do
 		wg genkey >"$LAB/$_e$_wn/key"
-		on_bg "$_e$_wn" "$LAB/$_e$_wn/wg.log" "$@" "wg$_e$_wn"
+		on_bg "$_e$_wn" "$LAB/$_e$_wn/wg.log" "$@" "$_e${_wn}p$$"
 		eval "_pid$_e=$BGPID"
-		wait_for 5 on "$_e$_wn" ip link show "wg$_e$_wn" || {
+		wait_for 5 on "$_e$_wn" ip link show "$_e${_wn}p$$" || {
 			echo "# $_name does not start; left out"
 			return
 		}
 	done
-	on "x$_wn" wg set "wgx$_wn" listen-port 51820 private-key \
+	on "x$_wn" wg set "x${_wn}p$$" listen-port 51820 private-key \
 	    "$LAB/x$_wn/key" peer "$(wg pubkey <"$LAB/y$_wn/key")" \
 	    allowed-ips 10.99.$_wn.2/32 endpoint "10.77.0.$((_wn * 10 + 1)):51820"
-	on "y$_wn" wg set "wgy$_wn" listen-port 51820 private-key \
+	on "y$_wn" wg set "y${_wn}p$$" listen-port 51820 private-key \
 	    "$LAB/y$_wn/key" peer "$(wg pubkey <"$LAB/x$_wn/key")" \
 	    allowed-ips 10.99.$_wn.1/32 endpoint "10.77.0.$((_wn * 10)):51820"
-	on "x$_wn" ip addr add 10.99.$_wn.1/24 dev "wgx$_wn"
-	on "y$_wn" ip addr add 10.99.$_wn.2/24 dev "wgy$_wn"
-	on "x$_wn" ip link set "wgx$_wn" mtu 1280 up
-	on "y$_wn" ip link set "wgy$_wn" mtu 1280 up
+	on "x$_wn" ip addr add 10.99.$_wn.1/24 dev "x${_wn}p$$"
+	on "y$_wn" ip addr add 10.99.$_wn.2/24 dev "y${_wn}p$$"
+	on "x$_wn" ip link set "x${_wn}p$$" mtu 1280 up
+	on "y$_wn" ip link set "y${_wn}p$$" mtu 1280 up
 	wait_for 6 on "x$_wn" ping -c 1 -W 1 10.99.$_wn.2 || {
 		echo "# $_name does not pass packets; left out"
 		return
