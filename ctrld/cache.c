@@ -22,8 +22,8 @@
 #define CACHE_MAX	(128 * 1024 * 1024)
 #define CACHE_VERSION	1
 #define WRITE_FIRST	50	/* ms after the first map of this process */
-#define WRITE_SOON	1000	/* ms after a later change */
-#define WRITE_PAUSE	5000	/* ms between two writings, at least, ... */
+#define WRITE_SOON	200	/* ms after a later change */
+#define WRITE_PAUSE	1000	/* ms between two writings, at least, ... */
 #define WRITE_SHARE	100	/* ... or so many times what one takes */
 
 static struct event	 ev_write;
