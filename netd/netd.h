@@ -76,6 +76,11 @@ uint16_t csum_fold(uint64_t);		/* to 16 bits, not complemented */
 uint64_t csum_pseudo(const uint8_t *, uint8_t, uint32_t);
 /* Header checksum of an IPv4 header, computed and stored. */
 void	 csum_ip4(uint8_t *, size_t);
+/*
+ * Transport checksum to store: (packet, transport offset, protocol, length,
+ * offset of the field in the transport header, which is left out).
+ */
+uint16_t csum_transport(const uint8_t *, size_t, uint8_t, size_t, size_t);
 /* Does the transport checksum verify? (packet, transport offset, proto, len) */
 int	 csum_verify(const uint8_t *, size_t, uint8_t, size_t);
 

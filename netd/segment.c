@@ -136,7 +136,6 @@ static void
 fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, int last)
 {
 	uint8_t		*th = out + s->s_l4;
-	uint64_t	 sum;
 	uint16_t	 field;
 
 	be32enc(th + 4, be32dec(th + 4) + (uint32_t)s->s_off);
@@ -144,9 +143,7 @@ fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, int last)
 		th[13] &= ~TCP_FIN_PSH;
 	if (s->s_n > 0)
 		th[13] &= ~TCP_CWR;
-	memset(th + 16, 0, 2);
-	sum = csum_pseudo(out, PKT_TCP, len - s->s_l4);
-	field = ~csum_fold(csum_add(sum, th, len - s->s_l4));
+	field = csum_transport(out, s->s_l4, PKT_TCP, len - s->s_l4, 16);
 	memcpy(th + 16, &field, sizeof(field));
 }
 
@@ -154,13 +151,10 @@ static void
 fix_udp(const struct segmenter *s, uint8_t *out, size_t len)
 {
 	uint8_t		*uh = out + s->s_l4;
-	uint64_t	 sum;
 	uint16_t	 field;
 
 	be16enc(uh + 4, len - s->s_l4);
-	memset(uh + 6, 0, 2);
-	sum = csum_pseudo(out, PKT_UDP, len - s->s_l4);
-	field = ~csum_fold(csum_add(sum, uh, len - s->s_l4));
+	field = csum_transport(out, s->s_l4, PKT_UDP, len - s->s_l4, 6);
 	if (field == 0)
 		field = 0xffff;
 	memcpy(uh + 6, &field, sizeof(field));
