@@ -118,6 +118,12 @@ answer_node(uint32_t id, const struct nm_node *n, int self)
 	node_host(n, &m);
 	node_tags(n, &m);
 	node_prefixes(n, &m);
+	/* What strangers chose lands on terminals. */
+	text_plain(m.stable);
+	text_plain(m.name);
+	text_plain(m.hostname);
+	text_plain(m.os);
+	text_plain(m.tags);
 	answer(IMSG_CTL_NODE, id, &m, sizeof(m));
 }
 
@@ -134,6 +140,9 @@ answer_user(uint32_t id, const struct nm_profile *p)
 		(void)strlcpy(m.display, p->p_display, sizeof(m.display));
 	if (p->p_picture != NULL)
 		(void)strlcpy(m.picture, p->p_picture, sizeof(m.picture));
+	text_plain(m.login);
+	text_plain(m.display);
+	text_plain(m.picture);
 	answer(IMSG_CTL_USER, id, &m, sizeof(m));
 }
 
@@ -148,6 +157,8 @@ answer_tailnet(uint32_t id, struct netmap *nm)
 	if (nm->nm_domain != NULL)
 		(void)strlcpy(m.domain, nm->nm_domain, sizeof(m.domain));
 	netmap_suffix(nm, m.suffix, sizeof(m.suffix));
+	text_plain(m.domain);
+	text_plain(m.suffix);
 	v = NULL;
 	(void)ju_fields(nm->nm_dns, &name, 1, &v);
 	m.magicdns = json_is_true(v);

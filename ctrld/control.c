@@ -119,7 +119,7 @@ control_state(void)
 	if (!want)
 		return CTRL_STOPPED;
 	if (pin_refused || self_expired() || login_url()[0] != '\0' ||
-	    (login_failed() && map_now() == NULL))
+	    login_refused() || (login_failed() && map_now() == NULL))
 		return CTRL_NEEDSLOGIN;
 	if (map_now() != NULL && !map_now()->nm_self->n_authorized)
 		return CTRL_NEEDSAPPROVAL;

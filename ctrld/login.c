@@ -38,6 +38,7 @@ static int		 registered;	/* the server took our key */
 static int		 regen;		/* a new node key is needed */
 static int		 expired_once;	/* NodeKeyExpired was answered */
 static int		 quiet, ending, failed;
+static int		 refused;	/* by the server's own word */
 static int		 new_key_asked;	/* cryptod is at it */
 static int		 accept_asked;	/* likewise, making it current */
 
@@ -65,6 +66,12 @@ int
 login_failed(void)
 {
 	return failed;
+}
+
+int
+login_refused(void)
+{
+	return refused && !registered;
 }
 
 int
@@ -166,7 +173,7 @@ void
 login_start(int force)
 {
 	login_wanted();
-	failed = 0;
+	failed = refused = 0;
 	error[0] = '\0';
 	ending = 0;
 	registered = 0;
@@ -194,7 +201,7 @@ void
 login_forget(void)
 {
 	login_drop();
-	registered = regen = failed = accept_asked = ending = 0;
+	registered = regen = failed = refused = accept_asked = ending = 0;
 	followup[0] = error[0] = '\0';
 }
 
@@ -347,16 +354,16 @@ login_visit(const char *text)
 {
 	char	 vis[MSG_TEXT_LEN];
 
-	if (strlen(text) >= sizeof(followup)) {
-		login_fail("login URL is too long");
+	text_vis(vis, sizeof(vis), text);
+	if (strlen(text) >= sizeof(followup) || strcmp(vis, text) != 0) {
+		login_fail("login URL is too long, or no URL");
 		return;
 	}
 	/* The same again: the server would answer so as fast as we ask. */
 	if (strcmp(text, followup) == 0)
 		login_later(1000);
 	else {
-		text_vis(vis, sizeof(vis), text);
-		log_info("to log in, visit %s", vis);
+		log_info("to log in, visit %s", text);
 		fails = 0;
 	}
 	(void)strlcpy(followup, text, sizeof(followup));
@@ -368,6 +375,7 @@ static void
 login_good(const struct register_response *rr)
 {
 	struct msg_key	 m;
+	char		 name[MSG_NAME_LEN];
 
 	followup[0] = error[0] = '\0';
 	failed = expired_once = 0;
@@ -377,8 +385,8 @@ login_good(const struct register_response *rr)
 		registered = 1;
 		return;
 	}
-	log_info("logged in%s%s", rr->rr_login[0] == '\0' ? "" : " as ",
-	    rr->rr_login);
+	text_vis(name, sizeof(name), rr->rr_login);
+	log_info("logged in%s%s", name[0] == '\0' ? "" : " as ", name);
 	memset(&m, 0, sizeof(m));
 	memcpy(m.key, asked_key, sizeof(m.key));
 	accept_asked = 1;
@@ -393,7 +401,8 @@ login_good(const struct register_response *rr)
 static void
 login_answer(const struct register_response *rr)
 {
-	if (rr->rr_error[0] != '\0')
+	refused = rr->rr_error[0] != '\0';
+	if (refused)
 		login_fail(rr->rr_error);
 	else if (rr->rr_keysiglen > 0)
 		login_fail("the tailnet is locked, which this version does "

@@ -286,6 +286,20 @@ map_replace(struct nm_delta *d)
 	expiry_arm();
 }
 
+/* Who is online and was seen when is not worth writing the cache for. */
+static int
+delta_matters(const struct nm_delta *d)
+{
+	uint32_t	 i;
+
+	if (d->nd_nremoved > 0 || d->nd_flags & ~NM_CH_PEERS)
+		return 1;
+	for (i = 0; i < d->nd_nchanged; i++)
+		if (d->nd_changed[i].dc_what & ~(NM_PC_ONLINE | NM_PC_OTHER))
+			return 1;
+	return 0;
+}
+
 static int
 map_message(const char *text, size_t len, const char **why)
 {
@@ -317,7 +331,8 @@ map_message(const char *text, size_t len, const char **why)
 				map_push(&d);
 				expiry_delta(&d);
 			}
-			cache_changed();
+			if (delta_matters(&d))
+				cache_changed();
 			control_self_changed();
 		}
 	}

@@ -74,6 +74,9 @@ int	 http_chunks(uint8_t *, size_t, size_t *);
  */
 void	 text_vis(char *, size_t, const char *);
 
+/* Take control characters out of a text for people; UTF-8 stays. */
+void	 text_plain(char *);
+
 /* --- backoff.c --- */
 
 #define BACKOFF_MAX_MS	30000

@@ -28,3 +28,17 @@ text_vis(char *dst, size_t size, const char *src)
 	}
 	dst[len] = '\0';
 }
+
+void
+text_plain(char *s)
+{
+	unsigned char	*p;
+
+	for (p = (unsigned char *)s; *p != '\0'; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+		/* U+0080 to U+009F in UTF-8 are controls too. */
+		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+}

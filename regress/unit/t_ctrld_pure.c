@@ -244,6 +244,10 @@ test_text(void)
 	text_vis(buf, sizeof(buf), "\n\n\n\n\n\n");
 	if (strcmp(buf, "\\012\\012\\012") != 0)
 		errx(1, "text_vis: %s", buf);
+	(void)strlcpy(buf, "J\xc3\xb6\033[m\xc2\x9bx", sizeof(buf));
+	text_plain(buf);
+	if (strcmp(buf, "J\xc3\xb6?[m??x") != 0)
+		errx(1, "text_plain: %s", buf);
 	text_vis(buf, 1, "abc");
 	if (buf[0] != '\0')
 		errx(1, "text_vis of nothing");
