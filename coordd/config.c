@@ -6,21 +6,12 @@
  */
 
 #include <sys/types.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "coordd.h"
-
-#define FILE_MAX_LEN	(4 * 1024 * 1024)
 
 struct coord_conf *
 conf_new(void)
@@ -47,14 +38,10 @@ void
 conf_free(struct coord_conf *c)
 {
 	struct conf_derp	*r;
-	struct conf_dir		*d;
 
 	if (c == NULL)
 		return;
-	while ((d = TAILQ_FIRST(&c->c_dirs)) != NULL) {
-		TAILQ_REMOVE(&c->c_dirs, d, d_entry);
-		free(d);
-	}
+	conf_dirs_free(&c->c_dirs);
 	while ((r = TAILQ_FIRST(&c->c_derps)) != NULL) {
 		TAILQ_REMOVE(&c->c_derps, r, r_entry);
 		free(r);
@@ -62,94 +49,6 @@ conf_free(struct coord_conf *c)
 	free(c->c_policy_text);
 	free(c->c_derpmap_text);
 	free(c);
-}
-
-const char *
-conf_read_file(const char *path, char **text, size_t *len)
-{
-	struct stat	 st;
-	char		*buf;
-	ssize_t		 n;
-	int		 fd, save;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    O_NONBLOCK)) == -1)
-		return strerror(errno);
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return "is not a file";
-	}
-	if ((buf = malloc(FILE_MAX_LEN)) == NULL)
-		fatal(NULL);
-	*len = 0;
-	while ((n = read(fd, buf + *len, FILE_MAX_LEN - *len)) > 0)
-		*len += n;
-	save = errno;
-	close(fd);
-	if (n == 0 && *len < FILE_MAX_LEN) {
-		if ((*text = realloc(buf, *len + 1)) == NULL)
-			fatal(NULL);
-		(*text)[*len] = '\0';
-		return NULL;
-	}
-	free(buf);
-	return n == -1 ? strerror(save) : "is too long";
-}
-
-void
-conf_dir_add(struct coord_conf *c, const char *path)
-{
-	char		 copy[PATH_MAX], real[PATH_MAX];
-	struct conf_dir	*d, *x;
-
-	if (strlcpy(copy, path, sizeof(copy)) >= sizeof(copy))
-		return;
-	if ((d = calloc(1, sizeof(*d))) == NULL)
-		fatal(NULL);
-	/* A link's target is what will be opened. */
-	if (realpath(path, real) != NULL)
-		(void)strlcpy(copy, real, sizeof(copy));
-	(void)strlcpy(d->d_path, dirname(copy), sizeof(d->d_path));
-	TAILQ_FOREACH(x, &c->c_dirs, d_entry)
-		if (strcmp(x->d_path, d->d_path) == 0) {
-			free(d);
-			return;
-		}
-	TAILQ_INSERT_TAIL(&c->c_dirs, d, d_entry);
-}
-
-int
-ip_parse(struct msg_ip *ip, const char *s)
-{
-	memset(ip, 0, sizeof(*ip));
-	if (inet_pton(AF_INET, s, ip->addr) == 1)
-		ip->af = AF_WIRE_INET;
-	else if (inet_pton(AF_INET6, s, ip->addr) == 1)
-		ip->af = AF_WIRE_INET6;
-	else
-		return -1;
-	return 0;
-}
-
-const char *
-ip_print(uint8_t af, const uint8_t *addr)
-{
-	static char	 buf[INET6_ADDRSTRLEN];
-
-	if (inet_ntop(af == AF_WIRE_INET6 ? AF_INET6 : AF_INET, addr, buf,
-	    sizeof(buf)) == NULL)
-		return "?";
-	return buf;
-}
-
-const char *
-conf_check_path(const char *s, size_t len)
-{
-	if (s[0] != '/')
-		return "must be an absolute path";
-	if (strlen(s) >= len)
-		return "path is too long";
-	return s[strlen(s) - 1] != '/' ? NULL : "must be a file";
 }
 
 const char *
@@ -325,15 +224,6 @@ conf_add_dns(struct coord_conf *c, uint32_t kind, const char *name,
 	return NULL;
 }
 
-static void
-dir_of(const char *path, char *dir, size_t len)
-{
-	char	 copy[PATH_MAX];
-
-	(void)strlcpy(copy, path, sizeof(copy));
-	(void)strlcpy(dir, dirname(copy), len);
-}
-
 const char *
 conf_check(const struct coord_conf *c)
 {
@@ -348,9 +238,9 @@ conf_check(const struct coord_conf *c)
 	if ((c->c_set & SET_DOMAIN) == 0)
 		return "no dns domain is set: add a line like "
 		    "dns domain \"tail.example.org\"";
-	dir_of(c->c_state, state, sizeof(state));
-	dir_of(c->c_store, store, sizeof(store));
-	dir_of(c->c_socket, sock, sizeof(sock));
+	path_dirname(c->c_state, state, sizeof(state));
+	path_dirname(c->c_store, store, sizeof(store));
+	path_dirname(c->c_socket, sock, sizeof(sock));
 	if (strcmp(state, store) == 0)
 		return "state must not be beside the store: the server's "
 		    "keys do not belong into its directory";
@@ -364,8 +254,6 @@ conf_check(const struct coord_conf *c)
 const char *
 conf_needs_restart(const struct coord_conf *a, const struct coord_conf *b)
 {
-	const struct conf_dir	*d, *x;
-
 	if (strcmp(a->c_state, b->c_state) != 0)
 		return "state";
 	if (strcmp(a->c_store, b->c_store) != 0)
@@ -374,12 +262,7 @@ conf_needs_restart(const struct coord_conf *a, const struct coord_conf *b)
 	    strcmp(a->c_group, b->c_group) != 0)
 		return "socket";
 	/* The parent's own confinement knows the old directories. */
-	TAILQ_FOREACH(x, &b->c_dirs, d_entry) {
-		TAILQ_FOREACH(d, &a->c_dirs, d_entry)
-			if (strcmp(d->d_path, x->d_path) == 0)
-				break;
-		if (d == NULL)
-			return "the directory of a file";
-	}
+	if (!conf_dirs_have(&a->c_dirs, &b->c_dirs))
+		return "the directory of a file";
 	return NULL;
 }

@@ -7,13 +7,9 @@
 
 #include <sys/types.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <err.h>
 #include <event.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +18,7 @@
 #include <unistd.h>
 
 #include "coordd.h"
+#include "daemon.h"
 
 #define CONFINE_MAX	64
 #define DATE_MIN	1735689600000000000LL	/* 2025-01-01 */
@@ -30,7 +27,7 @@ static struct coord_conf	*conf;
 static struct event		 ev_sighup, ev_sigint, ev_sigterm;
 static char			 conf_file[PATH_MAX];
 static int64_t			 started;
-static int			 up, notify_fd = -1;
+static int			 up;
 
 __attribute__((noreturn)) static void
 usage(void)
@@ -70,54 +67,6 @@ coordd_up(void)
 	return up;
 }
 
-/*
- * Whoever started us waits until the server serves, and gets the errors of
- * the start on its terminal and in its exit status.
- */
-static void
-daemon_begin(void)
-{
-	char	 byte;
-	pid_t	 pid;
-	int	 pfd[2], status;
-
-	if (pipe2(pfd, O_CLOEXEC) == -1 || (pid = fork()) == -1)
-		fatal("fork");
-	if (pid != 0) {
-		close(pfd[1]);
-		if (read(pfd[0], &byte, 1) == 1)
-			_exit(0);
-		if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-			_exit(WEXITSTATUS(status));
-		_exit(1);
-	}
-	close(pfd[0]);
-	notify_fd = pfd[1];
-	(void)setsid();
-	if (chdir("/") == -1)
-		fatal("/");
-}
-
-static void
-daemon_done(void)
-{
-	int	 fd;
-
-	if (notify_fd == -1)
-		return;
-	(void)!write(notify_fd, "", 1);
-	close(notify_fd);
-	notify_fd = -1;
-	log_init(0, "coordd");
-	if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
-		return;
-	(void)dup2(fd, STDIN_FILENO);
-	(void)dup2(fd, STDOUT_FILENO);
-	(void)dup2(fd, STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 void
 coordd_set_up(void)
 {
@@ -131,7 +80,7 @@ coordd_set_up(void)
 	if (conf->c_policy == POLICY_NONE)
 		log_warnx("no policy is set: nobody may talk");
 	log_info("serving %s", conf->c_url);
-	daemon_done();
+	daemon_done("coordd");
 }
 
 static void
@@ -201,10 +150,10 @@ copy_of(const char *s)
 static char *
 dir_of(const char *path)
 {
-	char	 copy[PATH_MAX];
+	char	 dir[PATH_MAX];
 
-	(void)strlcpy(copy, path, sizeof(copy));
-	return copy_of(dirname(copy));
+	path_dirname(path, dir, sizeof(dir));
+	return copy_of(dir);
 }
 
 /* What the parent still needs once all is open; lives as long as it does. */

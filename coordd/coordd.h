@@ -18,6 +18,9 @@
 #include <stdio.h>
 
 #include "channel.h"
+#include "conffile.h"
+#include "endpoint.h"
+#include "lex.h"
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
@@ -39,6 +42,7 @@
 
 #define LISTEN_MAX	16
 #define DNS_MAX		256
+#define FILE_MAX_LEN	(4 * 1024 * 1024)
 
 /* --- config.c: the configuration --- */
 
@@ -53,12 +57,6 @@
 #define SET_DERPMAP	0x0100
 #define SET_SOCKET	0x0200
 #define SET_NAMESERVERS	0x0400
-
-struct conf_dir {
-	TAILQ_ENTRY(conf_dir)	 d_entry;
-	char			 d_path[PATH_MAX];
-};
-TAILQ_HEAD(conf_dirs, conf_dir);
 
 /* A region of the DERP map with one node. */
 struct conf_derp {
@@ -104,18 +102,7 @@ struct coord_conf {
 struct coord_conf *conf_new(void);
 void	 conf_free(struct coord_conf *);
 
-/*
- * Read a whole file that the configuration names, once: a child that is
- * replaced gets what was accepted, not what the file has become meanwhile.
- * NULL if good; the caller frees the text.
- */
-const char *conf_read_file(const char *, char **, size_t *);
-
-/* Remember the directory of a file that the configuration names. */
-void	 conf_dir_add(struct coord_conf *, const char *);
-
 /* Checks of values: NULL if good, else what is wrong (static). */
-const char *conf_check_path(const char *, size_t);
 const char *conf_check_url(const char *);
 const char *conf_check_domain(const char *);
 /* "100.64.0.0/10" inside the range of tailnets; sets c_addr4 or c_addr6. */
@@ -130,35 +117,6 @@ const char *conf_check(const struct coord_conf *);
 /* What cannot be had without a restart: a word of the grammar, or NULL. */
 const char *conf_needs_restart(const struct coord_conf *,
 	    const struct coord_conf *);
-
-/* Text to address; 0, or -1. Address, prefix to text; static buffer. */
-int	 ip_parse(struct msg_ip *, const char *);
-const char *ip_print(uint8_t, const uint8_t *);
-
-/* --- lex.c: files, macros, tokens --- */
-
-/* Where errors go: 1, stderr; 0, the log. */
-void	 lex_errors_to_stderr(int);
-void	 lex_error(const char *, ...)
-	    __attribute__((__format__ (printf, 1, 2)));
-int	 lex_nerrors(void);
-
-/* Begin with this file; 0, or -1 (reported). */
-int	 lex_open(struct coord_conf *, const char *);
-/* Forget all files, strings and macros but those of the command line. */
-void	 lex_close(void);
-/* Continue in another file (relative: beside this one). 0, or -1. */
-int	 lex_include(struct coord_conf *, const char *);
-/* "name=value" of the command line; or of the file. 0, or -1. */
-int	 lex_macro_cmdline(const char *);
-void	 lex_macro(const char *, const char *);
-/* Text of the last word, for messages; "" if it was none. */
-const char *lex_token(void);
-/* The last word was malformed, and has been reported. */
-int	 lex_failed(void);
-/* Errors from here on are of this line. */
-void	 lex_line(int);
-int	 yylex(void);
 
 /* --- parse.y --- */
 

@@ -28,29 +28,6 @@ static struct lsock {
 	int			 l_wanted;	/* by the new configuration */
 } socks[LISTEN_MAX * 2];
 
-static socklen_t
-listen_addr(const struct msg_endpoint *ep, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in	 sin;
-	struct sockaddr_in6	 sin6;
-
-	memset(ss, 0, sizeof(*ss));
-	if (ep->af == AF_WIRE_INET) {
-		memset(&sin, 0, sizeof(sin));
-		sin.sin_family = AF_INET;
-		sin.sin_port = htons(ep->port);
-		memcpy(&sin.sin_addr, ep->addr, 4);
-		memcpy(ss, &sin, sizeof(sin));
-		return sizeof(sin);
-	}
-	memset(&sin6, 0, sizeof(sin6));
-	sin6.sin6_family = AF_INET6;
-	sin6.sin6_port = htons(ep->port);
-	memcpy(&sin6.sin6_addr, ep->addr, 16);
-	memcpy(ss, &sin6, sizeof(sin6));
-	return sizeof(sin6);
-}
-
 /* Accepted sockets inherit what is set here. */
 static int
 listen_bind(const struct msg_endpoint *ep)
@@ -59,7 +36,7 @@ listen_bind(const struct msg_endpoint *ep)
 	socklen_t		 len;
 	int			 fd, on = 1, save;
 
-	len = listen_addr(ep, &ss);
+	len = endpoint_ss(ep, &ss);
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0);
 	if (fd == -1)

@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "coordd.h"
-#include "token.h"
+
+#define YYSTYPE	struct token
 
 int		 yyparse(void);
+static int	 yylex(void);
 static void	 yyerror(const char *);
 
 static struct coord_conf	*conf;
@@ -120,8 +122,8 @@ set_file(char *dst, size_t len, const char *what, const char *s, char **text,
 
 	if (!set_path(dst, len, what, s))
 		return;
-	conf_dir_add(conf, s);
-	if ((why = conf_read_file(s, text, textlen)) == NULL)
+	conf_dirs_add(&conf->c_dirs, s);
+	if ((why = conf_read_file(s, FILE_MAX_LEN, text, textlen)) == NULL)
 		return;
 	/* The running parent has confined itself to the directories it knew. */
 	if (coordd_up() && errno == EACCES)
@@ -214,7 +216,7 @@ grammar		: /* empty */
 		;
 
 include		: INCLUDE STRING {
-			if (lex_include(conf, $2.string) == -1)
+			if (lex_include($2.string) == -1)
 				YYERROR;
 		}
 		;
@@ -380,15 +382,68 @@ derpopt		: NODE STRING {
 
 %%
 
+/* Sorted: searched with bsearch. */
+static const struct lex_keyword	 keywords[] = {
+	{ "addresses",		ADDRESSES },
+	{ "all",		ALL },
+	{ "allow",		ALLOW },
+	{ "approve",		APPROVE },
+	{ "audit",		AUDIT },
+	{ "automatically",	AUTOMATICALLY },
+	{ "certificate",	CERTIFICATE },
+	{ "days",		DAYS },
+	{ "derp",		DERP },
+	{ "dns",		DNS },
+	{ "domain",		DOMAIN },
+	{ "expiry",		EXPIRY },
+	{ "file",		FILENAME },
+	{ "group",		GROUP },
+	{ "host",		HOST },
+	{ "hours",		HOURS },
+	{ "include",		INCLUDE },
+	{ "key",		KEY },
+	{ "listen",		LISTEN },
+	{ "log",		LOG },
+	{ "manually",		MANUALLY },
+	{ "map",		MAP },
+	{ "metrics",		METRICS },
+	{ "nameservers",	NAMESERVERS },
+	{ "never",		NEVER },
+	{ "node",		NODE },
+	{ "nodes",		NODES },
+	{ "oidc",		OIDC },
+	{ "on",			ON },
+	{ "pin",		PIN },
+	{ "policy",		POLICY },
+	{ "port",		PORT },
+	{ "postgresql",		POSTGRESQL },
+	{ "record",		RECORD },
+	{ "region",		REGION },
+	{ "socket",		SOCKET },
+	{ "split",		SPLIT },
+	{ "sqlite",		SQLITE },
+	{ "state",		STATE },
+	{ "store",		STORE },
+	{ "stun",		STUN },
+	{ "tls",		TLS },
+	{ "url",		URL },
+	{ "weeks",		WEEKS }
+};
+
+static const struct lex_grammar	 grammar = {
+	keywords, nitems(keywords), STRING, NUMBER, ERROR
+};
+
+static int
+yylex(void)
+{
+	return lex_next(&grammar, &yylval);
+}
+
 static void
 yyerror(const char *s)
 {
-	if (lex_failed())
-		return;			/* the word itself was reported */
-	if (lex_token()[0] != '\0')
-		lex_error("%s near '%s'", s, lex_token());
-	else
-		lex_error("%s", s);
+	lex_syntax(s);
 }
 
 struct coord_conf *
@@ -398,7 +453,7 @@ conf_parse(const char *path)
 	const char		*why;
 
 	conf = conf_new();
-	if (lex_open(conf, path) == 0) {
+	if (lex_open(&conf->c_dirs, path) == 0) {
 		(void)yyparse();
 		lex_line(1);
 		if (lex_nerrors() == 0 && (why = conf_check(conf)) != NULL)

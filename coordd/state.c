@@ -7,69 +7,26 @@
  */
 
 #include <sys/types.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "atomic.h"
 #include "coordd.h"
+#include "statedir.h"
 
-static char	 path_state[PATH_MAX];
-static char	 path_new[PATH_MAX + 8];
-static char	 dir_state[PATH_MAX];
-static char	 dir_store[PATH_MAX];
-static int	 lock_fd = -1;
-static int	 writing;
+static struct atomic	 file_state;
+static char		 dir_state[PATH_MAX];
+static char		 dir_store[PATH_MAX];
 
 const char *
 state_store_dir(void)
 {
 	return dir_store;
-}
-
-static void
-state_dirname(const char *path, char *dir)
-{
-	char	 copy[PATH_MAX];
-
-	(void)strlcpy(copy, path, sizeof(copy));
-	(void)strlcpy(dir, dirname(copy), PATH_MAX);
-}
-
-/* A directory and those above it. 1 if it was made, 0 if it was there. */
-static int
-dir_make(const char *what, const char *dir, mode_t mode)
-{
-	char	 copy[PATH_MAX], *p;
-
-	if (mkdir(dir, mode) == 0)
-		return 1;
-	if (errno == EEXIST)
-		return 0;
-	(void)strlcpy(copy, dir, sizeof(copy));
-	for (p = copy + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
-		*p = '\0';
-		if (mkdir(copy, 0755) == -1 && errno != EEXIST)
-			fatal("%s directory %s", what, copy);
-	}
-	if (mkdir(dir, mode) == -1)
-		fatal("%s directory %s", what, dir);
-	return 1;
-}
-
-static void
-dir_stat(const char *what, const char *dir, struct stat *st)
-{
-	if (lstat(dir, st) == -1)
-		fatal("%s directory %s", what, dir);
-	if (!S_ISDIR(st->st_mode))
-		fatalx("%s directory %s is no directory", what, dir);
 }
 
 static void
@@ -79,10 +36,7 @@ state_dir(void)
 
 	(void)dir_make("state", dir_state, 0711);
 	dir_stat("state", dir_state, &st);
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		fatalx("state directory %s may be changed by others: "
-		    "chown root, chmod 711", dir_state);
+	dir_check_state(dir_state, &st, "711");
 }
 
 /* It belongs to stored, whose root it is. */
@@ -115,135 +69,40 @@ store_dir(void)
 	    "does not exist yet, or chown it", dir_store, owner, STORE_USER);
 }
 
-/* Who holds the lock, for him who finds it taken. */
-static void
-state_lock_pid(void)
-{
-	char	 pid[32];
-	int	 n;
-
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(lock_fd, 0) == -1 || pwrite(lock_fd, pid, n, 0) != n)
-		log_warn("%s.lock", path_state);
-}
-
-/* On a file of its own: the state is renamed over. */
-static void
-state_lock(void)
-{
-	char	 path[PATH_MAX + 8], pid[32];
-	ssize_t	 n;
-
-	(void)snprintf(path, sizeof(path), "%s.lock", path_state);
-	lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-	    S_IRUSR | S_IWUSR);
-	if (lock_fd == -1)
-		fatal("%s", path);
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
-		state_lock_pid();
-		return;
-	}
-	if (errno != EWOULDBLOCK)
-		fatal("%s: lock", path);
-	n = pread(lock_fd, pid, sizeof(pid) - 1, 0);
-	pid[n > 0 ? n : 0] = '\0';
-	pid[strcspn(pid, "\n")] = '\0';
-	fatalx("already running%s%s: it uses the state %s",
-	    pid[0] == '\0' ? "" : ", pid ", pid, path_state);
-}
-
 void
 state_init(const struct coord_conf *c)
 {
-	(void)strlcpy(path_state, c->c_state, sizeof(path_state));
-	(void)snprintf(path_new, sizeof(path_new), "%s.new", path_state);
-	state_dirname(c->c_state, dir_state);
-	state_dirname(c->c_store, dir_store);
+	if (atomic_init(&file_state, c->c_state) == -1)
+		fatalx("state %s: name is too long", c->c_state);
+	path_dirname(c->c_state, dir_state, sizeof(dir_state));
+	path_dirname(c->c_store, dir_store, sizeof(dir_store));
 	state_dir();
-	state_lock();
+	state_lock(c->c_state);
 	store_dir();
 }
 
 int
 state_anon(const void *data, size_t len)
 {
-	const char	*p = data;
-	char		 path[PATH_MAX + 16];
-	ssize_t		 n;
-	int		 fd, save;
-
-	(void)snprintf(path, sizeof(path), "%s/pass.XXXXXXXXXX", dir_state);
-	if ((fd = mkostemp(path, O_CLOEXEC)) == -1)
-		return -1;
-	(void)unlink(path);
-	for (; len > 0; len -= n, p += n)
-		if ((n = write(fd, p, len)) == -1)
-			break;
-	if (len == 0 && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	save = errno;
-	close(fd);
-	errno = save;
-	return -1;
+	return dir_anon(dir_state, data, len);
 }
 
 void
 state_send(struct proc_child *pc)
 {
 	struct msg_u32	 m = { 1 };
-	struct stat	 st;
 	int		 fd;
 
-	fd = open(path_state, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
-	    O_NONBLOCK);
+	fd = atomic_read(&file_state);
+	if (fd == -1 && errno == EINVAL)
+		coordd_stop("%s: is not a file", file_state.a_path);
 	if (fd == -1 && errno != ENOENT)
 		/* To begin with no state would be a new server. */
-		coordd_stop("%s: cannot be read: %s", path_state,
+		coordd_stop("%s: cannot be read: %s", file_state.a_path,
 		    strerror(errno));
-	if (fd != -1 && (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)))
-		coordd_stop("%s: is not a file", path_state);
 	if (fd == -1)
 		m.v = 0;
 	(void)chan_compose(&pc->pc_chan, IMSG_STATE_FD, 0, fd, &m, sizeof(m));
-}
-
-static int
-state_begin(void)
-{
-	int	 fd;
-
-	/* One that an earlier run left behind. */
-	if (unlink(path_new) == -1 && errno != ENOENT)
-		return -1;
-	fd = open(path_new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
-	    O_NOFOLLOW, S_IRUSR | S_IWUSR);
-	writing = fd != -1;
-	return fd;
-}
-
-/* The new file takes the place of the old, on disk. 0, or -1. */
-static int
-state_commit(void)
-{
-	struct stat	 st;
-	int		 fd, ret;
-
-	writing = 0;
-	/* An empty file is what a full disk leaves. */
-	if (lstat(path_new, &st) == -1 || st.st_size == 0) {
-		(void)unlink(path_new);
-		errno = EIO;
-		return -1;
-	}
-	if (rename(path_new, path_state) == -1)
-		return -1;
-	/* A rename lasts when its directory is on disk. */
-	fd = open(dir_state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	ret = fsync(fd);
-	close(fd);
-	return ret;
 }
 
 static void
@@ -252,9 +111,9 @@ state_write(struct proc_child *pc, uint32_t id)
 	struct msg_u32	 m = { 0 };
 	int		 fd;
 
-	if ((fd = state_begin()) == -1) {
+	if ((fd = atomic_begin(&file_state)) == -1) {
 		m.v = errno;
-		log_warn("%s", path_new);
+		log_warn("%s", file_state.a_new);
 	}
 	(void)chan_compose(&pc->pc_chan, IMSG_STATE_NEWFD, id, fd, &m,
 	    sizeof(m));
@@ -265,15 +124,16 @@ state_written(struct proc_child *pc, struct imsg *imsg)
 {
 	struct msg_u32	 m;
 
-	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.v > INT32_MAX || !writing)
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.v > INT32_MAX ||
+	    !file_state.a_open)
 		return -1;
 	if (m.v != 0) {
 		state_child_lost();
-		log_warnx("%s: %s; the old one stays", path_state,
+		log_warnx("%s: %s; the old one stays", file_state.a_path,
 		    strerror(m.v));
-	} else if (state_commit() == -1) {
+	} else if (atomic_commit(&file_state) == -1) {
 		m.v = errno;
-		log_warn("%s", path_state);
+		log_warn("%s", file_state.a_path);
 	}
 	(void)chan_compose(&pc->pc_chan, IMSG_STATE_SAVED, imsg_get_id(imsg),
 	    -1, &m, sizeof(m));
@@ -291,9 +151,9 @@ state_result(struct imsg *imsg)
 	if (m.error == MSG_OK)
 		return 0;
 	if (m.error == MSG_E_IO)	/* the disk's fault, not the text's */
-		coordd_stop("%s: %s", path_state, m.text);
+		coordd_stop("%s: %s", file_state.a_path, m.text);
 	coordd_stop("%s:%u: %s: bring back a copy; without it nodes refuse "
-	    "the server's new key", path_state, m.line, m.text);
+	    "the server's new key", file_state.a_path, m.line, m.text);
 }
 
 int
@@ -315,7 +175,5 @@ state_msg(struct proc_child *pc, struct imsg *imsg)
 void
 state_child_lost(void)
 {
-	if (writing)
-		(void)unlink(path_new);
-	writing = 0;
+	atomic_abort(&file_state);
 }

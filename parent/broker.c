@@ -101,30 +101,6 @@ conn_wait(struct proc_child *pc, enum msg_type reply, uint32_t id, int fd)
 	TAILQ_INSERT_TAIL(&conns, c, c_entry);
 }
 
-static socklen_t
-ep_sockaddr(struct sockaddr_storage *ss, const struct msg_endpoint *ep)
-{
-	struct sockaddr_in	 sin;
-	struct sockaddr_in6	 sin6;
-
-	memset(ss, 0, sizeof(*ss));
-	if (ep->af == AF_WIRE_INET) {
-		memset(&sin, 0, sizeof(sin));
-		sin.sin_family = AF_INET;
-		sin.sin_port = htons(ep->port);
-		memcpy(&sin.sin_addr, ep->addr, 4);
-		memcpy(ss, &sin, sizeof(sin));
-		return sizeof(sin);
-	}
-	memset(&sin6, 0, sizeof(sin6));
-	sin6.sin6_family = AF_INET6;
-	sin6.sin6_port = htons(ep->port);
-	sin6.sin6_scope_id = ep->scope;
-	memcpy(&sin6.sin6_addr, ep->addr, 16);
-	memcpy(ss, &sin6, sizeof(sin6));
-	return sizeof(sin6);
-}
-
 /* A marked socket on its way to ep: 0 connected, 1 under way, -1 errno. */
 static int
 conn_open(const struct msg_endpoint *ep, int type, int *fdp)
@@ -142,7 +118,7 @@ conn_open(const struct msg_endpoint *ep, int type, int *fdp)
 	if (type == SOCK_STREAM)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
 		    sizeof(on));
-	len = ep_sockaddr(&ss, ep);
+	len = endpoint_ss(ep, &ss);
 	*fdp = fd;
 	if (connect(fd, (struct sockaddr *)&ss, len) == 0)
 		return 0;
@@ -191,15 +167,10 @@ static void
 refuse(const struct proc_child *pc, const struct msg_endpoint *ep,
     const char *what)
 {
-	struct msg_ip	 ip;
-
 	if (!log_limit(&limit, os_now(), 10, 60))
 		return;
-	memset(&ip, 0, sizeof(ip));
-	ip.af = ep->af;
-	memcpy(ip.addr, ep->addr, sizeof(ip.addr));
 	log_warnx("%s: connection to %s port %u refused: %s", pc->pc_name,
-	    ip_print(&ip), ep->port, what);
+	    ip_print(ep->af, ep->addr), ep->port, what);
 }
 
 int

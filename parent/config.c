@@ -11,7 +11,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,37 +37,10 @@ conf_new(void)
 void
 conf_free(struct shoal_conf *c)
 {
-	struct conf_dir	*d;
-
 	if (c == NULL)
 		return;
-	while ((d = TAILQ_FIRST(&c->c_dirs)) != NULL) {
-		TAILQ_REMOVE(&c->c_dirs, d, d_entry);
-		free(d);
-	}
+	conf_dirs_free(&c->c_dirs);
 	freezero(c, sizeof(*c));
-}
-
-void
-conf_dir_add(struct shoal_conf *c, const char *path)
-{
-	char		 copy[PATH_MAX], real[PATH_MAX];
-	struct conf_dir	*d, *x;
-
-	if (strlcpy(copy, path, sizeof(copy)) >= sizeof(copy))
-		return;
-	if ((d = calloc(1, sizeof(*d))) == NULL)
-		fatal(NULL);
-	/* A link's target is what will be opened. */
-	if (realpath(path, real) != NULL)
-		(void)strlcpy(copy, real, sizeof(copy));
-	(void)strlcpy(d->d_path, dirname(copy), sizeof(d->d_path));
-	TAILQ_FOREACH(x, &c->c_dirs, d_entry)
-		if (strcmp(x->d_path, d->d_path) == 0) {
-			free(d);
-			return;
-		}
-	TAILQ_INSERT_TAIL(&c->c_dirs, d, d_entry);
 }
 
 const char *
@@ -116,16 +88,6 @@ conf_check_ifname(const char *s)
 }
 
 const char *
-conf_check_path(const char *s, size_t len)
-{
-	if (s[0] != '/')
-		return "must be an absolute path";
-	if (strlen(s) >= len)
-		return "path is too long";
-	return s[strlen(s) - 1] != '/' ? NULL : "must be a file";
-}
-
-const char *
 conf_read_authkey(struct shoal_conf *c, const char *path)
 {
 	struct stat	 st;
@@ -157,8 +119,6 @@ conf_read_authkey(struct shoal_conf *c, const char *path)
 const char *
 conf_needs_restart(const struct shoal_conf *a, const struct shoal_conf *b)
 {
-	const struct conf_dir	*d, *x;
-
 	if (strcmp(a->c_state, b->c_state) != 0)
 		return "state";
 	if (strcmp(a->c_socket, b->c_socket) != 0 ||
@@ -169,12 +129,7 @@ conf_needs_restart(const struct shoal_conf *a, const struct shoal_conf *b)
 	if (a->c_landlock != b->c_landlock)
 		return "sandbox";
 	/* The parent's own confinement knows the old directories. */
-	TAILQ_FOREACH(x, &b->c_dirs, d_entry) {
-		TAILQ_FOREACH(d, &a->c_dirs, d_entry)
-			if (strcmp(d->d_path, x->d_path) == 0)
-				break;
-		if (d == NULL)
-			return "the directory of a file";
-	}
+	if (!conf_dirs_have(&a->c_dirs, &b->c_dirs))
+		return "the directory of a file";
 	return NULL;
 }

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "shoald.h"
-#include "token.h"
+
+#define YYSTYPE	struct token
 
 int		 yyparse(void);
+static int	 yylex(void);
 static void	 yyerror(const char *);
 
 static struct shoal_conf	*conf;
@@ -85,7 +87,7 @@ set_authkey_file(const char *s)
 	    !set_path(conf->c_authkey_file, sizeof(conf->c_authkey_file),
 	    "auth key file", s))
 		return;
-	conf_dir_add(conf, s);
+	conf_dirs_add(&conf->c_dirs, s);
 	if ((why = conf_read_authkey(conf, s)) != NULL)
 		lex_error("auth key file \"%s\": %s", s, why);
 }
@@ -161,7 +163,7 @@ set_ca(const char *s)
 	if (!once(SET_CA, "ca file") ||
 	    !set_path(conf->c_cafile, sizeof(conf->c_cafile), "ca file", s))
 		return;
-	conf_dir_add(conf, s);
+	conf_dirs_add(&conf->c_dirs, s);
 	if (access(s, R_OK) == -1)
 		lex_error("ca file \"%s\" cannot be read", s);
 }
@@ -185,7 +187,7 @@ grammar		: /* empty */
 		;
 
 include		: INCLUDE STRING {
-			if (lex_include(conf, $2.string) == -1)
+			if (lex_include($2.string) == -1)
 				YYERROR;
 		}
 		;
@@ -347,15 +349,67 @@ optlan		: /* empty */
 
 %%
 
+/* Sorted: searched with bsearch. */
+static const struct lex_keyword	 keywords[] = {
+	{ "abi",		ABI },
+	{ "accept",		ACCEPT },
+	{ "advertise",		ADVERTISE },
+	{ "allow",		ALLOW },
+	{ "auth",		AUTH },
+	{ "ca",			CA },
+	{ "control",		CONTROL },
+	{ "dns",		DNS },
+	{ "ephemeral",		EPHEMERAL },
+	{ "exit",		EXIT },
+	{ "exit-node",		EXITNODE },
+	{ "file",		FILENAME },
+	{ "group",		GROUP },
+	{ "hostname",		HOSTNAME },
+	{ "include",		INCLUDE },
+	{ "interface",		INTERFACE },
+	{ "key",		KEY },
+	{ "lan",		LAN },
+	{ "landlock",		LANDLOCK },
+	{ "listen",		LISTEN },
+	{ "mapping",		MAPPING },
+	{ "metrics",		METRICS },
+	{ "mtu",		MTU },
+	{ "no",			NO },
+	{ "node",		NODE },
+	{ "on",			ON },
+	{ "operator",		OPERATOR },
+	{ "port",		PORT },
+	{ "relay",		RELAY },
+	{ "require",		REQUIRE },
+	{ "routes",		ROUTES },
+	{ "sandbox",		SANDBOX },
+	{ "seal",		SEAL },
+	{ "server",		SERVER },
+	{ "shields",		SHIELDS },
+	{ "snat",		SNAT },
+	{ "socket",		SOCKET },
+	{ "state",		STATE },
+	{ "subnet-routes",	SUBNETROUTES },
+	{ "tags",		TAGS },
+	{ "tpm",		TPM },
+	{ "up",			UP },
+	{ "yes",		YES }
+};
+
+static const struct lex_grammar	 grammar = {
+	keywords, nitems(keywords), STRING, NUMBER, ERROR
+};
+
+static int
+yylex(void)
+{
+	return lex_next(&grammar, &yylval);
+}
+
 static void
 yyerror(const char *s)
 {
-	if (lex_failed())
-		return;			/* the word itself was reported */
-	if (lex_token()[0] != '\0')
-		lex_error("%s near '%s'", s, lex_token());
-	else
-		lex_error("%s", s);
+	lex_syntax(s);
 }
 
 struct shoal_conf *
@@ -364,7 +418,7 @@ conf_parse(const char *path)
 	struct shoal_conf	*done;
 
 	conf = conf_new();
-	if (lex_open(conf, path) == 0) {
+	if (lex_open(&conf->c_dirs, path) == 0) {
 		(void)yyparse();
 		lex_line(1);
 		if (lex_nerrors() == 0 && (conf->c_set & SET_CONTROL) == 0)

@@ -6,18 +6,14 @@
  */
 
 #include <sys/types.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon.h"
 #include "shoald.h"
 
 /* 2025-01-01: certificates and handshakes fail with an older date. */
@@ -32,7 +28,6 @@ static char			 conf_file[PATH_MAX];
 static int			 up;
 static int			 ending;
 static int			 debug;
-static int			 notify_fd = -1;	/* to who started us */
 
 __attribute__((noreturn)) static void
 usage(void)
@@ -188,54 +183,6 @@ signals_init(void)
 
 /* --- start --- */
 
-/*
- * Whoever started us waits until the suite runs, and gets the errors of the
- * start on its terminal and in its exit status.
- */
-static void
-daemon_begin(void)
-{
-	char	 byte;
-	pid_t	 pid;
-	int	 pfd[2], status;
-
-	if (pipe2(pfd, O_CLOEXEC) == -1 || (pid = fork()) == -1)
-		fatal("fork");
-	if (pid != 0) {
-		close(pfd[1]);
-		if (read(pfd[0], &byte, 1) == 1)
-			_exit(0);
-		if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
-			_exit(WEXITSTATUS(status));
-		_exit(1);
-	}
-	close(pfd[0]);
-	notify_fd = pfd[1];
-	(void)setsid();
-	if (chdir("/") == -1)
-		fatal("/");
-}
-
-static void
-daemon_done(void)
-{
-	int	 fd;
-
-	if (notify_fd == -1)
-		return;
-	(void)!write(notify_fd, "", 1);
-	close(notify_fd);
-	notify_fd = -1;
-	log_init(0, "shoald");
-	if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
-		return;
-	(void)dup2(fd, STDIN_FILENO);
-	(void)dup2(fd, STDOUT_FILENO);
-	(void)dup2(fd, STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 void
 shoald_keys(void)
 {
@@ -251,16 +198,13 @@ void
 shoald_started(void)
 {
 	log_info("shoald %s runs, pid %d", SHOAL_VERSION, (int)getpid());
-	daemon_done();
+	daemon_done("shoald");
 }
 
 static const char *
 parent_dir(const char *file, char *buf, size_t len)
 {
-	char	 copy[PATH_MAX];
-
-	(void)strlcpy(copy, file, sizeof(copy));
-	(void)strlcpy(buf, dirname(copy), len);
+	path_dirname(file, buf, len);
 	return buf;
 }
 

@@ -18,6 +18,9 @@
 #include <stdio.h>
 
 #include "channel.h"
+#include "conffile.h"
+#include "endpoint.h"
+#include "lex.h"
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
@@ -50,12 +53,6 @@ struct url {
  */
 int	 url_parse(struct url *, const char *, const char **);
 
-/* Text to address; 0, or -1. */
-int	 ip_parse(struct msg_ip *, const char *);
-/* Address to text; static buffer. */
-const char *ip_print(const struct msg_ip *);
-const char *prefix_print(const struct msg_prefix *);
-
 /* --- config.c: the configuration --- */
 
 /* What the file set: the rest may be changed by shoalctl. */
@@ -76,12 +73,6 @@ const char *prefix_print(const struct msg_prefix *);
 #define SET_SANDBOX	0x04000
 #define SET_OPERATOR	0x08000
 #define SET_RELAY	0x10000
-
-struct conf_dir {
-	TAILQ_ENTRY(conf_dir)	 d_entry;
-	char			 d_path[PATH_MAX];
-};
-TAILQ_HEAD(conf_dirs, conf_dir);
 
 struct shoal_conf {
 	unsigned int	 c_set;
@@ -109,16 +100,12 @@ struct shoal_conf {
 struct shoal_conf *conf_new(void);
 void	 conf_free(struct shoal_conf *);
 
-/* Remember the directory of a file that the configuration names. */
-void	 conf_dir_add(struct shoal_conf *, const char *);
-
 /*
  * Checks of single values: NULL if good, else what is wrong (static).
  */
 const char *conf_check_tag(const char *);
 const char *conf_check_hostname(const char *);
 const char *conf_check_ifname(const char *);
-const char *conf_check_path(const char *, size_t);
 
 /* Read the auth key out of its file. NULL if good, else what is wrong. */
 const char *conf_read_authkey(struct shoal_conf *, const char *);
@@ -129,33 +116,6 @@ const char *conf_read_authkey(struct shoal_conf *, const char *);
  */
 const char *conf_needs_restart(const struct shoal_conf *,
 	    const struct shoal_conf *);
-
-/* --- lex.c: files, macros, tokens --- */
-
-/* Where errors go: 1, stderr; 0, the log. */
-void	 lex_errors_to_stderr(int);
-void	 lex_error(const char *, ...)
-	    __attribute__((__format__ (printf, 1, 2)));
-int	 lex_nerrors(void);
-
-/* Begin with this file; 0, or -1 (reported). */
-int	 lex_open(struct shoal_conf *, const char *);
-/* Forget all files, strings and macros but those of the command line. */
-void	 lex_close(void);
-/* Continue in another file. 0, or -1 (reported). */
-int	 lex_include(struct shoal_conf *, const char *);
-/* "name=value" of the command line; or of the file. 0, or -1. */
-int	 lex_macro_cmdline(const char *);
-void	 lex_macro(const char *, const char *);
-/* The word that was read last, "" if it was none. */
-const char *lex_token(void);
-/* Was the last token one that could not be read? Then it was reported. */
-int	 lex_failed(void);
-/* Errors from here on are about this line. */
-void	 lex_line(int);
-/* May others read the file that is being read? */
-int	 lex_file_exposed(void);
-int	 yylex(void);
 
 /* --- parse.y --- */
 
@@ -180,27 +140,6 @@ const char *prefs_set(const struct shoal_conf *, const char *, const char *);
 int	 prefs_want_running(void);
 int	 prefs_shields(const struct shoal_conf *);
 const char *prefs_hostname(const struct shoal_conf *);
-
-/* --- atomic.c: files that are replaced, never rewritten --- */
-
-struct atomic {
-	char		 a_path[PATH_MAX];
-	char		 a_new[PATH_MAX + 8];	/* beside it, being written */
-	int		 a_open;		/* a new one is being written */
-};
-
-/* 0, or -1 with ENAMETOOLONG. */
-int	 atomic_init(struct atomic *, const char *);
-/* The file to read, or -1 with errno (ENOENT: there is none). */
-int	 atomic_read(const struct atomic *);
-/* A new empty file, mode 0600; -1 with errno. */
-int	 atomic_begin(struct atomic *);
-/* The new one takes the place of the old, on disk. 0, or -1 with errno. */
-int	 atomic_commit(struct atomic *);
-/* The new one was not to be. */
-void	 atomic_abort(struct atomic *);
-/* Remove the file. */
-void	 atomic_remove(struct atomic *);
 
 /* --- state.c: state directory, lock, state file, netmap cache --- */
 

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "atomic.h"
 #include "shoald.h"
+#include "statedir.h"
 
 #define WAITERS_MAX	64
 #define CACHE_BURST	30
@@ -40,7 +40,6 @@ static struct waiter {
 	uint32_t	 w_client;
 	uint32_t	 w_id;
 } waiters[WAITERS_MAX];
-static int		 lock_fd = -1;
 static int		 loaded;
 
 /* Make what is missing: the last one is for root alone. */
@@ -66,45 +65,16 @@ state_mkdir(const char *dir)
 static void
 state_dir(const char *path)
 {
-	char		 copy[PATH_MAX], *dir;
+	char		 dir[PATH_MAX];
 	struct stat	 st;
 
-	(void)strlcpy(copy, path, sizeof(copy));
-	dir = dirname(copy);
+	path_dirname(path, dir, sizeof(dir));
 	state_mkdir(dir);
 	if (stat(dir, &st) == -1)
 		fatal("state directory %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		fatalx("state directory %s is no directory", dir);
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		fatalx("state directory %s may be changed by others: "
-		    "chown root, chmod 700", dir);
-}
-
-/* On a file of its own: the state is renamed over. */
-static void
-state_lock(const char *state)
-{
-	struct flock	 fl;
-	char		 path[PATH_MAX + 8];
-
-	(void)snprintf(path, sizeof(path), "%s.lock", state);
-	lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-	    S_IRUSR | S_IWUSR);
-	if (lock_fd == -1)
-		fatal("%s", path);
-	memset(&fl, 0, sizeof(fl));
-	fl.l_type = F_WRLCK;
-	fl.l_whence = SEEK_SET;
-	if (fcntl(lock_fd, F_SETLK, &fl) == 0)
-		return;
-	if (errno != EACCES && errno != EAGAIN)
-		fatal("%s: lock", path);
-	if (fcntl(lock_fd, F_GETLK, &fl) == 0 && fl.l_type != F_UNLCK)
-		fatalx("already running, pid %d: it uses the state %s",
-		    (int)fl.l_pid, state);
-	fatalx("already running: another process uses the state %s", state);
+	dir_check_state(dir, &st, "700");
 }
 
 void

@@ -438,7 +438,8 @@ tunnel_dns(int v4, int v6)
 		} else if (dns_open(&dns[i]) == -1 &&
 		    log_limit(&dns_limit, os_now(), nitems(dns), 600))
 			log_warn("DNS on %s port %d (%s)",
-			    ip_print(&dns[i].ip), DNS_PORT,
+			    ip_print(dns[i].ip.af,
+			    dns[i].ip.addr), DNS_PORT,
 			    dns[i].tcp ? "TCP" : "UDP");
 	}
 	if (changed && child_running(PROC_DNSD)) {

@@ -2,57 +2,16 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * The control server's URL, and addresses as text.
+ * The control server's URL.
  */
 
 #include <sys/types.h>
-#include <sys/socket.h>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shoald.h"
-
-int
-ip_parse(struct msg_ip *ip, const char *s)
-{
-	memset(ip, 0, sizeof(*ip));
-	if (inet_pton(AF_INET, s, ip->addr) == 1)
-		ip->af = AF_WIRE_INET;
-	else if (inet_pton(AF_INET6, s, ip->addr) == 1)
-		ip->af = AF_WIRE_INET6;
-	else
-		return -1;
-	return 0;
-}
-
-const char *
-ip_print(const struct msg_ip *ip)
-{
-	static char	 buf[INET6_ADDRSTRLEN];
-
-	if (inet_ntop(ip->af == AF_WIRE_INET6 ? AF_INET6 : AF_INET, ip->addr,
-	    buf, sizeof(buf)) == NULL)
-		return "?";
-	return buf;
-}
-
-const char *
-prefix_print(const struct msg_prefix *p)
-{
-	static char	 buf[INET6_ADDRSTRLEN + 5];
-	struct msg_ip	 ip;
-
-	memset(&ip, 0, sizeof(ip));
-	ip.af = p->af;
-	memcpy(ip.addr, p->addr, sizeof(ip.addr));
-	(void)snprintf(buf, sizeof(buf), "%s/%u", ip_print(&ip), p->plen);
-	return buf;
-}
 
 static int
 host_ok(const char *s)

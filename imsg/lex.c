@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * The configuration's files, macros and tokens.
+ * The configuration's files, macros and tokens, whatever the grammar.
  */
 
 #include <sys/types.h>
@@ -12,14 +12,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "coordd.h"
-#include "token.h"
-
-#include "parse.h"
+#include "lex.h"
+#include "log.h"
 
 #define CONF_MAX	(1024 * 1024)	/* bytes of one file */
 #define DEPTH_MAX	16		/* includes, macros in macros */
@@ -33,6 +33,7 @@ struct source {
 	size_t			 s_len;
 	size_t			 s_pos;
 	int			 s_line;
+	int			 s_exposed;
 };
 TAILQ_HEAD(sources, source);
 
@@ -54,65 +55,15 @@ TAILQ_HEAD(words, word);
 static struct sources	 sources = TAILQ_HEAD_INITIALIZER(sources);
 static struct macros	 macros = TAILQ_HEAD_INITIALIZER(macros);
 static struct words	 words = TAILQ_HEAD_INITIALIZER(words);
+static struct conf_dirs	*dirs;		/* where files are noted */
 static struct source	*last_file;	/* for errors at the end */
 static int		 depth;
 static int		 pending_nl;	/* ends an include's own line */
 static int		 token_line;
-static char		 token_text[32];	/* of the last word */
+static char		 token_text[32];	/* no string: may be secret */
 static int		 failed;	/* the last token was ERROR */
 static int		 nerrors;
 static int		 to_stderr;
-
-/* Sorted: searched with bsearch. */
-static const struct keyword {
-	const char	*k_name;
-	int		 k_token;
-} keywords[] = {
-	{ "addresses",		ADDRESSES },
-	{ "all",		ALL },
-	{ "allow",		ALLOW },
-	{ "approve",		APPROVE },
-	{ "audit",		AUDIT },
-	{ "automatically",	AUTOMATICALLY },
-	{ "certificate",	CERTIFICATE },
-	{ "days",		DAYS },
-	{ "derp",		DERP },
-	{ "dns",		DNS },
-	{ "domain",		DOMAIN },
-	{ "expiry",		EXPIRY },
-	{ "file",		FILENAME },
-	{ "group",		GROUP },
-	{ "host",		HOST },
-	{ "hours",		HOURS },
-	{ "include",		INCLUDE },
-	{ "key",		KEY },
-	{ "listen",		LISTEN },
-	{ "log",		LOG },
-	{ "manually",		MANUALLY },
-	{ "map",		MAP },
-	{ "metrics",		METRICS },
-	{ "nameservers",	NAMESERVERS },
-	{ "never",		NEVER },
-	{ "node",		NODE },
-	{ "nodes",		NODES },
-	{ "oidc",		OIDC },
-	{ "on",			ON },
-	{ "pin",		PIN },
-	{ "policy",		POLICY },
-	{ "port",		PORT },
-	{ "postgresql",		POSTGRESQL },
-	{ "record",		RECORD },
-	{ "region",		REGION },
-	{ "socket",		SOCKET },
-	{ "split",		SPLIT },
-	{ "sqlite",		SQLITE },
-	{ "state",		STATE },
-	{ "store",		STORE },
-	{ "stun",		STUN },
-	{ "tls",		TLS },
-	{ "url",		URL },
-	{ "weeks",		WEEKS }
-};
 
 void
 lex_errors_to_stderr(int on)
@@ -124,18 +75,6 @@ void
 lex_line(int line)
 {
 	token_line = line;
-}
-
-int
-lex_failed(void)
-{
-	return failed;
-}
-
-const char *
-lex_token(void)
-{
-	return token_text;
 }
 
 int
@@ -181,6 +120,25 @@ lex_error(const char *fmt, ...)
 	va_end(ap);
 }
 
+int
+lex_file_exposed(void)
+{
+	struct source	*s = lex_file();
+
+	return s != NULL && s->s_exposed;
+}
+
+void
+lex_syntax(const char *what)
+{
+	if (failed)
+		return;			/* the word itself was reported */
+	if (token_text[0] != '\0')
+		lex_error("%s near '%s'", what, token_text);
+	else
+		lex_error("%s", what);
+}
+
 static void
 source_free(struct source *s)
 {
@@ -193,7 +151,7 @@ source_free(struct source *s)
 
 /* The whole file in memory, or NULL with errno. */
 static char *
-file_load(int fd, size_t *len)
+file_load(int fd, size_t *len, int *exposed)
 {
 	struct stat	 st;
 	char		*buf;
@@ -205,6 +163,7 @@ file_load(int fd, size_t *len)
 		errno = EISDIR;
 		return NULL;
 	}
+	*exposed = (st.st_mode & (S_IWGRP | S_IRWXO)) != 0;
 	if ((buf = calloc(1, CONF_MAX)) == NULL)
 		return NULL;
 	*len = 0;
@@ -230,7 +189,7 @@ source_load(const char *path)
 	    (s->s_name = strdup(path)) == NULL)
 		fatal(NULL);
 	s->s_line = 1;
-	s->s_buf = file_load(fd, &s->s_len);
+	s->s_buf = file_load(fd, &s->s_len, &s->s_exposed);
 	save = errno;
 	close(fd);
 	if (s->s_buf == NULL) {
@@ -242,10 +201,11 @@ source_load(const char *path)
 }
 
 int
-lex_open(struct coord_conf *conf, const char *path)
+lex_open(struct conf_dirs *list, const char *path)
 {
 	struct source	*s;
 
+	dirs = list;
 	nerrors = 0;
 	token_line = 1;
 	if ((s = source_load(path)) == NULL) {
@@ -256,7 +216,7 @@ lex_open(struct coord_conf *conf, const char *path)
 			log_warn("%s", path);
 		return -1;
 	}
-	conf_dir_add(conf, path);
+	conf_dirs_add(dirs, path);
 	TAILQ_INSERT_HEAD(&sources, s, s_entry);
 	depth = 1;
 	return 0;
@@ -278,7 +238,7 @@ include_path(const char *name, char *path, size_t len)
 }
 
 int
-lex_include(struct coord_conf *conf, const char *name)
+lex_include(const char *name)
 {
 	struct source	*s;
 	char		 path[PATH_MAX];
@@ -292,7 +252,7 @@ lex_include(struct coord_conf *conf, const char *name)
 		lex_error("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	conf_dir_add(conf, path);
+	conf_dirs_add(dirs, path);
 	TAILQ_INSERT_HEAD(&sources, s, s_entry);
 	depth++;
 	pending_nl = 1;
@@ -312,6 +272,7 @@ lex_close(void)
 	}
 	source_free(last_file);
 	last_file = NULL;
+	dirs = NULL;
 	depth = 0;
 	while ((w = TAILQ_FIRST(&words)) != NULL) {
 		TAILQ_REMOVE(&words, w, w_entry);
@@ -409,7 +370,7 @@ word_char(int c)
 static int
 keyword_cmp(const void *key, const void *elem)
 {
-	return strcmp(key, ((const struct keyword *)elem)->k_name);
+	return strcmp(key, ((const struct lex_keyword *)elem)->k_name);
 }
 
 /* Blanks, comments and continued lines. */
@@ -437,7 +398,7 @@ skip_blank(struct source *s)
 }
 
 static int
-lex_string(struct source *s)
+lex_string(struct source *s, const struct lex_grammar *g, struct token *t)
 {
 	char	 buf[WORD_MAX];
 	size_t	 n = 0;
@@ -447,7 +408,7 @@ lex_string(struct source *s)
 	while ((c = peek(s)) != '"') {
 		if (c == -1 || c == '\n') {
 			lex_error("string has no end");
-			return ERROR;
+			return g->lg_error;
 		}
 		s->s_pos++;
 		if (c == '\\' && (peek(s) == '"' || peek(s) == '\\'))
@@ -455,46 +416,46 @@ lex_string(struct source *s)
 		if (c == '\0' || n >= sizeof(buf) - 1) {
 			lex_error(c == '\0' ? "NUL in string" :
 			    "string is too long");
-			return ERROR;
+			return g->lg_error;
 		}
 		buf[n++] = c;
 	}
 	s->s_pos++;
 	buf[n] = '\0';
-	yylval.string = word_keep(buf);
+	t->string = word_keep(buf);
 	explicit_bzero(buf, sizeof(buf));
-	return STRING;
+	return g->lg_string;
 }
 
 static int
-lex_word(struct source *s)
+lex_word(struct source *s, const struct lex_grammar *g, struct token *t)
 {
-	const struct keyword	*k;
-	const char		*err;
-	char			 buf[WORD_MAX];
-	size_t			 n = 0;
+	const struct lex_keyword	*k;
+	const char			*err;
+	char				 buf[WORD_MAX];
+	size_t				 n = 0;
 
 	while (word_char(peek(s))) {
 		if (n >= sizeof(buf) - 1) {
 			lex_error("word is too long");
-			return ERROR;
+			return g->lg_error;
 		}
 		buf[n++] = s->s_buf[s->s_pos++];
 	}
 	buf[n] = '\0';
 	(void)strlcpy(token_text, buf, sizeof(token_text));
-	k = bsearch(buf, keywords, nitems(keywords), sizeof(keywords[0]),
-	    keyword_cmp);
+	k = bsearch(buf, g->lg_keywords, g->lg_nkeywords,
+	    sizeof(g->lg_keywords[0]), keyword_cmp);
 	if (k != NULL)
 		return k->k_token;
-	yylval.string = word_keep(buf);
+	t->string = word_keep(buf);
 	if (buf[strspn(buf, "0123456789")] != '\0')
-		return STRING;
-	yylval.number = strtonum(buf, 0, INT32_MAX, &err);
+		return g->lg_string;
+	t->number = strtonum(buf, 0, INT32_MAX, &err);
 	if (err == NULL)
-		return NUMBER;
+		return g->lg_number;
 	lex_error("number %s is %s", buf, err);
-	return ERROR;
+	return g->lg_error;
 }
 
 /* A macro's value is read like a file, and ends like a word. */
@@ -567,7 +528,7 @@ lex_end(struct source *s)
 }
 
 static int
-lex_next(void)
+lex_read(const struct lex_grammar *g, struct token *t)
 {
 	struct source	*s;
 	int		 c;
@@ -586,17 +547,17 @@ lex_next(void)
 				return c;
 			continue;
 		case '"':
-			return lex_string(s);
+			return lex_string(s, g, t);
 		case '$':
 			if (lex_macro_use(s) == -1)
-				return ERROR;
+				return g->lg_error;
 			continue;
 		case '\n':
 			s->s_line++;
 			break;
 		default:
 			if (word_char(c))
-				return lex_word(s);
+				return lex_word(s, g, t);
 			break;
 		}
 		s->s_pos++;
@@ -606,11 +567,11 @@ lex_next(void)
 }
 
 int
-yylex(void)
+lex_next(const struct lex_grammar *g, struct token *t)
 {
 	int	 token;
 
-	token = lex_next();
-	failed = token == ERROR;
+	token = lex_read(g, t);
+	failed = token == g->lg_error;
 	return token;
 }

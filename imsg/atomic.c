@@ -11,12 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "shoald.h"
+#include "atomic.h"
+#include "conffile.h"
 
 int
 atomic_init(struct atomic *a, const char *path)
@@ -69,12 +69,11 @@ atomic_begin(struct atomic *a)
 static int
 dir_sync(const char *path)
 {
-	char	 copy[PATH_MAX];
+	char	 dir[PATH_MAX];
 	int	 fd, ret;
 
-	(void)strlcpy(copy, path, sizeof(copy));
-	if ((fd = open(dirname(copy), O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC)) == -1)
+	path_dirname(path, dir, sizeof(dir));
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return -1;
 	ret = fsync(fd);
 	close(fd);

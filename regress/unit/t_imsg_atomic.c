@@ -5,8 +5,6 @@
  * Files that are replaced: the old one stays until the new one is whole.
  */
 
-/* link: ../../parent/atomic.c */
-
 #include <sys/stat.h>
 
 #include <err.h>
@@ -16,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../parent/shoald.h"
+#include "atomic.h"
 
 static struct atomic	 a;
 
