@@ -10,7 +10,8 @@
 ROOT =		.
 LIBS =		compat imsg proto
 DAEMONS =	parent cryptod netd ctrld dnsd shoalctl \
-		coordd coordd/frontd coordd/stored coordd/cryptod coordctl
+		coordd coordd/frontd coordd/stored coordd/cryptod coordctl \
+		derpd derpd/relay derpd/cryptod
 
 all: programs
 

@@ -94,6 +94,7 @@ static int
 fds_only(enum proc proc)
 {
 	return proc == PROC_CRYPTOD || proc == PROC_COORDCRYPT ||
+	    proc == PROC_DERPCRYPT ||
 	    proc == PROC_CTRLD;
 }
 

@@ -41,7 +41,9 @@ static const struct {
 	{ PROC_CTRLD,		64,	256 * MIB,	8 * MIB },
 	{ PROC_DNSD,		256,	0,		8 * MIB },
 	{ PROC_STORED,		64,	RLIM_INFINITY,	8 * MIB },
-	{ PROC_FRONTD,		65536,	0,		8 * MIB }
+	{ PROC_FRONTD,		65536,	0,		8 * MIB },
+	{ PROC_DERPCRYPT,	32,	MIB,		16 * MIB },
+	{ PROC_RELAY,		65536,	0,		8 * MIB }
 };
 
 #ifdef SANITIZED

@@ -36,7 +36,8 @@
 #define CTRLD		P_CTRLD
 #define DNSD		P_DNSD
 #define STORED		P_STORED
-#define FRONTD		P_FRONTD
+#define FRONTD		(P_FRONTD | RELAY)	/* they accept */
+#define RELAY		P_RELAY
 #define WIRE		(NETD | CTRLD | DNSD | FRONTD)
 #define FILES		(KEYS | CTRLD | STORED)
 #define NOFILES		(ALL & ~STORED)
@@ -205,10 +206,10 @@ static const struct call calls[] = {
 	CALLARG(fcntl, STORED, ST12, YES, 1, { ARG_EQ(1, F_SETLKW) }),
 
 	/* sockets that came as descriptors */
-	CALL(recvmmsg, NETD | DNSD, ST12, YES),
-	CALL(sendmmsg, NETD | DNSD, ST12, YES),
+	CALL(recvmmsg, NETD | DNSD | RELAY, ST12, YES),
+	CALL(sendmmsg, NETD | DNSD | RELAY, ST12, YES),
 	CALL(recvfrom, WIRE, ST12, YES),
-	CALL(sendto, NETD | DNSD, ST12, YES),
+	CALL(sendto, NETD | DNSD | RELAY, ST12, YES),
 	CALLARG(sendto, CTRLD | FRONTD, ST12, YES, 1, { ARG_EQ(4, 0) }),
 	CALL(getsockopt, WIRE, ST12, YES),	/* SO_ERROR */
 	CALL(getsockname, WIRE, ST12, YES),

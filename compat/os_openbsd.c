@@ -34,6 +34,8 @@ static const struct {
 	{ PROC_CTRLD,		"stdio recvfd" },
 	{ PROC_DNSD,		"stdio recvfd inet" },	/* sendto, accept */
 	{ PROC_FRONTD,		"stdio recvfd inet" },	/* accept */
+	{ PROC_DERPCRYPT,	"stdio recvfd" },
+	{ PROC_RELAY,		"stdio recvfd inet" },	/* accept */
 	{ PROC_STORED,		"stdio recvfd rpath wpath cpath flock fattr" }
 };
 

@@ -24,11 +24,12 @@ put()	# mode directory file...
 	install -m "$mode" "$@" "$dir/"
 }
 
-put 0755 "$SBINDIR" parent/shoald coordd/coordd coordctl/coordctl
+put 0755 "$SBINDIR" parent/shoald coordd/coordd coordctl/coordctl derpd/derpd
 put 0755 "$BINDIR" shoalctl/shoalctl
 put 0755 "$LIBEXECDIR/shoal" cryptod/cryptod netd/netd ctrld/ctrld dnsd/dnsd
 put 0755 "$LIBEXECDIR/coordd" coordd/frontd/frontd coordd/stored/stored \
     coordd/cryptod/cryptod
+put 0755 "$LIBEXECDIR/derpd" derpd/relay/relay derpd/cryptod/cryptod
 for s in 1 5 7 8; do
 	for p in man/*."$s"; do
 		[ -e "$p" ] && put 0644 "$MANDIR/man$s" "$p"

@@ -28,6 +28,9 @@ enum proc {
 	PROC_STORED,
 	PROC_COORDCRYPT,
 	PROC_COORDCTL,		/* coordctl, over the control socket */
+	PROC_DERPD,		/* derpd's parent */
+	PROC_RELAY,
+	PROC_DERPCRYPT,
 	PROC_MAX
 };
 
@@ -42,10 +45,15 @@ enum proc {
 #define P_STORED	(1U << PROC_STORED)
 #define P_COORDCRYPT	(1U << PROC_COORDCRYPT)
 #define P_COORDCTL	(1U << PROC_COORDCTL)
-#define P_PARENTS	(P_PARENT | P_COORDD)
-#define P_KEYS		(P_CRYPTOD | P_COORDCRYPT)
+#define P_DERPD		(1U << PROC_DERPD)
+#define P_RELAY		(1U << PROC_RELAY)
+#define P_DERPCRYPT	(1U << PROC_DERPCRYPT)
+#define P_PARENTS	(P_PARENT | P_COORDD | P_DERPD)
+#define P_KEYS		(P_CRYPTOD | P_COORDCRYPT | P_DERPCRYPT)
 #define P_NODEKIDS	(P_CRYPTOD | P_NETD | P_CTRLD | P_DNSD)
-#define P_KIDS		(P_NODEKIDS | P_FRONTD | P_STORED | P_COORDCRYPT)
+#define P_DERPKIDS	(P_RELAY | P_DERPCRYPT)
+#define P_KIDS		(P_NODEKIDS | P_FRONTD | P_STORED | P_COORDCRYPT | \
+			    P_DERPKIDS)
 
 /* Sizes. */
 #define MSG_KEY_LEN	32
@@ -551,6 +559,8 @@ struct msg_listen {
 	struct msg_endpoint ep;
 	uint32_t	 flags;			/* LISTEN_* */
 };
+#define LISTEN_TLS	0x01
+#define LISTEN_STUN	0x02			/* UDP */
 
 struct msg_conf_frontd {
 	char		 url[MSG_NAME_LEN];
@@ -649,6 +659,59 @@ struct msg_rpc_answer {			/* then up to MSG_CHUNK_MAX bytes */
 struct msg_adm_list {			/* then n NUL-terminated words */
 	uint32_t	 n;
 	uint32_t	 uid;			/* who asks: the parent's */
+};
+
+/* --- derpd ---------------------------------------------------------------- */
+
+struct msg_conf_relay {
+	char		 hostname[MSG_NAME_LEN];
+	uint32_t	 max_conns;
+	uint32_t	 tls;			/* RELAY_TLS_* */
+	uint64_t	 rate;			/* bytes/s, 0: no limit */
+	uint64_t	 burst;
+};
+#define RELAY_TLS_NONE	0
+#define RELAY_TLS_SELF	1			/* a certificate of our own */
+#define RELAY_TLS_FILE	2			/* CERT_FD, TLSKEY_FD come */
+
+#define DERP_BOX_MAX	4096			/* of a login that we take */
+struct msg_derp_login {
+	uint8_t		 key[MSG_KEY_LEN];	/* the client says that it is */
+	uint32_t	 len;
+	uint32_t	 pad;
+	uint8_t		 box[DERP_BOX_MAX];	/* nonce in front */
+};
+
+struct msg_derp_login_ok {
+	uint32_t	 error;
+	uint32_t	 len;			/* of what the client said */
+	uint32_t	 boxlen;
+	uint32_t	 pad;
+	uint8_t		 box[256];		/* the answer, nonce in front */
+	uint8_t		 info[DERP_BOX_MAX];
+};
+
+/* What a private key does in a TLS handshake. */
+#define TLS_OP_ECDSA	1			/* sign a digest */
+#define TLS_OP_RSA_PKCS1 2			/* pad like that, then sign */
+#define TLS_OP_RSA_RAW	3			/* PSS, padded already */
+#define TLS_SIG_MAX	1024
+struct msg_tls_sign {
+	uint32_t	 op;			/* TLS_OP_* */
+	uint32_t	 len;
+	uint8_t		 data[TLS_SIG_MAX];
+};
+
+struct msg_tls_signed {
+	uint32_t	 error;
+	uint32_t	 len;
+	uint8_t		 sig[TLS_SIG_MAX];
+};
+
+#define DERP_CERT_TLS	1			/* of our own, for TLS */
+#define DERP_CERT_META	2			/* tells the DERP key */
+struct msg_derp_cert {				/* then the certificate, DER */
+	uint32_t	 kind;
 };
 
 /* Number of bytes, least and most. */
@@ -914,13 +977,14 @@ M(CTL_END, P_NODEKIDS | P_PARENT, P_PARENT | P_CTL, \
 M(CTL_FAIL, P_NODEKIDS | P_PARENTS | P_STORED, \
     P_PARENT | P_CTL | P_COORDD | P_COORDCTL, LEN_FIX(msg_ctl_fail), FD_NO, \
     "it did not work, and why") \
-M(SRV_KEY, P_COORDCRYPT, P_COORDD | P_FRONTD, LEN_FIX(msg_key), FD_NO, \
-    "the server's public Noise key") \
+M(SRV_KEY, P_COORDCRYPT | P_DERPCRYPT, P_COORDD | P_FRONTD | P_DERPD | \
+    P_RELAY, LEN_FIX(msg_key), FD_NO, \
+    "the server's public key: Noise, or DERP") \
 M(SRV_NOISE_IN, P_FRONTD, P_COORDCRYPT, LEN_FIX(msg_srv_noise_in), FD_NO, \
     "a client's initiation") \
 M(SRV_NOISE_OUT, P_COORDCRYPT, P_FRONTD, LEN_FIX(msg_srv_noise_out), FD_NO, \
     "response, keys and who it is; or the error") \
-M(LISTEN, P_COORDD, P_FRONTD, LEN_FIX(msg_listen), FD_YES, \
+M(LISTEN, P_COORDD | P_DERPD, P_FRONTD | P_RELAY, LEN_FIX(msg_listen), FD_YES, \
     "a listening socket") \
 M(LISTEN_RESET, P_COORDD, P_FRONTD, LEN_NONE, FD_NO, \
     "close the listening sockets: new ones follow") \
@@ -955,7 +1019,25 @@ M(ADM_REQ, P_COORDCTL | P_COORDD, P_COORDD | P_STORED, \
 M(ADM_ROW, P_STORED | P_COORDD, P_COORDD | P_COORDCTL, \
     LEN_STR(MSG_CHUNK_MAX), FD_NO, "a row of the answer, a JSON object") \
 M(ADM_END, P_STORED | P_COORDD, P_COORDD | P_COORDCTL, LEN_NONE, FD_NO, \
-    "that was the answer")
+    "that was the answer") \
+M(CONF_RELAY, P_DERPD, P_DERPKIDS, LEN_FIX(msg_conf_relay), FD_NO, \
+    "the relay's part") \
+M(CERT_FD, P_DERPD, P_RELAY, LEN_NONE, FD_YES, \
+    "certificates for TLS, PEM") \
+M(TLSKEY_FD, P_DERPD, P_DERPCRYPT, LEN_NONE, FD_YES, \
+    "their private key, PEM") \
+M(DERP_CERT, P_DERPCRYPT, P_RELAY, LEN_CHUNK(msg_derp_cert), FD_NO, \
+    "a certificate that was made here") \
+M(DERP_PIN, P_DERPCRYPT, P_DERPD, LEN_FIX(msg_key), FD_NO, \
+    "SHA-256 of our own certificate for TLS") \
+M(DERP_LOGIN, P_RELAY, P_DERPCRYPT, LEN_FIX(msg_derp_login), FD_NO, \
+    "open this login") \
+M(DERP_LOGIN_OK, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_derp_login_ok), FD_NO, \
+    "what it says, and the answer; or the error") \
+M(TLS_SIGN, P_RELAY, P_DERPCRYPT, LEN_FIX(msg_tls_sign), FD_NO, \
+    "sign for a TLS handshake") \
+M(TLS_SIGNED, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_tls_signed), FD_NO, \
+    "the signature, or the error")
 
 #define MSG_ENUM(n, f, t, l, fd, m)	IMSG_##n,
 enum msg_type {

@@ -45,6 +45,9 @@ static const char *const proc_names[PROC_MAX] = {
 	[PROC_STORED] = "stored",
 	[PROC_COORDCRYPT] = "cryptod",
 	[PROC_COORDCTL] = "coordctl",
+	[PROC_DERPD] = "derpd",
+	[PROC_RELAY] = "relay",
+	[PROC_DERPCRYPT] = "cryptod",
 };
 
 static const char *const errors[] = {

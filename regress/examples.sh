@@ -27,9 +27,10 @@ try()	# program file name
 	bad=1
 }
 
-for p in shoald coordd; do
+for p in shoald coordd derpd; do
 	prog=parent/shoald
 	[ $p = coordd ] && prog=coordd/coordd
+	[ $p = derpd ] && prog=derpd/derpd
 	rm -f "$tmp"/[0-9]*
 	blocks "man/$p.conf.5"
 	for f in "$tmp"/[0-9]*; do

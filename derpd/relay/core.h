@@ -22,7 +22,7 @@
 
 #define CORE_QUEUE_MAX		32	/* packets of each of two queues */
 #define CORE_SMALL_MAX		1024	/* other frames; mesh: no bound */
-#define CORE_LINKS_MAX		4096	/* receivers that one key is noted for */
+#define CORE_LINKS_MAX		4096	/* receivers noted for one key */
 #define CORE_PULL_MIN		(DERP_RECV_HDR_LEN + DERP_PACKET_MAX)
 
 struct packet;

@@ -1,0 +1,416 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The relay's key process: opens logins with its DERP key, signs for TLS, and
+ * never gives a key out.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "channel.h"
+#include "derpcrypt.h"
+#include "keeper.h"
+#include "derp.h"
+#include "keys.h"
+#include "log.h"
+#include "os.h"
+#include "proc.h"
+#include "rate.h"
+#include "statefile.h"
+
+#define NSEC_PER_SEC	1000000000LL
+#define STACK_WIPE	8192	/* deeper than any operation goes */
+
+/* Logins and signatures: all nodes come back at once after a restart. */
+#define WORK_GAP	(NSEC_PER_SEC / 4000)
+#define WORK_BURST	20000
+#define META_DAYS	7	/* then a new one */
+
+static struct derpstate	*state;		/* secret memory */
+static struct keeper	 keeper;
+static struct chan	 chan_relay;
+static struct rate	 work_rate = { WORK_GAP, WORK_BURST, 0 };
+static struct event	 ev_meta;
+static struct msg_conf_relay conf;
+static int		 loaded;	/* STATE_FD has come */
+static int		 key_bad;	/* of the new configuration */
+static int		 published;	/* the key is on disk, and told */
+
+static int	derpcrypt_msg(struct imsg *);
+static int	derpcrypt_channel(enum proc, int, int);
+static void	derpcrypt_exit(void);
+static int	relay_msg(struct chan *, struct imsg *);
+
+static const struct proc_self	 self = {
+	.ps_proc = PROC_DERPCRYPT,
+	.ps_parent = PROC_DERPD,
+	.ps_name = "cryptod",
+	.ps_user = DERPCRYPT_USER,
+	.ps_msg = derpcrypt_msg,
+	.ps_channel = derpcrypt_channel,
+	.ps_exit = derpcrypt_exit
+};
+static const struct chan_cb	 relay_cb = { relay_msg, proc_sibling_lost };
+
+/* What libraries do at first use; and the memory, while still root. */
+static void
+derpcrypt_warmup(void)
+{
+	if (sodium_init() == -1)
+		fatalx("sodium_init");
+	keeper.k_size = DERPSTATE_TEXT_MAX;
+	keeper.k_buf = os_secret_alloc(keeper.k_size);
+	state = os_secret_alloc(sizeof(*state));
+	if (state == NULL || keeper.k_buf == NULL)
+		fatal("locked memory for keys");
+	tlskey_warmup();
+}
+
+static void
+derpcrypt_exit(void)
+{
+	os_secret_free(keeper.k_buf, keeper.k_size);
+	os_secret_free(state, sizeof(*state));
+}
+
+static void
+key_send(struct chan *c)
+{
+	struct msg_key	 mk;
+
+	if (!published || !c->c_open)
+		return;
+	memset(&mk, 0, sizeof(mk));
+	key_public(state->ds_derp, mk.key);
+	(void)chan_compose(c, IMSG_SRV_KEY, 0, -1, &mk, sizeof(mk));
+}
+
+static void
+cert_send(uint32_t kind, const uint8_t *cert, size_t len)
+{
+	struct msg_derp_cert	 m = { kind };
+
+	if (chan_relay.c_open)
+		(void)chan_compose2(&chan_relay, IMSG_DERP_CERT, 0, -1, &m,
+		    sizeof(m), cert, len);
+}
+
+/* All that the relay needs; it is told anew when it was replaced. */
+static void
+relay_tell(void)
+{
+	uint8_t	 meta[1024], key[MSG_KEY_LEN];
+	ssize_t	 len;
+
+	if (!published)
+		return;
+	key_send(&chan_relay);
+	if (conf.tls == RELAY_TLS_SELF)
+		cert_send(DERP_CERT_TLS, state->ds_cert, state->ds_certlen);
+	key_public(state->ds_derp, key);
+	if ((len = tlskey_meta(key, os_date() / NSEC_PER_SEC, meta,
+	    sizeof(meta))) != -1)
+		cert_send(DERP_CERT_META, meta, len);
+}
+
+static void
+meta_cb(int fd, short events, void *arg)
+{
+	struct timeval	 tv = { META_DAYS * 86400, 0 };
+
+	relay_tell();
+	(void)evtimer_add(&ev_meta, &tv);
+}
+
+static void
+pin_send(void)
+{
+	struct msg_key	 m;
+
+	if (conf.tls != RELAY_TLS_SELF)
+		return;
+	tlskey_hash(state->ds_cert, state->ds_certlen, m.key);
+	(void)chan_compose(proc_parent(), IMSG_DERP_PIN, 0, -1, &m,
+	    sizeof(m));
+}
+
+static void
+publish(void)
+{
+	published = 1;
+	pin_send();
+	key_send(proc_parent());
+	meta_cb(-1, 0, NULL);
+}
+
+static void
+state_result(uint32_t error, unsigned int line, const char *text)
+{
+	struct msg_state_result	 mr;
+
+	memset(&mr, 0, sizeof(mr));
+	mr.error = error;
+	mr.line = line;
+	(void)strlcpy(mr.text, text, sizeof(mr.text));
+	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
+	    sizeof(mr));
+}
+
+/* The keys are there: is there a certificate for them too? */
+static void
+state_use(void)
+{
+	int	 changed = 0;
+
+	if (conf.tls == RELAY_TLS_SELF)
+		changed = tlskey_self(state, conf.hostname,
+		    os_date() / NSEC_PER_SEC);
+	if (changed == -1) {
+		state_result(MSG_E_BAD, 1, "no certificate can be made of it");
+		return;
+	}
+	if (changed) {
+		(void)keeper_change(&keeper);
+		return;
+	}
+	state_result(MSG_OK, 0, "");
+	publish();
+}
+
+static void
+state_load(int fd)
+{
+	struct statefile_error	 error;
+	char			 text[STATEFILE_WHY_MAX];
+	ssize_t			 len;
+	int			 ret;
+
+	if ((len = keeper_read(&keeper, fd)) == -1) {
+		(void)snprintf(text, sizeof(text), "cannot be read: %s",
+		    strerror(errno));
+		state_result(MSG_E_IO, 0, text);
+		return;
+	}
+	ret = derpstate_parse(state, keeper.k_buf, len, &error);
+	explicit_bzero(keeper.k_buf, keeper.k_size);
+	if (ret == -1) {
+		state_result(MSG_E_BAD, error.se_line, error.se_why);
+		return;
+	}
+	state_use();
+}
+
+static int
+state_fd(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+	int		 fd;
+
+	fd = imsg_get_fd(imsg);
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
+	    (fd != -1) != (m.v != 0)) {
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	loaded = 1;
+	if (fd != -1) {
+		state_load(fd);
+		return 0;
+	}
+	/* The first start: LOADED when the key is on disk. */
+	arc4random_buf(state->ds_derp, sizeof(state->ds_derp));
+	key_clamp(state->ds_derp);
+	if (conf.tls == RELAY_TLS_SELF && tlskey_self(state, conf.hostname,
+	    os_date() / NSEC_PER_SEC) == -1)
+		fatalx("no certificate can be made");
+	(void)keeper_change(&keeper);
+	return 0;
+}
+
+static ssize_t
+derpcrypt_render(char *buf, size_t size)
+{
+	return derpstate_render(state, buf, size);
+}
+
+static void
+derpcrypt_ended(int error)
+{
+	char	 text[STATEFILE_WHY_MAX];
+
+	if (published)
+		return;
+	if (error != 0) {
+		(void)snprintf(text, sizeof(text), "cannot be written: %s",
+		    strerror(error));
+		state_result(MSG_E_IO, 0, text);
+		return;
+	}
+	state_result(MSG_OK, 0, "");
+	publish();
+}
+
+static int
+conf_take(struct imsg *imsg)
+{
+	struct msg_conf_relay	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    !msg_str_ok(m.hostname, sizeof(m.hostname)))
+		return -1;
+	conf = m;	/* what could differ here needs a restart */
+	return 0;
+}
+
+static int
+derpcrypt_msg(struct imsg *imsg)
+{
+	struct msg_u32	 m = { 0 };
+	int		 fd;
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_STATE_FD:
+		return state_fd(imsg);
+	case IMSG_STATE_NEWFD:
+	case IMSG_STATE_SAVED:
+		return keeper_msg(&keeper, imsg);
+	case IMSG_CONF_RELAY:
+		return conf_take(imsg);
+	case IMSG_TLSKEY_FD:
+		if ((fd = imsg_get_fd(imsg)) == -1)
+			return -1;
+		key_bad = tlskey_file(fd) == -1;
+		return 0;
+	case IMSG_RECONF_END:
+		m.v = key_bad ? MSG_E_BAD : MSG_OK;
+		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
+		    &m, sizeof(m));
+	case IMSG_RECONF_START:
+		key_bad = 0;
+		tlskey_abort();
+		return 0;
+	case IMSG_RECONF_COMMIT:
+		tlskey_commit();
+		return 0;
+	case IMSG_RECONF_ABORT:
+		tlskey_abort();
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
+derpcrypt_channel(enum proc proc, int fd, int fresh)
+{
+	if (proc != PROC_RELAY)
+		return -1;
+	chan_open(&chan_relay, fd, PROC_DERPCRYPT, PROC_RELAY, &relay_cb,
+	    NULL);
+	relay_tell();
+	return 0;
+}
+
+/* Open what a client sends, and seal the answer to it. */
+static uint32_t
+login_open(const struct msg_derp_login *in, struct msg_derp_login_ok *out)
+{
+	static const char	 info[] = "{\"version\":2}";
+	uint8_t			 box[KEY_LEN], nonce[KEY_BOX_NONCE_LEN];
+	uint32_t		 error = MSG_E_CRYPTO;
+
+	if (key_box_precompute(state->ds_derp, in->key, box) == -1)
+		return MSG_E_CRYPTO;
+	if (key_box_open(box, in->box, in->len, out->info) == 0) {
+		out->len = in->len - KEY_BOX_OVERHEAD;
+		arc4random_buf(nonce, sizeof(nonce));
+		key_box_seal(box, nonce, (const uint8_t *)info,
+		    sizeof(info) - 1, out->box);
+		out->boxlen = sizeof(info) - 1 + KEY_BOX_OVERHEAD;
+		error = MSG_OK;
+	}
+	explicit_bzero(box, sizeof(box));
+	return error;
+}
+
+static int
+login_in(struct imsg *imsg)
+{
+	struct msg_derp_login	 in;
+	struct msg_derp_login_ok out;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1 ||
+	    in.len > sizeof(in.box))
+		return -1;
+	memset(&out, 0, sizeof(out));
+	if (!published)
+		out.error = MSG_E_NOKEY;
+	else if (!rate_take(&work_rate, os_now()))
+		out.error = MSG_E_RATE;
+	else
+		out.error = login_open(&in, &out);
+	(void)chan_compose(&chan_relay, IMSG_DERP_LOGIN_OK,
+	    imsg_get_id(imsg), -1, &out, sizeof(out));
+	explicit_bzero(&out, sizeof(out));
+	return 0;
+}
+
+static int
+sign_in(struct imsg *imsg)
+{
+	struct msg_tls_sign	 in;
+	struct msg_tls_signed	 out;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1 ||
+	    in.len > sizeof(in.data) || in.op < TLS_OP_ECDSA ||
+	    in.op > TLS_OP_RSA_RAW)
+		return -1;
+	memset(&out, 0, sizeof(out));
+	out.error = MSG_E_RATE;
+	if (rate_take(&work_rate, os_now()))
+		tlskey_sign(&in, &out);
+	(void)chan_compose(&chan_relay, IMSG_TLS_SIGNED, imsg_get_id(imsg),
+	    -1, &out, sizeof(out));
+	return 0;
+}
+
+static int
+relay_msg(struct chan *c, struct imsg *imsg)
+{
+	int	 ret;
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_DERP_LOGIN:
+		ret = login_in(imsg);
+		break;
+	case IMSG_TLS_SIGN:
+		ret = sign_in(imsg);
+		break;
+	default:
+		return -1;
+	}
+	sodium_stackzero(STACK_WIPE);
+	return ret;
+}
+
+int
+main(int argc, char *argv[])
+{
+	proc_child_init(&self, derpcrypt_warmup, argc, argv);
+	keeper.k_parent = proc_parent();
+	keeper.k_render = derpcrypt_render;
+	keeper.k_ended = derpcrypt_ended;
+	keeper_init(&keeper);
+	evtimer_set(&ev_meta, meta_cb, NULL);
+	proc_child_run();
+}

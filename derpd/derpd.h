@@ -1,0 +1,157 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What the parts of derpd's parent share, one section for each source file.
+ */
+
+#ifndef DERPD_H
+#define DERPD_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "channel.h"
+#include "conffile.h"
+#include "endpoint.h"
+#include "lex.h"
+#include "messages.h"
+#include "os.h"
+#include "proc.h"
+
+#ifndef nitems
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
+#define CONF_FILE	"/etc/shoal/derpd.conf"
+#define STATE_FILE	"/var/db/derpd/key"
+#define MAX_CONNS	60000
+#define LISTEN_MAX	16
+#define BURST_MIN	65568	/* a frame of the largest packet */
+
+/* --- config.c: the configuration --- */
+
+#define SET_HOSTNAME	0x0001
+#define SET_STATE	0x0002
+#define SET_RATE	0x0004
+#define SET_TLS		0x0008
+
+struct conf_listen {
+	struct msg_endpoint	 l_ep;
+	uint32_t		 l_flags;	/* LISTEN_* of messages.h */
+};
+
+struct derp_conf {
+	unsigned int		 c_set;
+	char			 c_hostname[MSG_NAME_LEN];
+	struct conf_listen	 c_listen[LISTEN_MAX];
+	size_t			 c_nlisten;
+	uint32_t		 c_tls;		/* RELAY_TLS_* */
+	char			 c_cert[PATH_MAX];
+	char			 c_key[PATH_MAX];
+	char			*c_cert_text;	/* as it was read */
+	size_t			 c_cert_len;
+	uint64_t		 c_rate;	/* bytes/s, 0: no limit */
+	uint64_t		 c_burst;
+	char			 c_state[PATH_MAX];
+	struct conf_dirs	 c_dirs;	/* of all files that it names */
+};
+
+/* With the defaults. NULL is fine for conf_free. */
+struct derp_conf *conf_new(void);
+void	 conf_free(struct derp_conf *);
+
+/* Checks of values: NULL if good, else what is wrong (static). */
+const char *conf_check_hostname(const char *);
+/* Address and port to listen on, LISTEN_*. */
+const char *conf_add_listen(struct derp_conf *, const char *, int64_t,
+	    uint32_t);
+/* Certificate and key, both read or opened once to see that they are there. */
+const char *conf_set_cert(struct derp_conf *, const char *, const char *);
+/* "8m": bytes. */
+const char *conf_bytes(const char *, uint64_t *);
+/* NULL if the whole can be used. */
+const char *conf_check(const struct derp_conf *);
+/* What cannot be had without a restart: a word of the grammar, or NULL. */
+const char *conf_needs_restart(const struct derp_conf *,
+	    const struct derp_conf *);
+
+/* --- parse.y --- */
+
+/* The whole configuration, or NULL: then all errors have been reported. */
+struct derp_conf *conf_parse(const char *);
+
+/* --- printconf.c --- */
+
+void	 conf_print(const struct derp_conf *, FILE *);
+
+/* --- state.c: the relay's keys, their directory, the lock --- */
+
+/*
+ * Make the directory of the state if it is missing, take the lock. Fatal on
+ * error, with what is wrong and what to do.
+ */
+void	 state_init(const struct derp_conf *);
+/* To a cryptod that was started: what there is to read. */
+void	 state_send(struct proc_child *);
+/* STATE_* of cryptod. 0, or -1 if bad. */
+int	 state_msg(struct proc_child *, struct imsg *);
+/* cryptod is gone: what it was writing is worth nothing. */
+void	 state_child_lost(void);
+/* A file without a name that holds this, to be read; -1 with errno. */
+int	 state_anon(const void *, size_t);
+
+/* --- listen.c: listening sockets --- */
+
+/*
+ * Bind what the configuration names; sockets of the same address are kept.
+ * 0, or -1: nothing has changed, the text says why.
+ */
+int	 listen_open(const struct derp_conf *, char *, size_t);
+/* The new ones are in use: close those that are not named any more. */
+void	 listen_commit(void);
+/* Or not: close the new ones. */
+void	 listen_abort(void);
+/* Hand them to the relay. */
+void	 listen_send(struct proc_child *, const struct derp_conf *);
+
+/* --- reconf.c: configuration to the children, as a transaction --- */
+
+/* To a child that was started: its part. It answers RECONF_READY. */
+void	 reconf_send(struct proc_child *, const struct derp_conf *);
+/* SIGHUP. */
+void	 reconf_reload(void);
+/* RECONF_READY of a child. 0, or -1 if bad. */
+int	 reconf_ready(struct proc_child *, struct imsg *);
+void	 reconf_child_lost(void);
+
+/* --- children.c --- */
+
+void	 children_init(void);
+void	 children_start(void);
+struct proc_child *child_get(enum proc);
+/* How many are there, and their executables, for the confinement. */
+int	 child_path(size_t, char *, size_t);
+/* A child has taken what it was sent at its start. */
+int	 child_configured(struct proc_child *);
+
+/* --- derpd.c --- */
+
+struct derp_conf *derpd_conf(void);
+void	 derpd_set_conf(struct derp_conf *);
+const char *derpd_conf_file(void);
+/* Has the suite started? */
+int	 derpd_up(void);
+void	 derpd_set_up(void);
+/* Clean up and exit 1; the line comes last. */
+__attribute__((noreturn)) void
+	 derpd_stop(const char *, ...)
+	    __attribute__((__format__ (printf, 1, 2)));
+
+#endif /* DERPD_H */

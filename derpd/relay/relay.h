@@ -1,0 +1,166 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The process that faces the network: connections, TLS, HTTP, DERP, STUN.
+ */
+
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "channel.h"
+#include "core.h"
+#include "log.h"
+#include "messages.h"
+
+#ifndef nitems
+#define nitems(a)	(sizeof((a)) / sizeof((a)[0]))
+#endif
+
+/* Time that a stranger gets, in seconds; a frame's way out. */
+#define T_HEAD		10	/* from accept to the whole request head */
+#define T_LOGIN		10	/* from there to the login */
+#define T_CRYPT		10	/* for cryptod's answer */
+#define T_LINGER	2	/* to read our last answer */
+#define T_WRITE		2	/* for a write to get on */
+#define T_KEEPALIVE	60	/* and up to 5 more */
+
+/* Bounds. */
+#define MAX_LOGINS	4096	/* at cryptod */
+#define MAX_SIGNS	512	/* at cryptod */
+#define MAX_SRC_RAW	256	/* connections of one source without a key */
+#define MAX_SRC_ALL	8192	/* connections of one source */
+#define HEAD_MAX	8192	/* of an HTTP request */
+#define RAW_MAX		16384	/* bytes held of who has not logged in */
+
+enum conn_state {
+	CONN_TLS,		/* shaking hands */
+	CONN_HEAD,		/* reading the HTTP request */
+	CONN_LOGIN,		/* reading ClientInfo */
+	CONN_CRYPT,		/* cryptod has it */
+	CONN_OPEN,
+	CONN_LINGER		/* our last answer is on its way */
+};
+
+struct source;
+
+struct conn {
+	struct client	 c_client;	/* first: the core's part */
+	TAILQ_ENTRY(conn) c_raw;	/* who has not logged in */
+	TAILQ_ENTRY(conn) c_dirty;	/* has something to write */
+	TAILQ_ENTRY(conn) c_dead;	/* to be freed */
+	struct event	 c_ev_read;
+	struct event	 c_ev_write;
+	struct event	 c_ev_timer;
+	struct source	*c_source;
+	SSL		*c_ssl;		/* NULL: plain */
+	uint8_t		*c_part;	/* the begin of a frame */
+	uint8_t		*c_out;		/* what the socket did not take */
+	uint64_t	 c_skip;	/* bytes of a frame to ignore */
+	int64_t		 c_tokens;	/* bytes it may send; below 0: wait */
+	int64_t		 c_filled;	/* os_now() when they were counted */
+	uint32_t	 c_partlen;
+	uint32_t	 c_outlen;
+	uint32_t	 c_outoff;
+	uint32_t	 c_login;	/* slot of the request to cryptod */
+	int		 c_fd;
+	uint8_t		 c_state;	/* enum conn_state */
+	uint8_t		 c_is_dirty;
+	uint8_t		 c_is_dead;
+	uint8_t		 c_paused;	/* for its rate */
+	uint8_t		 c_fast;	/* no answer to the HTTP request */
+	uint8_t		 c_key[DERP_KEY_LEN];
+};
+
+/* --- relay.c --- */
+
+struct chan *relay_crypt(void);
+const struct msg_conf_relay *relay_conf(void);
+/* Our public key, or NULL while it is not known. */
+const uint8_t *relay_key(void);
+/* No descriptor left: stop accepting for a second. */
+void	 relay_accept_pause(void);
+
+/* --- conn.c --- */
+
+void	 conn_init(void);
+/* Accept from a listening socket; 1: TLS. */
+void	 conn_accept(int, int);
+/* cryptod's answer to a login. */
+void	 conn_login_done(uint32_t, const struct msg_derp_login_ok *);
+/* cryptod was replaced: what it had is lost. */
+void	 conn_crypt_lost(void);
+/* A signature came: go on with the handshake. */
+void	 conn_signed(struct conn *);
+/* Write what waits, free what is dead; after everything that is done. */
+void	 conn_sweep(void);
+
+/* --- tls.c --- */
+
+/* What the library does at first use. */
+void	 tls_warmup(void);
+/* Certificates of a file, PEM: closes it. 0, or -1 (logged). */
+int	 tls_file(int);
+/* They are in use from here on; or not. */
+void	 tls_commit(void);
+void	 tls_abort(void);
+/* A certificate that cryptod made. */
+int	 tls_cert(uint32_t, const uint8_t *, size_t);
+/* A session on that socket, or NULL: there is no certificate yet. */
+SSL	*tls_new(int);
+/* Shake hands: 1 done, 0 later, -1 failed. */
+int	 tls_handshake(struct conn *);
+void	 tls_free(struct conn *);
+/* Bytes read, written; 0: later, -1: closed or failed. */
+ssize_t	 tls_read(struct conn *, void *, size_t);
+ssize_t	 tls_write(struct conn *, const void *, size_t);
+/* cryptod's answer; cryptod was replaced. */
+void	 tls_signed(uint32_t, const struct msg_tls_signed *);
+void	 tls_crypt_lost(void);
+
+/* --- http.c: heads of requests, as pure functions --- */
+
+struct http_req {
+	char	 hr_method[8];
+	char	 hr_path[128];		/* without a query */
+	char	 hr_upgrade[32];	/* lower case */
+	char	 hr_challenge[68];	/* "": none, or not allowed */
+	uint8_t	 hr_fast;		/* Derp-Fast-Start */
+	uint8_t	 hr_not_ideal;		/* Ideal-Node names another */
+	uint8_t	 hr_ws_derp;		/* WebSocket of the derp protocol */
+};
+
+/*
+ * The head that begins these bytes: its length, 0: more is needed, -1: not
+ * one that we take.
+ */
+ssize_t	 http_parse(const char *, size_t, struct http_req *);
+/* The answer to anything but an upgrade: its length. */
+size_t	 http_answer(const struct http_req *, char *, size_t);
+
+/* --- stun.c --- */
+
+/* Answer what waits on that socket. */
+void	 stun_cb(int, short, void *);
+
+/* --- source.c: how many connections an address has --- */
+
+struct source *source_get(const struct sockaddr_storage *);
+int	 source_allows(const struct source *);
+void	 source_opened(struct source *);
+/* It has logged in: no longer a stranger. */
+void	 source_keyed(struct source *);
+/* 1: it was a stranger still. */
+void	 source_closed(struct source *, int);
+const char *source_name(const struct source *);
+
+#endif
