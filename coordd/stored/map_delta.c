@@ -101,6 +101,7 @@ spread_policy(struct brain *b, struct node *n)
 {
 	struct viewer	*v;
 
+	policy_row(b, n, b->b_row);
 	RB_FOREACH(v, viewers, &b->b_viewers) {
 		if (v->v_node == n)
 			viewer_queue(b, v, V_RESYNC | V_ROUTES);
@@ -110,42 +111,54 @@ spread_policy(struct brain *b, struct node *n)
 	}
 }
 
+/*
+ * To those who see it; and to those who knew it and have not been told yet
+ * that they see it no more: it may come back before they are.
+ */
 static void
-spread_node(struct brain *b, struct node *n)
+spread_node(struct brain *b, struct node *n, unsigned int ch)
 {
 	struct viewer	*v;
-	unsigned int	 ch = n->n_changes;
 	uint64_t	 w;
 	size_t		 i, slot;
 
-	n->n_changes = 0;
-	TAILQ_REMOVE(&b->b_changed, n, n_change);
 	policy_row(b, n, b->b_row);
-	if (ch & CH_POLICY)
-		spread_policy(b, n);
-	if ((ch & CH_SELF) && n->n_viewer != NULL)
-		viewer_queue(b, n->n_viewer, V_SELF);
-	if (!(ch & PEND_FLAGS))
-		return;
 	for (i = 0; i < b->b_words; i++)
 		for (w = b->b_row[i]; w != 0; w &= w - 1) {
 			slot = i * 64 + (size_t)__builtin_ctzll(w);
 			if ((v = b->b_slots[slot]->n_viewer) != NULL)
-				pend_add(b, v, n->n_slot, ch & PEND_FLAGS);
+				pend_add(b, v, n->n_slot, ch);
 		}
+	TAILQ_FOREACH(v, &b->b_work, v_work)
+		if ((v->v_flags & V_RESYNC) &&
+		    bit_get(v->v_sent, v->v_words, n->n_slot) &&
+		    !bit_get(b->b_row, b->b_words, v->v_node->n_slot))
+			pend_add(b, v, n->n_slot, ch);
 }
 
+/* First who has to look again, for what follows asks for that. */
 static void
 spread(struct brain *b)
 {
 	struct node	*n;
+	unsigned int	 ch;
 
 	policy_refresh(b);
-	while ((n = TAILQ_FIRST(&b->b_changed)) != NULL)
-		spread_node(b, n);
 	if (b->b_pall)
 		viewer_queue_all(b, V_RESYNC | V_ROUTES);
 	b->b_pall = 0;
+	TAILQ_FOREACH(n, &b->b_changed, n_change)
+		if (n->n_changes & CH_POLICY)
+			spread_policy(b, n);
+	while ((n = TAILQ_FIRST(&b->b_changed)) != NULL) {
+		ch = n->n_changes;
+		n->n_changes = 0;
+		TAILQ_REMOVE(&b->b_changed, n, n_change);
+		if ((ch & CH_SELF) && n->n_viewer != NULL)
+			viewer_queue(b, n->n_viewer, V_SELF);
+		if (ch & PEND_FLAGS)
+			spread_node(b, n, ch & PEND_FLAGS);
+	}
 }
 
 static void
