@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -141,6 +142,7 @@ static void
 cli_open(struct cli *c, const struct cli *same)
 {
 	struct timeval	 tv = { 10, 0 };
+	int		 on = 1;
 
 	memset(c, 0, sizeof(*c));
 	if (same != NULL)
@@ -154,6 +156,7 @@ cli_open(struct cli *c, const struct cli *same)
 	    connect(c->l_fd, (struct sockaddr *)&server,
 	    sizeof(server)) == -1)
 		err(1, "connect");
+	(void)setsockopt(c->l_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(c->l_fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (ctx != NULL) {
 		if ((c->l_ssl = SSL_new(ctx)) == NULL ||
