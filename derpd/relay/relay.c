@@ -23,6 +23,8 @@
 
 #define RELAY_USER	"_derprelay"
 #define FD_RESERVE	32	/* descriptors for what is no connection */
+#define RESTART_WAIT	1000	/* ms: told to clients when we go */
+#define RESTART_TRY	60000
 
 struct listener {
 	TAILQ_ENTRY(listener)	 l_entry;
@@ -45,6 +47,7 @@ static int			 have_key, reconf, cert_bad, paused;
 
 static int	 relay_parent_msg(struct imsg *);
 static int	 relay_channel(enum proc, int, int);
+static void	 relay_exit(void);
 static int	 crypt_msg(struct chan *, struct imsg *);
 static void	 crypt_lost(struct chan *, enum chan_end);
 
@@ -54,7 +57,8 @@ static const struct proc_self	 self = {
 	.ps_name = "relay",
 	.ps_user = RELAY_USER,
 	.ps_msg = relay_parent_msg,
-	.ps_channel = relay_channel
+	.ps_channel = relay_channel,
+	.ps_exit = relay_exit
 };
 static const struct chan_cb	 crypt_cb = { crypt_msg, crypt_lost };
 
@@ -99,6 +103,14 @@ relay_fd_max(void)
 	    rl.rlim_cur < FD_RESERVE * 2)
 		return FD_RESERVE;
 	return rl.rlim_cur > 1 << 20 ? 1 << 20 : rl.rlim_cur - FD_RESERVE;
+}
+
+/* Clients hear that they may come back, as far as their sockets take it. */
+static void
+relay_exit(void)
+{
+	core_restarting(RESTART_WAIT, RESTART_TRY);
+	conn_sweep();
 }
 
 int

@@ -6,6 +6,7 @@
  *
  *	derpcli [-f] [-t] address port pair	two clients talk, in every way
  *	derpcli [-f] [-t] address port idle n	n that say nothing, until killed
+ *	derpcli [-f] [-t] address port stop	waits until it stops
  *	derpcli [-f] [-t] address port flood n	n packets from one to another
  *
  * -t: TLS, -f: fast start.
@@ -288,6 +289,22 @@ idle(int n)
 }
 
 static void
+stop(void)
+{
+	struct derp_frame	 f;
+	struct derp_msg		 m;
+	struct cli		 c;
+	uint8_t			 buf[FRAME_SIZE];
+
+	cli_open(&c, NULL);
+	printf("ready\n");
+	fflush(stdout);
+	if (cli_frame(&c, buf, &f) == -1 || derp_client_parse(&f, &m) != 1 ||
+	    m.dm_type != DERP_RESTARTING || m.dm_try_ms == 0)
+		errx(1, "no word of its end");
+}
+
+static void
 flood(int n)
 {
 	static uint8_t	 data[1200], buf[FRAME_SIZE];
@@ -340,6 +357,8 @@ main(int argc, char *argv[])
 		errx(1, "TLS");
 	if (strcmp(argv[2], "pair") == 0)
 		pair();
+	else if (strcmp(argv[2], "stop") == 0)
+		stop();
 	else if (argc > 3 && strcmp(argv[2], "idle") == 0)
 		idle(strtonum(argv[3], 1, 100000, NULL));
 	else if (argc > 3 && strcmp(argv[2], "flood") == 0)

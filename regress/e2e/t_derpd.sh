@@ -99,7 +99,10 @@ check "a killed relay is replaced" wait_for 5 cli -t 10.77.0.9 443 pair
 kill -HUP "$RELAYPID"
 sleep 0.5
 check "reloads" cli -t 10.77.0.9 443 pair
+on_bg cli "$LAB/cli/stop.log" "$LAB/derpcli" -t 10.77.0.9 443 stop
+wait_for 5 grep -q ready "$LAB/cli/stop.log"
 kill_wait "$RELAYPID"
+check "clients hear of its end" wait "$BGPID"
 check "starts again" relay_start 2
 check "with the same certificate" [ "$(pin 1 | head -n 1)" = "$(pin 2)" ]
 on cli openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=x \

@@ -40,6 +40,8 @@ done
 try frontd "$V/coordd/frontd/frontd"
 try stored "$V/coordd/stored/stored" "$LAB/store"
 try coordd-cryptod "$V/coordd/cryptod/cryptod"
+try relay "$V/derpd/relay/relay"
+try derpd-cryptod "$V/derpd/cryptod/cryptod"
 
 # --- the suite as it runs: the release build
 
