@@ -466,7 +466,7 @@ conn_open(struct conn *c, const struct msg_derp_login_ok *m,
 	if (c->c_client.cl_flags == 0)
 		c->c_client.cl_flags = DERP_PRESENT_REGULAR;
 	c->c_tokens = relay_conf()->burst;
-	c->c_filled = os_now();
+	c->c_filled = c->c_alive = os_now();
 	core_add(&c->c_client, c->c_key);
 	derp_header(frame, DERP_SERVER_INFO, m->boxlen);
 	memcpy(frame + DERP_HDR_LEN, m->box, m->boxlen);
@@ -708,21 +708,33 @@ conn_read_cb(int fd, short events, void *arg)
 	conn_sweep();
 }
 
+/* A client that is slowed down has its keepalives all the same. */
+static void
+conn_tick(struct conn *c)
+{
+	int64_t	 now = os_now();
+	int	 paused = c->c_paused;
+
+	if (!paused || now - c->c_alive >= T_KEEPALIVE * NSEC_PER_SEC) {
+		c->c_alive = now;
+		core_keepalive(&c->c_client);
+	}
+	conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
+	if (!paused)
+		return;
+	c->c_paused = 0;
+	event_add(&c->c_ev_read, NULL);
+	conn_read(c);
+}
+
 static void
 conn_timer_cb(int fd, short events, void *arg)
 {
 	struct conn	*c = arg;
 
-	if (c->c_state != CONN_OPEN)
+	if (c->c_state == CONN_OPEN)
+		conn_tick(c);
+	else
 		conn_kill(c);
-	else if (c->c_paused) {
-		c->c_paused = 0;
-		event_add(&c->c_ev_read, NULL);
-		conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
-		conn_read(c);
-	} else {
-		core_keepalive(&c->c_client);
-		conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
-	}
 	conn_sweep();
 }

@@ -68,6 +68,7 @@ struct conn {
 	uint64_t	 c_skip;	/* bytes of a frame to ignore */
 	int64_t		 c_tokens;	/* bytes it may send; below 0: wait */
 	int64_t		 c_filled;	/* os_now() when they were counted */
+	int64_t		 c_alive;	/* os_now() of the last KEEP_ALIVE */
 	uint32_t	 c_partlen;
 	uint32_t	 c_outlen;
 	uint32_t	 c_outoff;
