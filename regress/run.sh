@@ -45,10 +45,12 @@ lines()
 	    -e "s|^skip:* |skip $_name: |p" -e '/^#/p' "$_log"
 	_p=$(grep -c '^ok ' "$_log")
 	_f=$(grep -c '^not ok ' "$_log")
-	SKIPPED=$((SKIPPED + $(grep -c '^skip' "$_log")))
+	_s=$(grep -c '^skip' "$_log")
+	SKIPPED=$((SKIPPED + _s))
 	[ $_st -eq 77 ] && return
 	PASSED=$((PASSED + _p)) FAILED=$((FAILED + _f))
-	if [ $_st -ne 0 ] && [ "$_f" -eq 0 ] || [ $((_p + _f)) -eq 0 ]; then
+	if [ $_st -ne 0 ] && [ "$_f" -eq 0 ] ||
+	    [ $((_p + _f + _s)) -eq 0 ]; then
 		FAILED=$((FAILED + 1))
 		echo "not ok $_name (status $_st)"
 		tail -n 30 "$_log" | sed 's/^/#	/'
