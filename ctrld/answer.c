@@ -277,7 +277,9 @@ answer_debug(uint32_t id, const char *what)
 {
 	struct netmap	*nm;
 
-	if (strcmp(what, "netmap") != 0 && strcmp(what, "ctrld") != 0) {
+	/* The parent has chosen this process by its name. */
+	if (*what != '\0' && strcmp(what, "netmap") != 0 &&
+	    strcmp(what, "ctrld") != 0) {
 		answer_fail(id, "ctrld tells of: ctrld, netmap");
 		return;
 	}

@@ -4,7 +4,9 @@
 
 has_url()
 {
-	ctl a status --json | jq -e '.AuthURL | startswith("http")'
+	# jq -e calls no input at all a success.
+	[ "$(ctl a status --json |
+	    jq -r '.AuthURL | startswith("http")')" = true ]
 }
 
 lab_init interactive
