@@ -245,9 +245,49 @@ ctl()	# node command...
 	"$SHOALCTL" -s "$LAB/$_c/shoald.sock" "$@"
 }
 
+# json_is text jq-arguments...: does the filter hold? No text: it does not.
+json_is()
+{
+	_j=$1
+	shift
+	[ -n "$_j" ] && printf '%s\n' "$_j" | jq -e "$@"
+}
+
+# ctl_is node jq-arguments...: does the filter hold of its status?
+ctl_is()
+{
+	_c=$1
+	shift
+	json_is "$("$SHOALCTL" -s "$LAB/$_c/shoald.sock" status --json)" "$@"
+}
+
+# nodes_is jq-arguments...: does it hold of the server's list of nodes?
+nodes_is()
+{
+	json_is "$(coordctl --json node list)" "$@"
+}
+
+# sees node name: does the node have a peer of that name? sees_not: has not.
+sees()
+{
+	ctl_is "$1" --arg n "$2" '[.Peer[]?.HostName] | index($n) != null'
+}
+
+sees_not()
+{
+	ctl_is "$1" --arg n "$2" '[.Peer[]?.HostName] | index($n) == null'
+}
+
+# expired node name: does the node show that peer as expired?
+expired()
+{
+	ctl_is "$1" --arg n "$2" \
+	    'any(.Peer[]?; .HostName == $n and .Expired == true)'
+}
+
 node_running()
 {
-	[ "$(ctl "$1" status --json | jq -r .BackendState)" = Running ]
+	ctl_is "$1" '.BackendState == "Running"'
 }
 
 node_wait_up()

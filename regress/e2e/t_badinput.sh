@@ -150,13 +150,13 @@ check "wrong server key: refused, with what to do" wait_for 8 \
     grep -q 'new-server-key' "$LAB/a/shoald.pin.log"
 offline()	# after the grace that a restarted server gives
 {
-	coordctl --json node list | jq -e 'map(select(.online)) | length == 0'
+	nodes_is 'map(select(.online)) | length == 0'
 }
 check "and no session with it" wait_for 45 offline
 check "unless the operator accepts it" ctl a login --new-server-key
 online()
 {
-	! offline
+	nodes_is 'map(select(.online)) | length > 0'
 }
 check "then it is connected" wait_for 10 online
 node_stop a

@@ -3,24 +3,6 @@
 # rotates its key, expires; keys are one-shot, expired, revoked.
 . "$(dirname "$0")/lib.sh"
 
-sees()
-{
-	ctl "$1" status --json |
-	    jq -e --arg n "$2" '[.Peer[]?.HostName] | index($n) != null'
-}
-
-sees_not()
-{
-	! sees "$@"
-}
-
-# The server keeps a node that logged out, and says that its key expired.
-expired()
-{
-	ctl "$1" status --json | jq -e --arg n "$2" \
-	    '[.Peer[]? | select(.HostName == $n and .Expired)] | length == 1'
-}
-
 ping_ok()
 {
 	on "$1" ping -c 1 -W 1 "$2"
@@ -74,11 +56,6 @@ check "and its old address" [ "$addr" = "$(ip4 c)" ]
 check "the others reach it with the new key" wait_for 10 ping_ok a "$addr"
 
 check "c logs out" ctl c logout
-expired()
-{
-	ctl "$1" status --json | jq -e --arg n "$2" \
-	    '.Peer[]? | select(.HostName == $n) | .Expired == true'
-}
 check "the others see it expired" wait_for 15 expired a c
 check "and reach it no longer" sh -c \
     "! ip netns exec $P-a ping -c 1 -W 1 $addr"
@@ -92,7 +69,7 @@ check "and is seen" wait_for 5 sees a d
 check "it logs out" ctl d logout
 gone()
 {
-	! coordctl --json node list | jq -e '.[] | select(.name == "d")'
+	nodes_is 'map(.name) | index("d") == null'
 }
 check "and is deleted" wait_for 15 gone
 node_stop d

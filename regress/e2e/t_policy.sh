@@ -9,17 +9,6 @@ policy()	# writes the file and makes coordd read it
 	kill -HUP "$COORDPID"
 }
 
-sees()	# node name: does the node see that peer?
-{
-	ctl "$1" status --json |
-	    jq -e --arg n "$2" '[.Peer[]?.HostName] | index($n) != null'
-}
-
-sees_not()
-{
-	! sees "$@"
-}
-
 ping_ok()
 {
 	on "$1" ping -c 1 -W 1 "$2"

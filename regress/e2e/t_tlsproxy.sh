@@ -66,9 +66,7 @@ proxy alien
 node_run a alien
 check "a stranger's certificate is refused, and the line says so" \
     wait_for 8 log_has 'certificate'
-check "nothing was registered" sh -c "
-    $COORDCTL -s $LAB/coord/coordd.sock --json node list |
-    jq -e 'length == 0'"
+check "nothing was registered" nodes_is 'length == 0'
 node_stop a
 rm -f "$LAB/a"/shoald.*.log
 proxy other

@@ -139,8 +139,8 @@ on_bg coord "$LAB/coord/headscale2.log" \
     "$HEADSCALE" -c "$LAB/coord/config.yaml" serve
 online()
 {
-	hs nodes list -o json 2>/dev/null |
-	    jq -e 'map(select(.online)) | length >= 2'
+	json_is "$(hs nodes list -o json 2>/dev/null)" \
+	    'map(select(.online)) | length >= 2'
 }
 check "and both come back to it" wait_for 45 online
 check "logout" ctl b logout

@@ -105,9 +105,4 @@ check "t no longer sees s" sh -c "
     ! ip netns exec $P-t $TAILSCALE --socket=$LAB/t/ts.sock status |
     grep -q '$S'"
 check "tailscale logout" ts t logout
-expired()
-{
-	ctl a status --json | jq -e '.Peer[]? | select(.HostName == "t") |
-	    .Expired == true'
-}
-check "a sees it expired" wait_for 15 expired
+check "a sees it expired" wait_for 15 expired a t
