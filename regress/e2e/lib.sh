@@ -321,7 +321,7 @@ two_nodes()
 	coord_start "${1-policy allow all}" || return 1
 	coordctl user create u >/dev/null
 	for _t in a b; do
-		node_start $_t "auth key \"$(key_create --user u)\""
+		node_start $_t "auth key \"$(key_create --user u --reusable)\""
 	done
 	for _t in a b; do
 		node_wait_up $_t || { fail "node $_t is up"; return 1; }

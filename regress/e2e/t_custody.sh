@@ -6,7 +6,8 @@
 lab_init custody
 two_nodes || exit 1
 check "traffic flows" wait_for 5 on a ping -c 5 -i 0.1 -W 1 "$(ip4 b)"
-ctl a login --force-reauth >/dev/null 2>&1
+check "a has a new key" timeout 20 \
+    "$SHOALCTL" -s "$LAB/a/shoald.sock" login --force-reauth
 sleep 2
 on a ping -c 3 -i 0.1 -W 1 "$(ip4 b)" >/dev/null
 ctl a status >/dev/null
