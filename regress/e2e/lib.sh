@@ -312,7 +312,8 @@ child_pid()
 	pgrep -P "$_pp" -f "$2" | head -n 1
 }
 
-# two_nodes: coordd and nodes a, b that are up; the usual beginning.
+# two_nodes: coordd and nodes a, b that are up; the usual beginning. Their
+# keys are for one use, or what LAB_KEYS says.
 two_nodes()
 {
 	lab_host coord 1
@@ -321,7 +322,7 @@ two_nodes()
 	coord_start "${1-policy allow all}" || return 1
 	coordctl user create u >/dev/null
 	for _t in a b; do
-		node_start $_t "auth key \"$(key_create --user u --reusable)\""
+		node_start $_t "auth key \"$(key_create --user u ${LAB_KEYS:-})\""
 	done
 	for _t in a b; do
 		node_wait_up $_t || { fail "node $_t is up"; return 1; }

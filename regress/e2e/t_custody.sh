@@ -3,6 +3,7 @@
 # has a private key.
 . "$(dirname "$0")/lib.sh"
 
+LAB_KEYS=--reusable
 lab_init custody
 two_nodes || exit 1
 check "traffic flows" wait_for 5 on a ping -c 5 -i 0.1 -W 1 "$(ip4 b)"
