@@ -196,7 +196,7 @@ conn_accepted(int fd, const struct sockaddr_storage *ss)
 		return;
 	}
 	so = source_get(ss);
-	if (!source_allows(so)) {
+	if (!source_allows(so, MAX_SRC_RAW, MAX_SRC_ALL)) {
 		if (log_limit(&refuse_limit, os_now(), 10, 60))
 			log_warnx("%s: too many connections",
 			    source_name(so));

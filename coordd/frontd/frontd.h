@@ -23,6 +23,7 @@
 #include "log.h"
 #include "messages.h"
 #include "noise.h"
+#include "source.h"
 #include "srvreq.h"
 #include "ws.h"
 
@@ -158,14 +159,6 @@ void		 conn_noise_reset(void);
 void		 conn_end_streams(void);
 size_t		 conn_count(void);
 const char	*conn_name(const struct conn *);
-
-/* source.c: how much one address may have */
-struct source	*source_get(const struct sockaddr_storage *);
-int		 source_allows(const struct source *);
-void		 source_opened(struct source *);
-void		 source_keyed(struct source *);
-void		 source_closed(struct source *, int);
-const char	*source_name(const struct source *);
 
 /* h2.c: the HTTP/2 session inside Noise */
 int		 h2_open(struct conn *, const struct msg_srv_noise_out *);

@@ -195,7 +195,7 @@ conn_accepted(int fd, const struct sockaddr_storage *ss, int tls)
 		return;
 	}
 	so = source_get(ss);
-	if (source_allows(so)) {
+	if (source_allows(so, MAX_SRC_RAW, MAX_SRC_ALL)) {
 		conn_new(fd, so, ss, ssl);
 		return;
 	}

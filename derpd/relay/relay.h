@@ -21,6 +21,7 @@
 #include "core.h"
 #include "log.h"
 #include "messages.h"
+#include "source.h"
 
 #ifndef nitems
 #define nitems(a)	(sizeof((a)) / sizeof((a)[0]))
@@ -152,16 +153,5 @@ size_t	 http_answer(const struct http_req *, char *, size_t);
 
 /* Answer what waits on that socket. */
 void	 stun_cb(int, short, void *);
-
-/* --- source.c: how many connections an address has --- */
-
-struct source *source_get(const struct sockaddr_storage *);
-int	 source_allows(const struct source *);
-void	 source_opened(struct source *);
-/* It has logged in: no longer a stranger. */
-void	 source_keyed(struct source *);
-/* 1: it was a stranger still. */
-void	 source_closed(struct source *, int);
-const char *source_name(const struct source *);
 
 #endif

@@ -6,6 +6,7 @@
  */
 
 #include <sys/types.h>
+#include <sys/socket.h>
 #include <sys/tree.h>
 
 #include <netinet/in.h>
@@ -15,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontd.h"
+#include "log.h"
+#include "source.h"
 
 struct source {
 	RB_ENTRY(source) so_entry;
@@ -59,7 +61,6 @@ source_fill(struct source *so, const struct sockaddr_storage *ss)
 		so->so_local = 1;
 }
 
-/* The record of a peer's address; made if there is none. */
 struct source *
 source_get(const struct sockaddr_storage *ss)
 {
@@ -75,16 +76,12 @@ source_get(const struct sockaddr_storage *ss)
 	return so;
 }
 
-/*
- * May it have one more? A proxy on this machine brings all nodes from one
- * address, so loopback has no limit but that of all.
- */
 int
-source_allows(const struct source *so)
+source_allows(const struct source *so, unsigned int raw, unsigned int all)
 {
 	if (so->so_local)
 		return 1;
-	return so->so_raw < MAX_SRC_RAW && so->so_all < MAX_SRC_ALL;
+	return so->so_raw < raw && so->so_all < all;
 }
 
 void
@@ -94,7 +91,6 @@ source_opened(struct source *so)
 	so->so_all++;
 }
 
-/* It has shown a machine key: no longer a stranger to count. */
 void
 source_keyed(struct source *so)
 {
