@@ -395,8 +395,14 @@ cryptod_msg(struct chan *c, struct imsg *imsg)
 static int
 netd_msg(struct chan *c, struct imsg *imsg)
 {
-	return imsg_get_type(imsg) == IMSG_ENDPOINTS ?
-	    endpoints_msg(imsg) : -1;
+	switch (imsg_get_type(imsg)) {
+	case IMSG_ENDPOINTS:
+		return endpoints_msg(imsg);
+	case IMSG_NETINFO:
+		return netinfo_msg(imsg);
+	default:
+		return -1;
+	}
 }
 
 static int

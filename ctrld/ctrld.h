@@ -268,6 +268,14 @@ struct maprequest;
 /* Endpoint fields of a request; valid until the next call. */
 void	 endpoints_fill(struct maprequest *);
 
+/* --- netinfo.c --- */
+
+/* NETINFO from netd: 0, or -1 if malformed. */
+int	 netinfo_msg(struct imsg *);
+/* What the server is to be told; NULL: nothing yet. */
+const struct netinfo
+	*netinfo_now(void);
+
 /* --- map.c: the netmap --- */
 
 void	 map_begin(void);

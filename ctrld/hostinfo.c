@@ -112,7 +112,7 @@ ctrld_hostinfo(void)
 	hi.hi_hostname = c->c_msg.hostname;
 	hi.hi_arch = c->c_msg.machine;
 	hi.hi_shields = c->c_msg.shields_up;
-	hi.hi_udp = hi.hi_ipv6 = -1;
+	hi.hi_net = netinfo_now();
 	for (i = 0; i < c->c_nroutes; i++) {
 		memset(&p, 0, sizeof(p));
 		p.np_version = c->c_routes[i].af;

@@ -418,6 +418,34 @@ struct msg_nm_rule {
 	uint8_t		 proto[60];
 };
 
+/*
+ * What netcheck found: dataplane.md 4.3. Then nlat of msg_netinfo_lat. The
+ * tri-states are -1 unknown, 0 no, 1 yes.
+ */
+struct msg_netinfo {
+	int8_t		 varies;		/* MappingVariesByDestIP */
+	int8_t		 ipv6;			/* WorkingIPv6 */
+	int8_t		 os_ipv6;		/* OSHasIPv6 */
+	int8_t		 udp;			/* WorkingUDP */
+	int8_t		 icmp4;			/* WorkingICMPv4 */
+	int8_t		 upnp;
+	int8_t		 pmp;
+	int8_t		 pcp;
+	uint8_t		 portmap;		/* HavePortMap */
+	uint8_t		 pad;
+	uint16_t	 preferred_derp;	/* home region, 0: none */
+	char		 link_type[16];		/* "", "wired", "wifi" */
+	char		 firewall_mode[32];	/* "nft-default" or the like */
+	uint32_t	 nlat;
+};
+
+struct msg_netinfo_lat {
+	uint16_t	 region;
+	uint8_t		 family;		/* AF_WIRE_* */
+	uint8_t		 pad[5];
+	int64_t		 latency;		/* ns */
+};
+
 struct msg_dns_host {
 	char		 name[MSG_NAME_LEN];	/* full, no trailing dot */
 	uint32_t	 n;			/* 0: remove it */
@@ -930,6 +958,9 @@ M(NM_COMMIT, P_CTRLD, P_NETD, LEN_FIX(msg_nm_begin), FD_NO, \
 M(ENDPOINTS, P_NETD, P_CTRLD, \
     LEN_LIST(msg_nm_list, msg_endpoint, MSG_LIST_MAX), FD_NO, \
     "own endpoints, at each change") \
+M(NETINFO, P_NETD, P_CTRLD, \
+    LEN_LIST(msg_netinfo, msg_netinfo_lat, MSG_LIST_MAX), FD_NO, \
+    "what the last netcheck found") \
 M(DNS_BEGIN, P_CTRLD, P_DNSD, LEN_FIX(msg_nm_begin), FD_NO, \
     "a change of names follows") \
 M(DNS_SUFFIX, P_CTRLD, P_DNSD, LEN_FIX(msg_resolve), FD_NO, \

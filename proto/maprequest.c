@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,24 +44,60 @@ set_strs(json_t *o, const char *name, const char *const *s, size_t n,
 	set(o, name, a, bad);
 }
 
+/* -1 is not known: left out. */
 static void
-set_netinfo(json_t *o, const struct hostinfo *hi, int *bad)
+set_tri(json_t *o, const char *name, int v, int *bad)
 {
-	json_t	*ni;
+	if (v != -1)
+		set(o, name, json_boolean(v), bad);
+}
 
-	if (hi->hi_derp == 0 && hi->hi_udp == -1 && hi->hi_ipv6 == -1)
+static void
+set_latency(json_t *o, const struct netinfo *ni, int *bad)
+{
+	json_t	*lat;
+	char	 name[16];
+	size_t	 i;
+
+	if (ni->ni_nlat == 0)
 		return;
-	if ((ni = json_object()) == NULL) {
+	lat = json_object();
+	for (i = 0; i < ni->ni_nlat; i++) {
+		(void)snprintf(name, sizeof(name), "%u-v%u",
+		    ni->ni_lat[i].nl_region, ni->ni_lat[i].nl_version);
+		set(lat, name, json_real(ni->ni_lat[i].nl_latency / 1e9),
+		    bad);
+	}
+	set(o, "DERPLatency", lat, bad);
+}
+
+static void
+set_netinfo(json_t *o, const struct netinfo *ni, int *bad)
+{
+	json_t	*j;
+
+	if (ni == NULL)
+		return;
+	if ((j = json_object()) == NULL) {
 		*bad = 1;
 		return;
 	}
-	if (hi->hi_ipv6 != -1)
-		set(ni, "WorkingIPv6", json_boolean(hi->hi_ipv6), bad);
-	if (hi->hi_udp != -1)
-		set(ni, "WorkingUDP", json_boolean(hi->hi_udp), bad);
-	if (hi->hi_derp != 0)
-		set(ni, "PreferredDERP", json_integer(hi->hi_derp), bad);
-	set(o, "NetInfo", ni, bad);
+	set_tri(j, "MappingVariesByDestIP", ni->ni_varies, bad);
+	set_tri(j, "WorkingIPv6", ni->ni_ipv6, bad);
+	set_tri(j, "OSHasIPv6", ni->ni_osipv6, bad);
+	set_tri(j, "WorkingUDP", ni->ni_udp, bad);
+	set_tri(j, "WorkingICMPv4", ni->ni_icmp4, bad);
+	if (ni->ni_portmap)
+		set(j, "HavePortMap", json_true(), bad);
+	set_tri(j, "UPnP", ni->ni_upnp, bad);
+	set_tri(j, "PMP", ni->ni_pmp, bad);
+	set_tri(j, "PCP", ni->ni_pcp, bad);
+	if (ni->ni_derp != 0)
+		set(j, "PreferredDERP", json_integer(ni->ni_derp), bad);
+	set_str(j, "LinkType", ni->ni_link, bad);
+	set_latency(j, ni, bad);
+	set_str(j, "FirewallMode", ni->ni_firewall, bad);
+	set(o, "NetInfo", j, bad);
 }
 
 json_t *
@@ -83,7 +120,7 @@ hostinfo_json(const struct hostinfo *hi)
 	set_str(o, "GoArch", hi->hi_arch, &bad);
 	set_strs(o, "RoutableIPs", hi->hi_routes, hi->hi_nroutes, &bad);
 	set_strs(o, "RequestTags", hi->hi_tags, hi->hi_ntags, &bad);
-	set_netinfo(o, hi, &bad);
+	set_netinfo(o, hi->hi_net, &bad);
 	if (bad) {
 		json_decref(o);
 		return NULL;

@@ -15,6 +15,34 @@
 
 #include <jansson.h>
 
+/* Latency of a relay region. */
+struct netinfo_lat {
+	uint16_t	 nl_region;
+	uint8_t		 nl_version;	/* 4 or 6 */
+	int64_t		 nl_latency;	/* nanoseconds */
+};
+
+/*
+ * What a node found out about its network; the tri-states are -1 where it
+ * does not know. Source: dataplane.md 4.3.
+ */
+struct netinfo {
+	int		 ni_varies;	/* MappingVariesByDestIP */
+	int		 ni_ipv6;	/* WorkingIPv6 */
+	int		 ni_osipv6;	/* OSHasIPv6 */
+	int		 ni_udp;	/* WorkingUDP */
+	int		 ni_icmp4;	/* WorkingICMPv4 */
+	int		 ni_upnp;
+	int		 ni_pmp;
+	int		 ni_pcp;
+	int		 ni_portmap;	/* HavePortMap: 0 or 1 */
+	int		 ni_derp;	/* PreferredDERP, 0: none */
+	const char	*ni_link;	/* LinkType; NULL or "": unknown */
+	const char	*ni_firewall;	/* FirewallMode, likewise */
+	const struct netinfo_lat *ni_lat;
+	size_t		 ni_nlat;
+};
+
 /*
  * What a node tells about itself. Strings may be NULL (left out); lists
  * end with their counts. Nothing is owned by this struct.
@@ -32,9 +60,7 @@ struct hostinfo {
 	size_t		 hi_nroutes;
 	size_t		 hi_ntags;
 	int		 hi_shields;	/* ShieldsUp */
-	int		 hi_derp;	/* NetInfo.PreferredDERP; 0: none */
-	int		 hi_udp;	/* NetInfo.WorkingUDP; -1: unknown */
-	int		 hi_ipv6;	/* NetInfo.WorkingIPv6; -1: unknown */
+	const struct netinfo *hi_net;	/* NetInfo; NULL: none yet */
 };
 
 /* New reference to the Hostinfo object; NULL: no memory. */

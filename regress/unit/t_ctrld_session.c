@@ -8,7 +8,8 @@
 /* link: ../../ctrld/backoff.c ../../ctrld/c2n.c ../../ctrld/cache.c */
 /* link: ../../ctrld/control.c ../../ctrld/hostinfo.c ../../ctrld/http1.c */
 /* link: ../../ctrld/ifconf.c ../../ctrld/login.c ../../ctrld/map.c */
-/* link: ../../ctrld/names.c ../../ctrld/ping.c ../../ctrld/poll.c */
+/* link: ../../ctrld/names.c ../../ctrld/netinfo.c ../../ctrld/ping.c */
+/* link: ../../ctrld/poll.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushfilter.c ../../ctrld/rpc.c */
 /* link: ../../ctrld/session.c ../../ctrld/text.c ../../ctrld/url.c */
 /* libs: -lnghttp2 */
