@@ -31,6 +31,7 @@ enum proc {
 	PROC_DERPD,		/* derpd's parent */
 	PROC_RELAY,
 	PROC_DERPCRYPT,
+	PROC_PORTMAPD,		/* a node's: asks the gateway for a port */
 	PROC_MAX
 };
 
@@ -48,9 +49,10 @@ enum proc {
 #define P_DERPD		(1U << PROC_DERPD)
 #define P_RELAY		(1U << PROC_RELAY)
 #define P_DERPCRYPT	(1U << PROC_DERPCRYPT)
+#define P_PORTMAPD	(1U << PROC_PORTMAPD)
 #define P_PARENTS	(P_PARENT | P_COORDD | P_DERPD)
 #define P_KEYS		(P_CRYPTOD | P_COORDCRYPT | P_DERPCRYPT)
-#define P_NODEKIDS	(P_CRYPTOD | P_NETD | P_CTRLD | P_DNSD)
+#define P_NODEKIDS	(P_CRYPTOD | P_NETD | P_CTRLD | P_DNSD | P_PORTMAPD)
 #define P_DERPKIDS	(P_RELAY | P_DERPCRYPT)
 #define P_KIDS		(P_NODEKIDS | P_FRONTD | P_STORED | P_COORDCRYPT | \
 			    P_DERPKIDS)
@@ -181,6 +183,11 @@ struct msg_conf_ctrld {
 
 struct msg_conf_dnsd {
 	uint32_t	 flags;
+};
+
+struct msg_conf_portmapd {
+	uint32_t	 enabled;	/* 0: nothing is asked */
+	uint32_t	 lease;		/* s, to ask for; 0: the usual */
 };
 
 struct msg_str64 {
@@ -334,6 +341,7 @@ struct msg_localaddr {
 #define CONN_CONTROL	1			/* the control server */
 #define CONN_DERP	2
 #define CONN_PROBE	3
+#define CONN_UPNP	4			/* the gateway alone */
 struct msg_connect {
 	struct msg_endpoint ep;
 	uint32_t	 purpose;
@@ -342,6 +350,39 @@ struct msg_connect {
 struct msg_connected {
 	uint32_t	 error;			/* enum msg_error */
 	int32_t		 sys_errno;
+};
+
+/*
+ * The default route's gateway, if its address is a private one, and our own
+ * address towards it; af 0: there is none, or nothing is wanted of it.
+ */
+struct msg_gateway {
+	struct msg_ip	 gw;
+	struct msg_ip	 own;
+	uint16_t	 port;			/* our UDP port, to be mapped */
+	uint8_t		 pad[6];
+};
+
+/*
+ * What portmapd found: for netd, and to be given back to a portmapd that
+ * takes the place of a dead one. Does the gateway speak that protocol?
+ */
+#define PORTMAP_UNKNOWN	0
+#define PORTMAP_NO	1
+#define PORTMAP_YES	2
+/* By which one the mapping was made. */
+#define PORTMAP_PMP	1
+#define PORTMAP_PCP	2
+#define PORTMAP_UPNP	3
+struct msg_portmap {
+	struct msg_endpoint ep;			/* mapped; af 0: none is */
+	struct msg_gateway g;			/* as it was then */
+	uint8_t		 pmp;			/* PORTMAP_UNKNOWN, ... */
+	uint8_t		 pcp;
+	uint8_t		 upnp;
+	uint8_t		 kind;			/* PORTMAP_PMP, ... */
+	uint8_t		 nonce[12];		/* of PCP; zero for netd */
+	int64_t		 good_until;		/* os_now() */
 };
 
 struct msg_resolve {
@@ -795,6 +836,8 @@ M(CONF_CTRLD, P_PARENT, P_CTRLD, LEN_FIX(msg_conf_ctrld), FD_NO, \
     "ctrld's part") \
 M(CONF_DNSD, P_PARENT, P_DNSD, LEN_FIX(msg_conf_dnsd), FD_NO, \
     "dnsd's part") \
+M(CONF_PORTMAPD, P_PARENT, P_PORTMAPD, LEN_FIX(msg_conf_portmapd), FD_NO, \
+    "portmapd's part") \
 M(CONF_TAG, P_PARENT, P_CTRLD, LEN_FIX(msg_str64), FD_NO, \
     "a tag to ask for") \
 M(CONF_ROUTE, P_PARENT, P_CTRLD, LEN_FIX(msg_prefix), FD_NO, \
@@ -876,10 +919,24 @@ M(LOCALADDR, P_PARENT, P_NETD | P_CTRLD, LEN_FIX(msg_localaddr), FD_NO, \
     "one of them") \
 M(LOCALADDR_END, P_PARENT, P_NETD | P_CTRLD, LEN_FIX(msg_u32), FD_NO, \
     "that was all; 1: a major change (dataplane.md 2.7)") \
-M(CONNECT, P_CTRLD | P_NETD, P_PARENT, LEN_FIX(msg_connect), FD_NO, \
+M(CONNECT, P_CTRLD | P_NETD | P_PORTMAPD, P_PARENT, \
+    LEN_FIX(msg_connect), FD_NO, \
     "connect a TCP socket for me") \
-M(CONNECTED, P_PARENT, P_CTRLD | P_NETD, LEN_FIX(msg_connected), FD_MAYBE, \
+M(CONNECTED, P_PARENT, P_CTRLD | P_NETD | P_PORTMAPD, \
+    LEN_FIX(msg_connected), FD_MAYBE, \
     "the socket, or the error") \
+M(GATEWAY, P_PARENT, P_PORTMAPD, LEN_FIX(msg_gateway), FD_MAYBE, \
+    "the gateway and a UDP socket towards it; none: forget the old one") \
+M(PORTMAP, P_PORTMAPD | P_PARENT, P_PARENT | P_NETD | P_PORTMAPD, \
+    LEN_FIX(msg_portmap), FD_NO, \
+    "the mapped port, at each change; given back to a replaced portmapd") \
+M(PORTMAP_PROBE, P_NETD | P_PARENT, P_PARENT | P_PORTMAPD, \
+    LEN_NONE, FD_NO, \
+    "look again what the gateway can do, unless that was a moment ago") \
+M(PORTMAP_RELEASE, P_PARENT, P_PORTMAPD, LEN_NONE, FD_NO, \
+    "the suite ends: give the mapping back") \
+M(PORTMAP_RELEASED, P_PORTMAPD, P_PARENT, LEN_NONE, FD_NO, \
+    "done, or as far as it goes") \
 M(RESOLVE, P_CTRLD | P_NETD, P_DNSD, LEN_FIX(msg_resolve), FD_NO, \
     "look up the addresses of a host") \
 M(RESOLVED, P_DNSD, P_CTRLD | P_NETD, LEN_FIX(msg_resolved), FD_NO, \

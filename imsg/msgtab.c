@@ -48,6 +48,7 @@ static const char *const proc_names[PROC_MAX] = {
 	[PROC_DERPD] = "derpd",
 	[PROC_RELAY] = "relay",
 	[PROC_DERPCRYPT] = "cryptod",
+	[PROC_PORTMAPD] = "portmapd",
 };
 
 static const char *const errors[] = {

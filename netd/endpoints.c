@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Where we can be reached: from the host's addresses and our ports.
+ * Where we can be reached: the mapped port, the host's addresses and ports.
  */
 
 #include <sys/types.h>
@@ -182,8 +182,9 @@ endpoints_update(int force)
 	struct msg_endpoint	 ep[MSG_LIST_MAX];
 	size_t			 n;
 
-	n = endpoints_choose(addrs, naddrs, udp_sock(AF_WIRE_INET)->u_port,
-	    udp_sock(AF_WIRE_INET6)->u_port, ep, nitems(ep));
+	n = portmap_endpoint(ep, nitems(ep));
+	n += endpoints_choose(addrs, naddrs, udp_sock(AF_WIRE_INET)->u_port,
+	    udp_sock(AF_WIRE_INET6)->u_port, ep + n, nitems(ep) - n);
 	if (!force && told && n == nlast &&
 	    memcmp(ep, last, n * sizeof(ep[0])) == 0)
 		return;

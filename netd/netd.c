@@ -179,6 +179,8 @@ netd_parent_msg(struct imsg *imsg)
 	case IMSG_LOCALADDR:
 	case IMSG_LOCALADDR_END:
 		return endpoints_message(imsg);
+	case IMSG_PORTMAP:
+		return portmap_message(imsg);
 	case IMSG_WG_ACTIVE:
 		return hs_active_message(imsg);
 	case IMSG_CTL_STATUS:

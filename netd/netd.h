@@ -899,6 +899,23 @@ size_t	 endpoints_choose(const struct msg_localaddr *, size_t, uint16_t,
 int	 ctl_status(uint32_t);
 int	 ctl_debug(uint32_t, const struct msg_str64 *);
 
+/* --- portmap.c: the port that the gateway maps to ours (dataplane.md 5) --- */
+
+/* PORTMAP of the parent. 0, or -1 if bad. */
+int	 portmap_message(struct imsg *);
+/* The mapped endpoint, type 3, into this array of so many. 0 or 1. */
+size_t	 portmap_endpoint(struct msg_endpoint *, size_t);
+/*
+ * What is known now: ep.af != 0 if a port is mapped; pmp, pcp and upnp are
+ * PORTMAP_UNKNOWN (no private gateway, or not asked yet), _NO or _YES.
+ */
+const struct msg_portmap *portmap_state(void);
+/*
+ * Have the gateway probed again unless that was done in the last seconds or
+ * a mapping stands. What is new comes by portmap_message, some 300 ms later.
+ */
+void	 portmap_probe(void);
+
 /* --- netd.c -------------------------------------------------------------- */
 
 struct netd {
@@ -917,6 +934,7 @@ struct netd {
 	struct tx	*n_tx;
 	struct rx	*n_rx;
 	struct msg_nm_self n_self;
+	struct msg_portmap n_portmap;
 	uint8_t		 n_key[MSG_KEY_LEN];	/* own node key */
 	uint8_t		 n_disco[MSG_KEY_LEN];
 	size_t		 n_staged;	/* bytes, all peers */
