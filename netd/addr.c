@@ -98,12 +98,21 @@ const char *
 addr_print(const struct addr *a, char *buf)
 {
 	char	 ip[INET6_ADDRSTRLEN];
+	size_t	 n;
 
+	if (a->a_af == ADDR_DERP) {
+		snprintf(buf, ADDR_TEXT, "derp-%u", a->a_port);
+		return buf;
+	}
 	if (a->a_af == 0 || inet_ntop(a->a_af == AF_WIRE_INET ? AF_INET :
 	    AF_INET6, a->a_ip, ip, sizeof(ip)) == NULL)
 		strlcpy(ip, "none", sizeof(ip));
 	snprintf(buf, ADDR_TEXT, a->a_af == AF_WIRE_INET6 ? "[%s]:%u" :
 	    "%s:%u", ip, a->a_port);
+	if (a->a_vni != 0) {
+		n = strlen(buf);
+		snprintf(buf + n, ADDR_TEXT - n, ":vni:%u", a->a_vni);
+	}
 	return buf;
 }
 

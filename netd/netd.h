@@ -44,9 +44,11 @@ struct rx;
 struct addr {
 	uint8_t		 a_ip[16];
 	uint32_t	 a_scope;	/* of IPv6 link-local addresses */
-	uint16_t	 a_port;	/* host order */
-	uint16_t	 a_af;		/* AF_WIRE_*, 0: none */
+	uint32_t	 a_vni;		/* there is a peer relay; 0: direct */
+	uint16_t	 a_port;	/* host order; of ADDR_DERP the region */
+	uint16_t	 a_af;		/* AF_WIRE_*, ADDR_DERP, or 0 */
 };
+#define ADDR_DERP	127		/* not an address: over that relay */
 #define ADDR_TEXT	64
 
 int	 addr_eq(const struct addr *, const struct addr *);
