@@ -6,6 +6,7 @@
 #	make demo		a tailnet of two nodes in network namespaces (root)
 #	make regress		all tests; make regress-vectors: those on test data
 #	make bench		measure, beside the peers found
+#	make bench-relay	the relay alone
 
 ROOT =		.
 LIBS =		compat imsg proto
@@ -55,9 +56,13 @@ regress-vectors: libs
 
 bench: all
 	sh regress/bench/bench.sh
+	sh regress/bench/relay.sh
+
+bench-relay: all
+	sh regress/bench/relay.sh
 
 portcheck:
 	sh regress/port/portcheck.sh
 
 .PHONY: all programs libs clean deps users install demo regress \
-	regress-vectors bench portcheck
+	regress-vectors bench bench-relay portcheck

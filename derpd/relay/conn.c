@@ -26,7 +26,7 @@
 #define NSEC_PER_SEC	1000000000LL
 #define IN_SIZE		(256 * 1024)	/* bytes worked on at once */
 #define OUT_SIZE	(128 * 1024)
-#define READS		8		/* reads in a row */
+#define READS		64		/* reads in a row */
 #define ACCEPTS		64		/* connections accepted in a row */
 
 static void	 conn_read_cb(int, short, void *);

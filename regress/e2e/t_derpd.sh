@@ -13,7 +13,8 @@ lab_host cli 5
 
 cc -O1 -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
     -I"$TOP/proto" -I"$TOP/compat" -I"$TOP/imsg" -o "$LAB/derpcli" \
-    "$TOP/regress/e2e/derpcli.c" "$TOP/proto/libproto.a" \
+    "$TOP/regress/e2e/derpcli.c" "$TOP/regress/e2e/dcli.c" \
+    "$TOP/proto/libproto.a" \
     "$TOP/compat/libcompat.a" -lsodium -lssl -lcrypto -ljansson -lbsd ||
     exit 1
 
