@@ -1,0 +1,174 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Netcheck: what the network around us is like, and which relay is near.
+ * Source: dataplane.md 2.8, 2.9, 3.7, 4. Times are os_now(), nanoseconds.
+ */
+
+#ifndef NETD_NETCHECK_H
+#define NETD_NETCHECK_H
+
+#include "netd.h"
+
+#define NC_REPORT_TIME		(5 * NSEC)	/* one run, at most */
+#define NC_STUN_TIME		(3 * NSEC)	/* of it, for STUN */
+#define NC_FULL_EVERY		(300 * NSEC)
+#define NC_MEMORY		(305 * NSEC)	/* of reports */
+#define NC_ENOUGH		3	/* regions; the rest is not waited for */
+#define NC_REGIONS_MAX		128
+#define NC_NODES_MAX		32	/* of one region */
+#define NC_PROBES_MAX		1024
+#define NC_SEEN_MAX		16	/* different mappings of one family */
+#define NC_SEEN_TWICE		6	/* of them told as endpoints */
+
+#define NC_UNKNOWN	-1		/* tri-states: else 0 or 1 */
+
+/* --- the DERP map, as far as it matters here ----------------------------- */
+
+#define NC_NODE_V4	0x01		/* may answer STUN over IPv4 */
+#define NC_NODE_V6	0x02
+
+struct nc_region {
+	uint16_t	 r_id;
+	uint16_t	 r_nnodes;
+	uint32_t	 r_score;	/* RegionScore in 1/1000; 0: none */
+	uint8_t		 r_node[NC_NODES_MAX];	/* NC_NODE_* */
+};
+
+/* Regions that may be measured and be home; no others. */
+struct nc_map {
+	size_t		 m_n;
+	struct nc_region m_region[NC_REGIONS_MAX];
+};
+
+const struct nc_region *nc_region_find(const struct nc_map *, uint16_t);
+
+/* --- ncreport.c: what a run has found ------------------------------------ */
+
+struct nc_lat {
+	int64_t		 l_any;		/* least; 0: none */
+	int64_t		 l_v4;
+	int64_t		 l_v6;
+	uint16_t	 l_region;
+};
+
+struct nc_seen {
+	struct addr	 s_addr;
+	unsigned int	 s_count;
+};
+
+struct nc_report {
+	int64_t		 nr_now;	/* end of the run; 0: none yet */
+	int64_t		 nr_date;
+	int64_t		 nr_took;
+	struct addr	 nr_global4;	/* a_af 0: none */
+	struct addr	 nr_global6;
+	size_t		 nr_nlat;
+	size_t		 nr_nseen4;
+	size_t		 nr_nseen6;
+	uint16_t	 nr_preferred;	/* 0: none */
+	uint8_t		 nr_udp;
+	uint8_t		 nr_ipv4;
+	uint8_t		 nr_ipv6;
+	uint8_t		 nr_cansend4;
+	uint8_t		 nr_cansend6;
+	uint8_t		 nr_os6;
+	int8_t		 nr_varies;	/* tri-states from here */
+	int8_t		 nr_icmp4;
+	int8_t		 nr_upnp;
+	int8_t		 nr_pmp;
+	int8_t		 nr_pcp;
+	int8_t		 nr_captive;
+	struct nc_lat	 nr_lat[NC_REGIONS_MAX];
+	struct nc_seen	 nr_seen4[NC_SEEN_MAX];
+	struct nc_seen	 nr_seen6[NC_SEEN_MAX];
+};
+
+void	 nc_report_init(struct nc_report *);
+/* What was measured of that region, or NULL. */
+const struct nc_lat *nc_report_lat(const struct nc_report *, uint16_t);
+/*
+ * A STUN answer: (report, region, the address that it tells, latency).
+ * Returns 1 if the region is new to the report.
+ */
+int	 nc_report_stun(struct nc_report *, uint16_t, const struct addr *,
+	    int64_t);
+/* HTTPS: (report, region, family, latency). */
+void	 nc_report_https(struct nc_report *, uint16_t, uint8_t, int64_t);
+/* Would a probe of this region and family tell anything new? */
+int	 nc_would_help(const struct nc_report *, uint16_t, uint8_t);
+/* The greatest of the latencies. */
+int64_t	 nc_report_slowest(const struct nc_report *);
+/*
+ * Addresses that others see: the best first, then those seen twice, IPv4
+ * before IPv6. Up to so many written; returns how many.
+ */
+size_t	 nc_report_globals(const struct nc_report *, struct addr *, size_t);
+/*
+ * Region indices of the map in the order of their latency here; those
+ * without come last, ties go by number. (map, report, room for m_n indices)
+ */
+void	 nc_report_order(const struct nc_map *, const struct nc_report *,
+	    size_t *);
+
+/* --- ncplan.c: whom to ask, when ----------------------------------------- */
+
+#define NC_HAVE4	0x01		/* the host has such addresses */
+#define NC_HAVE6	0x02
+
+struct nc_probe {
+	int64_t		 p_delay;	/* from the start of the run */
+	uint16_t	 p_region;	/* index into the map */
+	uint8_t		 p_node;	/* index into the region */
+	uint8_t		 p_af;		/* AF_WIRE_*: with the region, its set */
+};
+
+/*
+ * (map, last report or NULL for a full plan, home region or 0, NC_HAVE_*,
+ * room). Returns how many probes were written; those of one set stand in
+ * the order of their delays.
+ */
+size_t	 nc_plan(const struct nc_map *, const struct nc_report *, uint16_t,
+	    unsigned int, struct nc_probe *, size_t);
+
+/* --- nchome.c: which region is home -------------------------------------- */
+
+#define NC_PAST_MAX	128		/* reports that are remembered */
+
+struct nc_past;
+
+struct nc_history {
+	struct nc_past	*h_past[NC_PAST_MAX];	/* oldest first */
+	size_t		 h_npast;
+	struct nc_report h_last;	/* nr_now 0: none */
+	int64_t		 h_full;	/* when the last full run began */
+	uint8_t		 h_had_full;
+	uint8_t		 h_next_full;	/* asked for */
+};
+
+/* Must the next run be full? And: a run begins, full or not. */
+int	 nc_want_full(const struct nc_history *, int64_t);
+void	 nc_run_begins(struct nc_history *, int64_t, int);
+
+struct nc_home {
+	const struct nc_map *ho_map;
+	int64_t		 (*ho_last_frame)(uint16_t);	/* 0: never */
+	int64_t		 ho_started;	/* when the run began */
+	int64_t		 ho_now;
+};
+
+/*
+ * Take a report into the history and fill in its nr_now and nr_preferred.
+ * Fatal on lack of memory.
+ */
+void	 nc_history_add(struct nc_history *, struct nc_report *,
+	    const struct nc_home *);
+/* Least latency of a region in all that is remembered; 0: none. */
+int64_t	 nc_history_best(const struct nc_history *, uint16_t);
+/* Another network: what was measured says nothing of it. */
+void	 nc_history_reset(struct nc_history *);
+/* No region answered: one by chance, but the same for the same seed; or 0. */
+uint16_t nc_fallback(const struct nc_map *, uint32_t);
+
+#endif /* NETD_NETCHECK_H */
