@@ -19,29 +19,31 @@ static struct derp_conf	*next;
 static unsigned int		 waiting;	/* P_* */
 static int			 refused;
 
+/* The end of the name is what tells files apart. */
 static void
-reconf_cert(struct proc_child *pc, const struct derp_conf *c)
+reconf_file(struct proc_child *pc, enum msg_type type, int fd,
+    const char *name)
 {
-	int	 fd;
+	size_t	 len;
 
-	if ((fd = state_anon(c->c_cert_text, c->c_cert_len)) == -1)
-		log_warn("a file for %s", pc->pc_name);
-	else
-		(void)chan_compose(&pc->pc_chan, IMSG_CERT_FD, 0, fd, NULL,
-		    0);
+	if (fd == -1) {
+		log_warn("%s", name);
+		return;
+	}
+	if ((len = strlen(name)) >= MSG_NAME_LEN)
+		name += len - MSG_NAME_LEN + 1;
+	(void)chan_compose(&pc->pc_chan, type, 0, fd, name, strlen(name) + 1);
 }
 
 /* The key goes by descriptor: it never passes through this process. */
 static void
-reconf_key(struct proc_child *pc, const struct derp_conf *c)
+reconf_tls(struct proc_child *pc, const struct derp_conf *c)
 {
-	int	 fd;
-
-	if ((fd = open(c->c_key, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1)
-		log_warn("%s", c->c_key);
-	else
-		(void)chan_compose(&pc->pc_chan, IMSG_TLSKEY_FD, 0, fd, NULL,
-		    0);
+	reconf_file(pc, IMSG_CERT_FD, state_anon(c->c_cert_text,
+	    c->c_cert_len), c->c_cert);
+	if (pc->pc_proc == PROC_DERPCRYPT)
+		reconf_file(pc, IMSG_TLSKEY_FD, open(c->c_key, O_RDONLY |
+		    O_CLOEXEC | O_NOCTTY), c->c_key);
 }
 
 static void
@@ -59,12 +61,8 @@ reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 	    sizeof(m));
 	if (pc->pc_proc == PROC_RELAY)
 		listen_send(pc, c);
-	if (c->c_tls != RELAY_TLS_FILE)
-		return;
-	if (pc->pc_proc == PROC_RELAY)
-		reconf_cert(pc, c);
-	else
-		reconf_key(pc, c);
+	if (c->c_tls == RELAY_TLS_FILE)
+		reconf_tls(pc, c);
 }
 
 static void

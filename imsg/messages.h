@@ -627,6 +627,7 @@ struct msg_srv_noise_out {
 struct msg_listen {
 	struct msg_endpoint ep;
 	uint32_t	 flags;			/* LISTEN_* */
+	uint32_t	 cert;			/* which CERT_FD, from 0 */
 };
 #define LISTEN_TLS	0x01
 #define LISTEN_STUN	0x02			/* UDP */
@@ -766,6 +767,7 @@ struct msg_derp_login_ok {
 #define TLS_OP_RSA_RAW	3			/* PSS, padded already */
 #define TLS_SIG_MAX	1024
 struct msg_tls_sign {
+	uint8_t		 cert[MSG_KEY_LEN];	/* whose key: SHA-256 */
 	uint32_t	 op;			/* TLS_OP_* */
 	uint32_t	 len;
 	uint8_t		 data[TLS_SIG_MAX];
@@ -1110,10 +1112,11 @@ M(ADM_END, P_STORED | P_COORDD, P_COORDD | P_COORDCTL, LEN_NONE, FD_NO, \
     "that was the answer") \
 M(CONF_RELAY, P_DERPD, P_DERPKIDS, LEN_FIX(msg_conf_relay), FD_NO, \
     "the relay's part") \
-M(CERT_FD, P_DERPD, P_RELAY, LEN_NONE, FD_YES, \
-    "certificates for TLS, PEM") \
-M(TLSKEY_FD, P_DERPD, P_DERPCRYPT, LEN_NONE, FD_YES, \
-    "their private key, PEM") \
+M(CERT_FD, P_DERPD | P_COORDD, P_RELAY | P_FRONTD | P_DERPCRYPT | \
+    P_COORDCRYPT, LEN_STR(MSG_NAME_LEN), FD_YES, \
+    "certificates for TLS, PEM, and their name for messages") \
+M(TLSKEY_FD, P_DERPD | P_COORDD, P_DERPCRYPT | P_COORDCRYPT, \
+    LEN_STR(MSG_NAME_LEN), FD_YES, "their private key, PEM") \
 M(DERP_CERT, P_DERPCRYPT, P_RELAY, LEN_CHUNK(msg_derp_cert), FD_NO, \
     "a certificate that was made here") \
 M(DERP_PIN, P_DERPCRYPT, P_DERPD, LEN_FIX(msg_key), FD_NO, \
@@ -1122,10 +1125,10 @@ M(DERP_LOGIN, P_RELAY, P_DERPCRYPT, LEN_FIX(msg_derp_login), FD_NO, \
     "open this login") \
 M(DERP_LOGIN_OK, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_derp_login_ok), FD_NO, \
     "what it says, and the answer; or the error") \
-M(TLS_SIGN, P_RELAY, P_DERPCRYPT, LEN_FIX(msg_tls_sign), FD_NO, \
-    "sign for a TLS handshake") \
-M(TLS_SIGNED, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_tls_signed), FD_NO, \
-    "the signature, or the error")
+M(TLS_SIGN, P_RELAY | P_FRONTD, P_DERPCRYPT | P_COORDCRYPT, \
+    LEN_FIX(msg_tls_sign), FD_NO, "sign for a TLS handshake") \
+M(TLS_SIGNED, P_DERPCRYPT | P_COORDCRYPT, P_RELAY | P_FRONTD, \
+    LEN_FIX(msg_tls_signed), FD_NO, "the signature, or the error")
 
 #define MSG_ENUM(n, f, t, l, fd, m)	IMSG_##n,
 enum msg_type {

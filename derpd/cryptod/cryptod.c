@@ -26,6 +26,7 @@
 #include "proc.h"
 #include "rate.h"
 #include "statefile.h"
+#include "tlskey.h"
 
 #define NSEC_PER_SEC	1000000000LL
 #define STACK_WIPE	8192	/* deeper than any operation goes */
@@ -72,7 +73,7 @@ derpcrypt_warmup(void)
 	state = os_secret_alloc(sizeof(*state));
 	if (state == NULL || keeper.k_buf == NULL)
 		fatal("locked memory for keys");
-	tlskey_warmup();
+	derpcert_warmup();
 }
 
 static void
@@ -117,7 +118,7 @@ relay_tell(void)
 	if (conf.tls == RELAY_TLS_SELF)
 		cert_send(DERP_CERT_TLS, state->ds_cert, state->ds_certlen);
 	key_public(state->ds_derp, key);
-	if ((len = tlskey_meta(key, os_date() / NSEC_PER_SEC, meta,
+	if ((len = derpcert_meta(key, os_date() / NSEC_PER_SEC, meta,
 	    sizeof(meta))) != -1)
 		cert_send(DERP_CERT_META, meta, len);
 }
@@ -138,7 +139,7 @@ pin_send(void)
 
 	if (conf.tls != RELAY_TLS_SELF)
 		return;
-	tlskey_hash(state->ds_cert, state->ds_certlen, m.key);
+	derpcert_hash(state->ds_cert, state->ds_certlen, m.key);
 	(void)chan_compose(proc_parent(), IMSG_DERP_PIN, 0, -1, &m,
 	    sizeof(m));
 }
@@ -172,7 +173,7 @@ state_use(void)
 	int	 changed = 0;
 
 	if (conf.tls == RELAY_TLS_SELF)
-		changed = tlskey_self(state, conf.hostname,
+		changed = derpcert_self(state, conf.hostname,
 		    os_date() / NSEC_PER_SEC);
 	if (changed == -1) {
 		state_result(MSG_E_BAD, 1, "no certificate can be made of it");
@@ -230,7 +231,7 @@ state_fd(struct imsg *imsg)
 	/* The first start: LOADED when the key is on disk. */
 	arc4random_buf(state->ds_derp, sizeof(state->ds_derp));
 	key_clamp(state->ds_derp);
-	if (conf.tls == RELAY_TLS_SELF && tlskey_self(state, conf.hostname,
+	if (conf.tls == RELAY_TLS_SELF && derpcert_self(state, conf.hostname,
 	    os_date() / NSEC_PER_SEC) == -1)
 		fatalx("no certificate can be made");
 	(void)keeper_change(&keeper);
@@ -273,10 +274,28 @@ conf_take(struct imsg *imsg)
 }
 
 static int
+key_take(struct imsg *imsg)
+{
+	char	 name[MSG_NAME_LEN];
+	int	 fd, ret;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	ret = imsg_get_type(imsg) == IMSG_CERT_FD ? tlskey_cert(fd, name) :
+	    tlskey_file(fd, name);
+	if (ret == -1)
+		key_bad = 1;
+	return 0;
+}
+
+static int
 derpcrypt_msg(struct imsg *imsg)
 {
 	struct msg_u32	 m = { 0 };
-	int		 fd;
 
 	switch (imsg_get_type(imsg)) {
 	case IMSG_STATE_FD:
@@ -286,11 +305,9 @@ derpcrypt_msg(struct imsg *imsg)
 		return keeper_msg(&keeper, imsg);
 	case IMSG_CONF_RELAY:
 		return conf_take(imsg);
+	case IMSG_CERT_FD:
 	case IMSG_TLSKEY_FD:
-		if ((fd = imsg_get_fd(imsg)) == -1)
-			return -1;
-		key_bad = tlskey_file(fd) == -1;
-		return 0;
+		return key_take(imsg);
 	case IMSG_RECONF_END:
 		m.v = key_bad ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
@@ -300,7 +317,8 @@ derpcrypt_msg(struct imsg *imsg)
 		tlskey_abort();
 		return 0;
 	case IMSG_RECONF_COMMIT:
-		tlskey_commit();
+		if (conf.tls == RELAY_TLS_FILE)
+			tlskey_commit();
 		return 0;
 	case IMSG_RECONF_ABORT:
 		tlskey_abort();
@@ -371,9 +389,7 @@ sign_in(struct imsg *imsg)
 	struct msg_tls_sign	 in;
 	struct msg_tls_signed	 out;
 
-	if (msg_get(imsg, &in, sizeof(in)) == -1 ||
-	    in.len > sizeof(in.data) || in.op < TLS_OP_ECDSA ||
-	    in.op > TLS_OP_RSA_RAW)
+	if (msg_get(imsg, &in, sizeof(in)) == -1 || !tlskey_sign_ok(&in))
 		return -1;
 	memset(&out, 0, sizeof(out));
 	out.error = MSG_E_RATE;

@@ -42,31 +42,25 @@ int	 derpstate_parse(struct derpstate *, char *, size_t,
 /* The reverse: length of the text, or -1 with errno. */
 ssize_t	 derpstate_render(const struct derpstate *, char *, size_t);
 
-/* --- tlskey.c: private keys of TLS, certificates of our own --- */
+/* --- derpcert.c: certificates of our own --- */
 
 /*
  * Use the key in the state, for a certificate that names this host and date
  * (seconds); both are made anew where they do not fit.  1: the state has
  * changed; 0, or -1 (logged).
  */
-int	 tlskey_self(struct derpstate *, const char *, int64_t);
-/* A key of a file, PEM: not in use yet.  0, or -1 (logged); closes it. */
-int	 tlskey_file(int);
-/* Now it is; or it is forgotten. */
-void	 tlskey_commit(void);
-void	 tlskey_abort(void);
-/* Sign with the key in use; the answer is filled, its error included. */
-void	 tlskey_sign(const struct msg_tls_sign *, struct msg_tls_signed *);
+int	 derpcert_self(struct derpstate *, const char *, int64_t);
 
 /*
  * The certificate that tells the public DERP key, good from 30 days before
  * the date (seconds) to 30 days after.  Its length, or -1 (logged).
  */
-ssize_t	 tlskey_meta(const uint8_t [MSG_KEY_LEN], int64_t, uint8_t *, size_t);
+ssize_t	 derpcert_meta(const uint8_t [MSG_KEY_LEN], int64_t, uint8_t *,
+	    size_t);
 
 /* SHA-256. */
-void	 tlskey_hash(const uint8_t *, size_t, uint8_t [MSG_KEY_LEN]);
+void	 derpcert_hash(const uint8_t *, size_t, uint8_t [MSG_KEY_LEN]);
 /* What the library does at first use. */
-void	 tlskey_warmup(void);
+void	 derpcert_warmup(void);
 
 #endif

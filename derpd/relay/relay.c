@@ -236,11 +236,16 @@ relay_listen(struct imsg *imsg)
 static int
 relay_cert(struct imsg *imsg)
 {
+	char	 name[MSG_NAME_LEN];
 	int	 fd;
 
 	if (!reconf || (fd = imsg_get_fd(imsg)) == -1)
 		return -1;
-	cert_bad = tls_file(fd) == -1;
+	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	cert_bad = tls_file(fd, name) == -1;
 	return 0;
 }
 
@@ -317,7 +322,7 @@ static void
 crypt_lost(struct chan *c, enum chan_end end)
 {
 	conn_crypt_lost();
-	tls_crypt_lost();
+	tlsserver_crypt_lost();
 	proc_sibling_lost(c, end);
 }
 
@@ -366,7 +371,7 @@ crypt_msg(struct chan *c, struct imsg *imsg)
 	case IMSG_TLS_SIGNED:
 		if (msg_get(imsg, &ms, sizeof(ms)) == -1)
 			return -1;
-		tls_signed(imsg_get_id(imsg), &ms);
+		tlsserver_signed(imsg_get_id(imsg), &ms);
 		return 0;
 	default:
 		return -1;

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "messages.h"
 #include "source.h"
+#include "tlsserver.h"
 
 #ifndef nitems
 #define nitems(a)	(sizeof((a)) / sizeof((a)[0]))
@@ -37,7 +38,6 @@
 
 /* Bounds. */
 #define MAX_LOGINS	4096	/* at cryptod */
-#define MAX_SIGNS	512	/* at cryptod */
 #define MAX_SRC_RAW	256	/* connections of one source without a key */
 #define MAX_SRC_ALL	8192	/* connections of one source */
 #define HEAD_MAX	8192	/* of an HTTP request */
@@ -111,7 +111,7 @@ void	 conn_sweep(void);
 /* What the library does at first use. */
 void	 tls_warmup(void);
 /* Certificates of a file, PEM: closes it. 0, or -1 (logged). */
-int	 tls_file(int);
+int	 tls_file(int, const char *);
 /* They are in use from here on; or not. */
 void	 tls_commit(void);
 void	 tls_abort(void);
@@ -125,9 +125,6 @@ void	 tls_free(struct conn *);
 /* Bytes read, written; 0: later, -1: closed or failed. */
 ssize_t	 tls_read(struct conn *, void *, size_t);
 ssize_t	 tls_write(struct conn *, const void *, size_t);
-/* cryptod's answer; cryptod was replaced. */
-void	 tls_signed(uint32_t, const struct msg_tls_signed *);
-void	 tls_crypt_lost(void);
 
 /* --- http.c: heads of requests, as pure functions --- */
 

@@ -115,6 +115,12 @@ sed -i "s|tls self-signed|tls certificate \"$LAB/relay/cert.pem\" key \
 check "an RSA key of a file" relay_start 3
 check "frames with it" cli -t 10.77.0.9 443 pair
 check "TLS 1.2 with it" on cli curl -sk -m 5 --tls-max 1.2 https://10.77.0.9/
+on cli openssl ecparam -genkey -name prime256v1 -noout \
+    -out "$LAB/relay/key.pem" 2>/dev/null
+kill -HUP "$RELAYPID"
+check "the key of another certificate is refused" wait_for 3 \
+    grep -q "key.pem: not the key of the certificate" "$LAB/relay/derpd.3.log"
+check "and nothing has changed" cli -t 10.77.0.9 443 pair
 kill_wait "$RELAYPID"
 cp "$LAB/relay/self.conf" "$LAB/relay/derpd.conf"
 check "and back" relay_start 4

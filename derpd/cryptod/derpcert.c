@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Private keys of TLS, certificates of our own.
+ * Certificates that are made here: the one that tells the DERP key, and one
+ * for TLS where there is none of a file.
  */
 
 #include <sys/types.h>
@@ -17,22 +18,18 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "derp.h"
 #include "derpcrypt.h"
 #include "log.h"
+#include "tlskey.h"
 
 #define DAY		86400L
 #define SELF_DAYS	3650		/* a pin has no way to be renewed */
 #define RENEW_DAYS	30
 #define META_DAYS	30
-#define KEYFILE_MAX	65536
-
-static EVP_PKEY	*current, *next;
 
 /* A certificate's fields. */
 struct fields {
@@ -107,7 +104,7 @@ cert_make(EVP_PKEY *key, const EVP_MD *md, const struct fields *f,
 }
 
 ssize_t
-tlskey_meta(const uint8_t key[MSG_KEY_LEN], int64_t date, uint8_t *out,
+derpcert_meta(const uint8_t key[MSG_KEY_LEN], int64_t date, uint8_t *out,
     size_t size)
 {
 	struct fields	 f;
@@ -200,136 +197,39 @@ self_make(struct derpstate *ds, const char *host, int64_t date)
 }
 
 int
-tlskey_self(struct derpstate *ds, const char *host, int64_t date)
+derpcert_self(struct derpstate *ds, const char *host, int64_t date)
 {
-	const unsigned char	*p;
-	int			 changed = 0;
+	int	 changed = 0;
 
 	if (!self_fits(ds, host, date) &&
 	    (changed = self_make(ds, host, date)) == -1)
 		return -1;
-	EVP_PKEY_free(current);
-	p = ds->ds_key;
-	if ((current = d2i_AutoPrivateKey(NULL, &p, ds->ds_keylen)) == NULL) {
-		ssl_warn("TLS key of the state");
+	if (tlskey_set(ds->ds_key, ds->ds_keylen, ds->ds_cert,
+	    ds->ds_certlen) == -1)
 		return -1;
-	}
 	return changed;
 }
 
-int
-tlskey_file(int fd)
-{
-	BIO	*bio;
-	char	*text;
-	ssize_t	 n;
-	size_t	 len = 0;
-
-	if ((text = calloc(1, KEYFILE_MAX)) == NULL)
-		fatal(NULL);
-	while ((n = read(fd, text + len, KEYFILE_MAX - len)) > 0)
-		len += n;
-	(void)close(fd);
-	tlskey_abort();
-	if (n == 0 && (bio = BIO_new_mem_buf(text, len)) != NULL) {
-		next = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-		BIO_free(bio);
-	}
-	freezero(text, KEYFILE_MAX);
-	if (next == NULL) {
-		ssl_warn("the TLS key is no private key without passphrase");
-		return -1;
-	}
-	return 0;
-}
-
 void
-tlskey_commit(void)
-{
-	if (next == NULL)
-		return;
-	EVP_PKEY_free(current);
-	current = next;
-	next = NULL;
-}
-
-void
-tlskey_abort(void)
-{
-	EVP_PKEY_free(next);
-	next = NULL;
-}
-
-static int
-sign(EVP_PKEY_CTX *ctx, const struct msg_tls_sign *in,
-    struct msg_tls_signed *out)
-{
-	size_t	 len = sizeof(out->sig);
-
-	if (EVP_PKEY_sign_init(ctx) != 1)
-		return -1;
-	if (in->op == TLS_OP_RSA_PKCS1 &&
-	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1)
-		return -1;
-	if (in->op == TLS_OP_RSA_RAW &&
-	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1)
-		return -1;
-	if (EVP_PKEY_sign(ctx, out->sig, &len, in->data, in->len) != 1)
-		return -1;
-	out->len = len;
-	return 0;
-}
-
-void
-tlskey_sign(const struct msg_tls_sign *in, struct msg_tls_signed *out)
-{
-	EVP_PKEY_CTX	*ctx;
-	int		 ec;
-
-	memset(out, 0, sizeof(*out));
-	out->error = MSG_E_CRYPTO;
-	if (current == NULL) {
-		out->error = MSG_E_NOKEY;
-		return;
-	}
-	ec = EVP_PKEY_get_base_id(current) == EVP_PKEY_EC;
-	if (ec != (in->op == TLS_OP_ECDSA) ||
-	    (size_t)EVP_PKEY_get_size(current) > sizeof(out->sig) ||
-	    (ctx = EVP_PKEY_CTX_new(current, NULL)) == NULL)
-		return;
-	if (sign(ctx, in, out) == 0)
-		out->error = MSG_OK;
-	else
-		ERR_clear_error();
-	EVP_PKEY_CTX_free(ctx);
-}
-
-void
-tlskey_hash(const uint8_t *data, size_t len, uint8_t hash[MSG_KEY_LEN])
+derpcert_hash(const uint8_t *data, size_t len, uint8_t hash[MSG_KEY_LEN])
 {
 	if (EVP_Digest(data, len, hash, NULL, EVP_sha256(), NULL) != 1)
 		fatalx("SHA-256");
 }
 
 void
-tlskey_warmup(void)
+derpcert_warmup(void)
 {
 	static const uint8_t	 zero[MSG_KEY_LEN];
 	struct derpstate	 ds;
-	struct msg_tls_signed	 out;
-	struct msg_tls_sign	 in;
 	uint8_t			 meta[1024], hash[MSG_KEY_LEN];
 
+	tlskey_warmup();
 	memset(&ds, 0, sizeof(ds));
-	memset(&in, 0, sizeof(in));
-	in.op = TLS_OP_ECDSA;
-	in.len = sizeof(hash);
-	if (tlskey_meta(zero, META_DAYS * DAY, meta, sizeof(meta)) == -1 ||
-	    tlskey_self(&ds, "warmup.invalid", META_DAYS * DAY) == -1)
+	if (derpcert_meta(zero, META_DAYS * DAY, meta, sizeof(meta)) == -1 ||
+	    derpcert_self(&ds, "warmup.invalid", META_DAYS * DAY) == -1)
 		fatalx("libcrypto does not make certificates");
-	tlskey_hash(meta, sizeof(hash), hash);
-	tlskey_sign(&in, &out);
-	EVP_PKEY_free(current);
-	current = NULL;
+	derpcert_hash(meta, sizeof(hash), hash);
+	tlskey_end();
 	explicit_bzero(&ds, sizeof(ds));
 }
