@@ -321,6 +321,15 @@ int	 filter_names_cap(const char *);
 /* Recompute that set; 1 if it changed. */
 int	 filter_caps_update(struct netmap *);
 
+/* --- pushderp.c: the DERP map --- */
+
+/* Inside a change to netd: all of it; NULL: there is none. */
+void	 push_derp(struct netmap *);
+/* Pure: 0, or -1 for what netd shall not get. Region: its nodes, borrowed. */
+int	 pushderp_region(const char *, json_t *, json_t *,
+	    struct msg_nm_derp_region *, json_t **);
+int	 pushderp_node(json_t *, uint16_t, struct msg_nm_derp_node *);
+
 /* --- names.c: differences to dnsd --- */
 
 void	 names_full(struct netmap *);

@@ -275,6 +275,7 @@ push_netd_full(struct netmap *nm)
 		}
 		push_filter(ctrld_netd(), nm);
 	}
+	push_derp(nm);
 	send_begin(IMSG_NM_COMMIT, 1);
 }
 
@@ -313,7 +314,8 @@ delta_matters(const struct nm_delta *d)
 {
 	uint32_t	 i;
 
-	if (d->nd_nremoved > 0 || d->nd_flags & (NM_CH_SELF | NM_CH_FILTER))
+	if (d->nd_nremoved > 0 ||
+	    d->nd_flags & (NM_CH_SELF | NM_CH_FILTER | NM_CH_DERP))
 		return 1;
 	for (i = 0; i < d->nd_nchanged; i++)
 		if (d->nd_changed[i].dc_what & NETD_CHANGES)
@@ -336,6 +338,8 @@ push_netd_delta(struct netmap *nm, const struct nm_delta *d)
 		send_self(nm->nm_self);
 	if (delta_peers(nm, d) || d->nd_flags & NM_CH_FILTER)
 		push_filter(ctrld_netd(), nm);
+	if (d->nd_flags & NM_CH_DERP)
+		push_derp(nm);
 	send_begin(IMSG_NM_COMMIT, 0);
 }
 

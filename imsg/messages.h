@@ -487,6 +487,61 @@ struct msg_netinfo_lat {
 	int64_t		 latency;		/* ns */
 };
 
+/*
+ * A region of the DERP map. score: a factor of its latency when the home
+ * region is chosen, in thousandths.
+ */
+struct msg_nm_derp_region {
+	uint16_t	 id;			/* not 0 */
+	uint16_t	 flags;			/* DERP_REGION_* */
+	uint32_t	 score;			/* 1000: as measured */
+	char		 code[32];
+	char		 name[64];
+};
+#define DERP_REGION_NOHOME	0x01		/* never measure, never home */
+
+/* A node of the region told last. Names are checked, ports filled in. */
+struct msg_nm_derp_node {
+	uint16_t	 region;
+	uint16_t	 port;			/* of DERP, TCP */
+	int32_t		 stun_port;		/* -1: none */
+	uint32_t	 flags;			/* DERP_NODE_* */
+	struct msg_ip	 ip4;			/* af 0: ask the DNS */
+	struct msg_ip	 ip6;
+	struct msg_ip	 stun_test;		/* af 0: none */
+	char		 name[64];
+	char		 host[MSG_NAME_LEN];
+	char		 cert[MSG_NAME_LEN];	/* CertName, or "" */
+};
+#define DERP_NODE_NO4		0x01		/* family is switched off */
+#define DERP_NODE_NO6		0x02
+#define DERP_NODE_STUNONLY	0x04
+#define DERP_NODE_PORT80	0x08
+#define DERP_NODE_INSECURE	0x10		/* no verification of TLS */
+
+/* Logins to relays: the key names the relay. */
+#define DERP_ANSWER_MAX	1024			/* of a box that we open */
+struct msg_derp_sealed {
+	uint32_t	 error;
+	uint32_t	 len;
+	uint8_t		 server[MSG_KEY_LEN];
+	uint8_t		 node[MSG_KEY_LEN];	/* whose login it is */
+	uint8_t		 box[256];		/* nonce in front */
+};
+
+struct msg_derp_open {
+	uint8_t		 server[MSG_KEY_LEN];
+	uint32_t	 len;
+	uint8_t		 box[DERP_ANSWER_MAX];	/* nonce in front */
+};
+
+struct msg_derp_opened {
+	uint32_t	 error;
+	uint32_t	 version;
+	uint64_t	 rate;			/* bytes/s, 0: no limit */
+	uint64_t	 burst;
+};
+
 struct msg_dns_host {
 	char		 name[MSG_NAME_LEN];	/* full, no trailing dot */
 	uint32_t	 n;			/* 0: remove it */
@@ -1012,8 +1067,25 @@ M(NM_FILTER_SRCCAP, P_CTRLD, P_NETD, LEN_FIX(msg_nm_cap), FD_NO, \
 M(NM_FILTER_DST, P_CTRLD, P_NETD, \
     LEN_LIST(msg_nm_list, msg_portrange, MSG_LIST_MAX), FD_NO, \
     "destinations of that rule (further ones add)") \
+M(NM_DERP_BEGIN, P_CTRLD, P_NETD, LEN_FIX(msg_u32), FD_NO, \
+    "a whole new DERP map of so many regions") \
+M(NM_DERP_REGION, P_CTRLD, P_NETD, LEN_FIX(msg_nm_derp_region), FD_NO, \
+    "a region; its nodes follow, in order of priority") \
+M(NM_DERP_NODE, P_CTRLD, P_NETD, LEN_FIX(msg_nm_derp_node), FD_NO, \
+    "a node of that region") \
 M(NM_COMMIT, P_CTRLD, P_NETD, LEN_FIX(msg_nm_begin), FD_NO, \
     "the change is complete: swap it in") \
+M(DERP_PORTS, P_CTRLD, P_PARENT, \
+    LEN_LIST(msg_nm_list, msg_u32, MSG_LIST_MAX), FD_NO, \
+    "TCP ports that the DERP map names: all of them") \
+M(DERP_SEAL, P_NETD, P_CRYPTOD, LEN_FIX(msg_key), FD_NO, \
+    "make a login to the relay with this key") \
+M(DERP_SEALED, P_CRYPTOD, P_NETD, LEN_FIX(msg_derp_sealed), FD_NO, \
+    "the login's box, or the error") \
+M(DERP_OPEN, P_NETD, P_CRYPTOD, LEN_FIX(msg_derp_open), FD_NO, \
+    "the relay's answer to the login of this id") \
+M(DERP_OPENED, P_CRYPTOD, P_NETD, LEN_FIX(msg_derp_opened), FD_NO, \
+    "what it says, or the error") \
 M(ENDPOINTS, P_NETD, P_CTRLD, \
     LEN_LIST(msg_nm_list, msg_endpoint, MSG_LIST_MAX), FD_NO, \
     "own endpoints, at each change") \

@@ -16,6 +16,14 @@
 
 #include "netd.h"
 
+void
+addr_from_derp(struct addr *a, uint16_t region)
+{
+	memset(a, 0, sizeof(*a));
+	a->a_af = ADDR_DERP;
+	a->a_port = region;
+}
+
 int
 addr_eq(const struct addr *a, const struct addr *b)
 {

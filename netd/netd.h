@@ -45,7 +45,7 @@ struct addr {
 	uint8_t		 a_ip[16];
 	uint32_t	 a_scope;	/* of IPv6 link-local addresses */
 	uint32_t	 a_vni;		/* there is a peer relay; 0: direct */
-	uint16_t	 a_port;	/* host order; of ADDR_DERP the region */
+	uint16_t	 a_port;	/* host order; DERP: the region */
 	uint16_t	 a_af;		/* AF_WIRE_*, ADDR_DERP, or 0 */
 };
 #define ADDR_DERP	127		/* not an address: over that relay */
@@ -57,7 +57,9 @@ int	 addr_from_ss(struct addr *, const struct sockaddr_storage *);
 socklen_t addr_to_ss(const struct addr *, struct sockaddr_storage *);
 void	 addr_from_ep(struct addr *, const struct msg_endpoint *);
 void	 addr_to_ep(const struct addr *, struct msg_endpoint *);
-/* "192.0.2.1:41641", "[2001:db8::1]:41641"; buffer of ADDR_TEXT. */
+/* The address that stands for a DERP region. */
+void	 addr_from_derp(struct addr *, uint16_t);
+/* "192.0.2.1:41641", "[2001:db8::1]:41641", "derp-900"; for ADDR_TEXT. */
 const char *addr_print(const struct addr *, char *);
 int	 addr_is_loopback(const struct addr *);
 int	 addr_is_linklocal(const struct addr *);
@@ -777,6 +779,13 @@ struct rx {
 
 void	 rx_init(struct rx *, unsigned int);
 void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
+/*
+ * A packet that is not disco came by a relay: (packet, length, ADDR_DERP,
+ * now). Its memory must stay until rx_flush(), at the end of a batch.
+ */
+void	 rx_relayed(struct rx *, uint8_t *, size_t, const struct addr *,
+	    int64_t);
+void	 rx_flush(struct rx *);
 /* Book what was received so far to the peers. */
 void	 rx_account(struct rx *);
 const char *rx_drop_name(enum rx_drop);
@@ -857,6 +866,77 @@ const struct msg_ip *self_addr(uint8_t);
 void	 netmap_filter(void);
 /* A peer told us its disco key inside the tunnel. */
 void	 netmap_band_disco(struct peer *, const uint8_t *);
+
+/* --- derpmap.c: the relays that there are (dataplane.md 3.6) ------------- */
+
+struct derp_region {
+	struct msg_nm_derp_region dr;
+	struct msg_nm_derp_node	*dr_node;	/* in order of priority */
+	uint32_t		 dr_nnodes;
+};
+
+struct derp_map {
+	struct derp_region	*dm_region;	/* sorted by id */
+	uint32_t		 dm_nregions;
+};
+
+/*
+ * A message NM_DERP_*: (map in the making, made by NM_DERP_BEGIN; message).
+ * 0, or -1 if it is bad.
+ */
+int	 derpmap_message(struct derp_map **, struct imsg *);
+void	 derpmap_free(struct derp_map *);
+/* Put a whole one in force; what is there already is freed. Tells derp.c. */
+void	 derpmap_commit(struct derp_map *);
+/* The map in force; never NULL, maybe without regions. */
+const struct derp_map *derpmap_now(void);
+/* A region of it, or NULL. */
+const struct derp_region *derpmap_region(uint16_t);
+/* "home", or "derp-900" if it has no code; a static buffer. */
+const char *derpmap_name(uint16_t);
+/* Are both the same but for their scores? NULL is no region. */
+int	 derpmap_same(const struct derp_region *, const struct derp_region *);
+/* May it be a home: measured, and with a node that relays? */
+int	 derpmap_may_home(const struct derp_region *);
+
+/* --- netd_derp.c: packets by relays (dataplane.md 2.6, 3.4) -------------- */
+
+/*
+ * Send a packet (disco or WireGuard, up to DERP_PACKET_MAX bytes, copied) to
+ * the node with that key by a relay of that region. A connection is made if
+ * there is none: packets wait for it, bounded in bytes and time; what is too
+ * much drops the oldest, disco last. 0: queued; -1 with errno ENOENT (there
+ * is no such region), ENOBUFS (this one was dropped), EMSGSIZE.
+ */
+int	 derp_send(uint16_t, const uint8_t *, const void *, size_t);
+/*
+ * The home region: kept connected. 0: none. Whoever chooses it tells ctrld
+ * by NETINFO; derp.c does not.
+ */
+void	 derp_set_home(uint16_t);
+uint16_t derp_home(void);
+/* Is a connection to that region logged in? */
+int	 derp_connected(uint16_t);
+/*
+ * Where to send to the peer with this key and this home region: an open
+ * connection to its home, else to where it was heard, else its home. Home
+ * may be 0: then 0 if it was not heard anywhere.
+ */
+uint16_t derp_route(const uint8_t *, uint16_t);
+/* os_now() of the last frame of that region, 0: none, or not connected. */
+int64_t	 derp_last_frame(uint16_t);
+/* How many connections are logged in. */
+unsigned int derp_count(void);
+/* The DERP map in force has changed. */
+void	 derp_map_changed(void);
+/*
+ * Upcalls. A packet came: (region, its sender's node key, packet, length,
+ * now). Its memory is writable, and stays until derp_input_done().
+ */
+void	 derp_input(uint16_t, const uint8_t *, uint8_t *, size_t, int64_t);
+void	 derp_input_done(void);
+/* The relay says that this node is not (any more) there: DERP_GONE_*. */
+void	 derp_peer_gone(uint16_t, const uint8_t *, uint8_t);
 
 /* --- rules.c: the packet filter, as it is told --------------------------- */
 

@@ -39,6 +39,7 @@ struct change {
 	struct msg_nm_self c_self;
 	struct msg_prefix *c_routes;
 	struct rules	*c_rules;
+	struct derp_map	*c_derp;
 	uint32_t	 c_nroutes;
 	int		 c_has_self;
 	int		 c_open;
@@ -101,6 +102,7 @@ netmap_abort(void)
 	}
 	free(change.c_routes);
 	rules_free(change.c_rules);
+	derpmap_free(change.c_derp);
 	memset(&change, 0, sizeof(change));
 	TAILQ_INIT(&change.c_items);
 }
@@ -307,6 +309,10 @@ netmap_message(struct imsg *imsg)
 		rules_free(change.c_rules);
 		change.c_rules = rules_new();
 		return 0;
+	case IMSG_NM_DERP_BEGIN:
+	case IMSG_NM_DERP_REGION:
+	case IMSG_NM_DERP_NODE:
+		return derpmap_message(&change.c_derp, imsg);
 	case IMSG_NM_COMMIT:
 		return nm_commit(imsg);
 	default:
@@ -513,6 +519,10 @@ nm_commit(struct imsg *imsg)
 	}
 	if (filter)
 		netmap_filter();
+	if (change.c_derp != NULL) {
+		derpmap_commit(change.c_derp);
+		change.c_derp = NULL;
+	}
 	netmap_abort();
 	hs_active_start();
 	return 0;

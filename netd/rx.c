@@ -128,6 +128,23 @@ rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 	}
 }
 
+void
+rx_relayed(struct rx *rx, uint8_t *p, size_t len, const struct addr *src,
+    int64_t now)
+{
+	rx->r_now = now;
+	rx->r_stats.s_datagrams++;
+	rx->r_stats.s_bytes += len;
+	rx_datagram(rx, p, len, src);
+}
+
+void
+rx_flush(struct rx *rx)
+{
+	coal_flush(&rx->r_coal);
+	rx_account(rx);
+}
+
 /* Packets of one peer from one source share the work of timers and path. */
 static void
 rx_batch(struct rx *rx, struct peer *p, const struct addr *src)

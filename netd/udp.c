@@ -117,7 +117,7 @@ udp_send(const struct addr *to, const void *buf, size_t len)
 	struct udp_sock		*u = udp_sock(to->a_af);
 	socklen_t		 slen;
 
-	if (u->u_fd == -1) {
+	if (u->u_fd == -1 || to->a_af == ADDR_DERP) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}

@@ -38,6 +38,8 @@ struct conn {
 static TAILQ_HEAD(, conn)	 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct bucket		 buckets[PROC_MAX];
 static struct log_limit		 limit;
+static uint16_t			 derp_ports[MSG_LIST_MAX];
+static size_t			 nderp_ports;
 
 static void
 answer(struct proc_child *pc, enum msg_type type, uint32_t id, int error,
@@ -174,18 +176,50 @@ refuse(const struct proc_child *pc, const struct msg_endpoint *ep,
 }
 
 int
+broker_derp_ports(struct imsg *imsg)
+{
+	struct msg_nm_list	 ml;
+	struct msg_u32		 port;
+	const uint8_t		*elems;
+	uint32_t		 i;
+
+	if (msg_list(imsg, &ml, sizeof(ml), &elems) == -1 ||
+	    msg_list_ok(imsg, sizeof(ml), ml.n, sizeof(port)) == -1 ||
+	    ml.n > MSG_LIST_MAX)
+		return -1;
+	for (i = 0; i < ml.n; i++) {
+		memcpy(&port, elems + i * sizeof(port), sizeof(port));
+		if (port.v == 0 || port.v > UINT16_MAX)
+			return -1;
+		derp_ports[i] = port.v;
+	}
+	nderp_ports = ml.n;
+	return 0;
+}
+
+static int
+purpose_check(enum proc proc, const struct msg_connect *m)
+{
+	if (m->purpose == CONN_CONTROL && proc == PROC_CTRLD)
+		return broker_check_control(&shoald_conf()->c_control,
+		    &m->ep);
+	if ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE) &&
+	    proc == PROC_NETD)
+		return broker_check_derp(derp_ports, nderp_ports, m->purpose,
+		    &m->ep);
+	return MSG_E_REFUSED;
+}
+
+int
 broker_connect(struct proc_child *pc, struct imsg *imsg)
 {
 	struct msg_connect	 m;
 	uint32_t		 id = imsg_get_id(imsg);
-	int			 error = MSG_E_REFUSED;
+	int			 error;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1)
 		return -1;
-	/* Relays wait for the DERP map; probes for netcheck. */
-	if (m.purpose == CONN_CONTROL && pc->pc_proc == PROC_CTRLD)
-		error = broker_check_control(&shoald_conf()->c_control,
-		    &m.ep);
+	error = purpose_check(pc->pc_proc, &m);
 	if (error == MSG_E_BAD)
 		return -1;
 	if (error == MSG_OK && !conn_allowed(pc, CONN_BURST, CONN_NS))

@@ -16,6 +16,7 @@
 #include "shoald.h"
 
 #define DNS_PORT	53
+#define PROBE_PORT	80	/* captive portals */
 
 static int
 ip_mapped(const struct msg_ip *ip)
@@ -80,6 +81,29 @@ broker_check_control(const struct url *u, const struct msg_endpoint *ep)
 	if (ip_loopback(&ip) && strcasecmp(u->u_host, "localhost") != 0)
 		return MSG_E_REFUSED;
 	return MSG_OK;
+}
+
+/*
+ * The DERP map says nothing of addresses that hold: names are looked up when
+ * they are needed. So: its ports, on hosts that may be a relay's.
+ */
+int
+broker_check_derp(const uint16_t *ports, size_t n, uint32_t purpose,
+    const struct msg_endpoint *ep)
+{
+	struct msg_ip	 ip;
+	size_t		 i;
+
+	if (ep_ip(ep, &ip) == -1 || ep->port == 0)
+		return MSG_E_BAD;
+	if (ip_never(&ip) || ip_loopback(&ip) || ip_is_tailnet(&ip))
+		return MSG_E_REFUSED;
+	if (purpose == CONN_PROBE && ep->port == PROBE_PORT)
+		return MSG_OK;
+	for (i = 0; i < n; i++)
+		if (ports[i] == ep->port)
+			return MSG_OK;
+	return MSG_E_REFUSED;
 }
 
 int

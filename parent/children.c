@@ -358,6 +358,8 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return netd_active_msg(imsg);
 	case IMSG_CONNECT:
 		return broker_connect(pc, imsg);
+	case IMSG_DERP_PORTS:
+		return broker_derp_ports(imsg);
 	case IMSG_UPSTREAM:
 		return broker_upstream(pc, imsg);
 	case IMSG_CTRL_STATE:

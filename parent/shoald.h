@@ -233,6 +233,13 @@ int	 broker_check_control(const struct url *, const struct msg_endpoint *);
 int	 broker_check_upstream(const struct msg_ip *, size_t,
 	    const struct msg_endpoint *);
 
+/*
+ * A relay: (ports of the DERP map, how many, where to). A probe may go to
+ * port 80 too.
+ */
+int	 broker_check_derp(const uint16_t *, size_t, uint32_t,
+	    const struct msg_endpoint *);
+
 /* nameserver lines of a resolv.conf(5); how many. */
 size_t	 resolver_parse(FILE *, struct msg_ip *, size_t);
 
@@ -244,8 +251,9 @@ int	 bucket_take(struct bucket *, int64_t, unsigned int, int64_t);
 
 /* --- broker.c: outbound connections --- */
 
-/* CONNECT, UPSTREAM. 0, or -1 if bad. */
+/* CONNECT, UPSTREAM, DERP_PORTS. 0, or -1 if bad. */
 int	 broker_connect(struct proc_child *, struct imsg *);
+int	 broker_derp_ports(struct imsg *);
 int	 broker_upstream(struct proc_child *, struct imsg *);
 /* Drop what that child waits for. */
 void	 broker_child_lost(enum proc);

@@ -5,7 +5,8 @@
  * ctrld's differences: what netd, dnsd and the parent know after deltas is
  * what a full transfer would have told them, and a delta costs what it names.
  */
-/* link: ../../ctrld/push.c ../../ctrld/pushfilter.c */
+/* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
+/* link: ../../ctrld/pushfilter.c */
 /* link: ../../ctrld/names.c ../../ctrld/ifconf.c */
 
 #include <sys/types.h>
@@ -178,6 +179,10 @@ take_netd(enum msg_type type, const uint8_t *data, size_t len)
 		break;
 	case IMSG_NM_COMMIT:
 		break;
+	case IMSG_NM_DERP_BEGIN:
+		(void)strlcpy(peer, "derp", sizeof(peer));
+		row_set(peer, hex(data, len));
+		break;
 	default:		/* lists and capabilities of what came last */
 		row_add(peer, data, len);
 		break;
@@ -220,7 +225,9 @@ take_parent(enum msg_type type, const uint8_t *data, size_t len)
 {
 	char	 key[4200];
 
-	if (type == IMSG_IFCONF_BEGIN)
+	if (type == IMSG_DERP_PORTS)
+		row_set("ports", hex(data, len));
+	else if (type == IMSG_IFCONF_BEGIN)
 		rows_clear("if ");
 	else if (type != IMSG_IFCONF_COMMIT) {
 		(void)snprintf(key, sizeof(key), "if %s %s", msg_name(type),

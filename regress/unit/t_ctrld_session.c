@@ -10,7 +10,8 @@
 /* link: ../../ctrld/ifconf.c ../../ctrld/login.c ../../ctrld/map.c */
 /* link: ../../ctrld/names.c ../../ctrld/netinfo.c ../../ctrld/ping.c */
 /* link: ../../ctrld/poll.c */
-/* link: ../../ctrld/push.c ../../ctrld/pushfilter.c ../../ctrld/rpc.c */
+/* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
+/* link: ../../ctrld/pushfilter.c ../../ctrld/rpc.c */
 /* link: ../../ctrld/session.c ../../ctrld/text.c ../../ctrld/url.c */
 /* libs: -lnghttp2 */
 

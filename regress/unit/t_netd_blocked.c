@@ -5,6 +5,7 @@
  * A UDP socket that is full again and again: nothing lost, nothing twice.
  */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
+/* link: ../../netd/derpmap.c stub_derp.c */
 /* link: ../../netd/cookie.c ../../netd/handshake.c ../../netd/heap.c */
 /* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */
 /* link: ../../netd/netmap.c ../../netd/path.c ../../netd/peer.c */

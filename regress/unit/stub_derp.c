@@ -1,0 +1,60 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * Tests of netd without relays link this in place of netd_derp.c.
+ */
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "../../netd/netd.h"
+
+int
+derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
+{
+	errno = ENOENT;
+	return -1;
+}
+
+void
+derp_set_home(uint16_t region)
+{
+}
+
+uint16_t
+derp_home(void)
+{
+	return 0;
+}
+
+int
+derp_connected(uint16_t region)
+{
+	return 0;
+}
+
+uint16_t
+derp_route(const uint8_t *key, uint16_t region)
+{
+	return region;
+}
+
+int64_t
+derp_last_frame(uint16_t region)
+{
+	return 0;
+}
+
+unsigned int
+derp_count(void)
+{
+	return 0;
+}
+
+void
+derp_map_changed(void)
+{
+}
