@@ -5,10 +5,11 @@ set -eu
 
 build="gcc make byacc libc6-dev libevent-dev libsodium-dev libssl-dev \
 libbsd-dev libjansson-dev libnghttp2-dev libzstd-dev libseccomp-dev \
-libmnl-dev libsqlite3-dev"
+libmnl-dev libsqlite3-dev libexpat1-dev"
 tests="bmake clang llvm libclang-rt-14-dev mandoc iproute2 iputils-ping \
 nftables iperf3 wireguard-tools wireguard-go jq curl python3 procps rsync \
-openssl sqlite3 bind9-dnsutils valgrind socat stunnel4 ethtool gdb git"
+openssl sqlite3 bind9-dnsutils valgrind socat stunnel4 ethtool gdb git \
+miniupnpd miniupnpd-nftables"
 
 missing=
 for p in $build $tests; do

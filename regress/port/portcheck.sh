@@ -17,7 +17,8 @@ trap 'rm -rf "$TMP"' EXIT
 for h in /usr/include/jansson.h /usr/include/jansson_config.h \
     /usr/include/*/jansson_config.h /usr/include/openssl \
     /usr/include/*/openssl /usr/include/sodium /usr/include/sodium.h \
-    /usr/include/nghttp2 /usr/include/zstd.h /usr/include/sqlite3.h; do
+    /usr/include/nghttp2 /usr/include/zstd.h /usr/include/sqlite3.h \
+    /usr/include/expat.h /usr/include/expat_external.h; do
 	[ ! -e "$h" ] || cp -r "$h" "$TMP/"
 done
 # What is asked of one kernel only leaves variables unused on the others.
