@@ -29,6 +29,7 @@ static int	 netd_ctl(struct imsg *);
 static int	 netd_channel(enum proc, int, int);
 static int	 netd_cryptod_msg(struct chan *, struct imsg *);
 static int	 netd_ctrld_msg(struct chan *, struct imsg *);
+static int	 netd_dnsd_msg(struct chan *, struct imsg *);
 static void	 netd_exit(void);
 
 static const struct proc_self	 self = {
@@ -46,6 +47,10 @@ static const struct chan_cb	 cryptod_cb = {
 };
 static const struct chan_cb	 ctrld_cb = {
 	netd_ctrld_msg, proc_sibling_lost
+};
+
+static const struct chan_cb	 dnsd_cb = {
+	netd_dnsd_msg, proc_sibling_lost
 };
 
 /* Algorithms are fetched, tables are read, before the sandbox closes. */
@@ -181,6 +186,8 @@ netd_parent_msg(struct imsg *imsg)
 		return endpoints_message(imsg);
 	case IMSG_PORTMAP:
 		return portmap_message(imsg);
+	case IMSG_CONNECTED:
+		return ask_message(imsg);
 	case IMSG_WG_ACTIVE:
 		return hs_active_message(imsg);
 	case IMSG_CTL_STATUS:
@@ -209,9 +216,15 @@ netd_channel(enum proc who, int fd, int fresh)
 		netmap_abort();
 		endpoints_update(1);
 		return 0;
-	default:
-		close(fd);		/* dnsd: nothing to ask yet */
+	case PROC_DNSD:
+		chan_close(&nd.n_dnsd);
+		chan_open(&nd.n_dnsd, fd, PROC_NETD, PROC_DNSD, &dnsd_cb,
+		    NULL);
+		ask_dnsd_new();
 		return 0;
+	default:
+		close(fd);
+		return -1;
 	}
 }
 
@@ -264,6 +277,12 @@ static int
 netd_ctrld_msg(struct chan *c, struct imsg *imsg)
 {
 	return netmap_message(imsg);
+}
+
+static int
+netd_dnsd_msg(struct chan *c, struct imsg *imsg)
+{
+	return imsg_get_type(imsg) == IMSG_RESOLVED ? ask_message(imsg) : -1;
 }
 
 static void

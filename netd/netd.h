@@ -867,6 +867,32 @@ void	 netmap_filter(void);
 /* A peer told us its disco key inside the tunnel. */
 void	 netmap_band_disco(struct peer *, const uint8_t *);
 
+/* --- ask.c: names of dnsd, connected sockets of the parent --------------- */
+
+/*
+ * Answers: (argument, MSG_OK or enum msg_error, addresses, how many); and
+ * (argument, error, errno or 0, descriptor or -1; it is the callee's). The
+ * callee may ask again, and may cancel.
+ */
+typedef void (*ask_resolved)(void *, uint32_t, const struct msg_ip *,
+	    uint32_t);
+typedef void (*ask_connected)(void *, uint32_t, int, int);
+
+/*
+ * Ask: an id for ask_cancel(), never 0; 0 of ask_resolve(): there is no
+ * dnsd, ask later. Names only: a literal address is ip_parse()'s. Always
+ * answered in the end, after 10 s at most. Purpose: CONN_DERP, CONN_PROBE.
+ */
+uint32_t ask_resolve(const char *, ask_resolved, void *);
+uint32_t ask_connect(const struct msg_endpoint *, uint32_t, ask_connected,
+	    void *);
+/* No answer is wanted any more. An unknown id is fine. */
+void	 ask_cancel(uint32_t);
+/* RESOLVED, CONNECTED: 0, or -1 if it is bad. */
+int	 ask_message(struct imsg *);
+/* dnsd is a new one: what was asked of the old fails with MSG_E_IO. */
+void	 ask_dnsd_new(void);
+
 /* --- derpmap.c: the relays that there are (dataplane.md 3.6) ------------- */
 
 struct derp_region {
@@ -1003,6 +1029,7 @@ void	 portmap_probe(void);
 struct netd {
 	struct chan	 n_cryptod;
 	struct chan	 n_ctrld;
+	struct chan	 n_dnsd;
 	struct msg_conf_netd n_conf;
 	struct tun	 n_tun;
 	struct udp_sock	 n_udp[2];	/* IPv4, IPv6 */
