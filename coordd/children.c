@@ -90,6 +90,7 @@ child_ready(struct proc_child *pc)
 	switch (pc->pc_proc) {
 	case PROC_COORDCRYPT:
 		state_send(pc);
+		reconf_send(pc, coordd_conf());
 		(void)proc_connect(pc, &frontd);
 		break;
 	case PROC_STORED:
@@ -110,7 +111,7 @@ static void
 children_check_up(void)
 {
 	if (coordd_up() || !have_key || !store_is_open ||
-	    configured != (P_STORED | P_FRONTD))
+	    configured != (P_COORDCRYPT | P_STORED | P_FRONTD))
 		return;
 	coordd_set_up();
 }
@@ -165,8 +166,7 @@ child_lost(struct proc_child *pc)
 {
 	if (pc->pc_proc == PROC_COORDCRYPT)
 		state_child_lost();
-	else
-		reconf_child_lost();
+	reconf_child_lost();
 	if (pc->pc_proc == PROC_STORED)
 		control_stored_lost();
 }

@@ -8,8 +8,11 @@
 #include <sys/types.h>
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "coordd.h"
 
@@ -38,10 +41,13 @@ void
 conf_free(struct coord_conf *c)
 {
 	struct conf_derp	*r;
+	size_t			 i;
 
 	if (c == NULL)
 		return;
 	conf_dirs_free(&c->c_dirs);
+	for (i = 0; i < c->c_ncerts; i++)
+		free(c->c_certs[i].k_text);
 	while ((r = TAILQ_FIRST(&c->c_derps)) != NULL) {
 		TAILQ_REMOVE(&c->c_derps, r, r_entry);
 		free(r);
@@ -176,7 +182,7 @@ conf_set_addresses(struct coord_conf *c, const char *s)
 }
 
 const char *
-conf_add_listen(struct coord_conf *c, const char *s, int64_t port)
+conf_add_listen(struct coord_conf *c, const char *s, int64_t port, int cert)
 {
 	struct msg_endpoint	*ep;
 	struct msg_ip		 ip;
@@ -193,12 +199,57 @@ conf_add_listen(struct coord_conf *c, const char *s, int64_t port)
 		    c->c_listen[i].port == port &&
 		    memcmp(c->c_listen[i].addr, ip.addr, 16) == 0)
 			return "stands here twice";
+	c->c_listen_cert[c->c_nlisten] = cert;
 	ep = &c->c_listen[c->c_nlisten++];
 	memset(ep, 0, sizeof(*ep));
 	ep->af = ip.af;
 	ep->port = port;
 	memcpy(ep->addr, ip.addr, sizeof(ep->addr));
 	return NULL;
+}
+
+static const char *
+cert_read(struct coord_conf *c, struct conf_cert *k)
+{
+	const char	*why;
+	int		 fd;
+
+	conf_dirs_add(&c->c_dirs, k->k_cert);
+	conf_dirs_add(&c->c_dirs, k->k_key);
+	if ((why = conf_read_file(k->k_cert, FILE_MAX_LEN, &k->k_text,
+	    &k->k_len)) != NULL)
+		return why;
+	if ((fd = open(k->k_key, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK)) == -1)
+		return strerror(errno);
+	close(fd);
+	return NULL;
+}
+
+const char *
+conf_add_cert(struct coord_conf *c, const char *cert, const char *key,
+    int *number)
+{
+	struct conf_cert	*k;
+	const char		*why;
+	size_t			 i;
+
+	for (i = 0; i < c->c_ncerts; i++)
+		if (strcmp(c->c_certs[i].k_cert, cert) == 0 &&
+		    strcmp(c->c_certs[i].k_key, key) == 0) {
+			*number = i;
+			return NULL;
+		}
+	if (c->c_ncerts == CERT_MAX)
+		return "is one too many";
+	k = &c->c_certs[c->c_ncerts];
+	if ((why = conf_check_path(cert, sizeof(k->k_cert))) != NULL ||
+	    (why = conf_check_path(key, sizeof(k->k_key))) != NULL)
+		return why;
+	(void)strlcpy(k->k_cert, cert, sizeof(k->k_cert));
+	(void)strlcpy(k->k_key, key, sizeof(k->k_key));
+	*number = c->c_ncerts++;
+	return cert_read(c, k);
 }
 
 const char *

@@ -74,9 +74,10 @@ coordd_set_up(void)
 
 	up = 1;
 	for (i = 0; i < conf->c_nlisten; i++)
-		log_info("listening on %s port %u",
+		log_info("listening on %s port %u%s",
 		    ip_print(conf->c_listen[i].af, conf->c_listen[i].addr),
-		    conf->c_listen[i].port);
+		    conf->c_listen[i].port,
+		    conf->c_listen_cert[i] == -1 ? "" : " tls");
 	if (conf->c_policy == POLICY_NONE)
 		log_warnx("no policy is set: nobody may talk");
 	log_info("serving %s", conf->c_url);

@@ -41,6 +41,7 @@
 #define MAX_CONNS	32768
 
 #define LISTEN_MAX	16
+#define CERT_MAX	8
 #define DNS_MAX		256
 #define FILE_MAX_LEN	(4 * 1024 * 1024)
 
@@ -71,11 +72,22 @@ struct conf_derp {
 };
 TAILQ_HEAD(conf_derps, conf_derp);
 
+/* A certificate for TLS; the key's file is opened for cryptod alone. */
+struct conf_cert {
+	char			 k_cert[PATH_MAX];
+	char			 k_key[PATH_MAX];
+	char			*k_text;	/* of the certificate */
+	size_t			 k_len;
+};
+
 struct coord_conf {
 	unsigned int		 c_set;
 	char			 c_url[MSG_NAME_LEN];
 	struct msg_endpoint	 c_listen[LISTEN_MAX];
+	int			 c_listen_cert[LISTEN_MAX]; /* -1: no TLS */
 	size_t			 c_nlisten;
+	struct conf_cert	 c_certs[CERT_MAX];
+	size_t			 c_ncerts;
 	char			 c_state[PATH_MAX];
 	char			 c_store[PATH_MAX];
 	char			 c_socket[PATH_MAX];
@@ -107,8 +119,11 @@ const char *conf_check_url(const char *);
 const char *conf_check_domain(const char *);
 /* "100.64.0.0/10" inside the range of tailnets; sets c_addr4 or c_addr6. */
 const char *conf_set_addresses(struct coord_conf *, const char *);
-/* Address and port to listen on. */
-const char *conf_add_listen(struct coord_conf *, const char *, int64_t);
+/* Address and port to listen on, and the number of the certificate or -1. */
+const char *conf_add_listen(struct coord_conf *, const char *, int64_t, int);
+/* Files of a certificate and its key; sets its number. */
+const char *conf_add_cert(struct coord_conf *, const char *, const char *,
+	    int *);
 /* CONF_DNS_*, name or "", address. */
 const char *conf_add_dns(struct coord_conf *, uint32_t, const char *,
 	    const char *);

@@ -157,6 +157,10 @@ listen_send(struct proc_child *pc, const struct coord_conf *c)
 		}
 		memset(&m, 0, sizeof(m));
 		m.ep = l->l_ep;
+		if (c->c_listen_cert[i] != -1) {
+			m.flags = LISTEN_TLS;
+			m.cert = c->c_listen_cert[i];
+		}
 		(void)chan_compose(&pc->pc_chan, IMSG_LISTEN, 0, fd, &m,
 		    sizeof(m));
 	}

@@ -73,12 +73,26 @@ set_path(char *dst, size_t len, const char *what, const char *s)
 }
 
 static void
-set_listen(const char *s, int64_t port)
+set_listen(const char *s, int64_t port, int cert)
 {
 	const char	*why;
 
-	if ((why = conf_add_listen(conf, s, port)) != NULL)
+	if ((why = conf_add_listen(conf, s, port, cert)) != NULL)
 		lex_error("listen on %s: %s", s, why);
+}
+
+static void
+set_listen_tls(const char *s, int64_t port, const char *cert,
+    const char *key)
+{
+	const char	*why;
+	int		 number;
+
+	if ((why = conf_add_cert(conf, cert, key, &number)) != NULL)
+		lex_error("tls certificate \"%s\" key \"%s\": %s", cert, key,
+		    why);
+	else
+		set_listen(s, port, number);
 }
 
 static void
@@ -235,10 +249,12 @@ optcomma	: /* empty */
 
 main		: URL STRING		{ set_url($2.string); }
 		| LISTEN ON STRING PORT NUMBER {
-			set_listen($3.string, $5.number);
+			set_listen($3.string, $5.number, -1);
 		}
-		| LISTEN ON STRING PORT NUMBER TLS tlsopts {
-			not_yet("listen on ... tls (put a TLS proxy in front)");
+		| LISTEN ON STRING PORT NUMBER TLS CERTIFICATE STRING KEY
+		    STRING {
+			set_listen_tls($3.string, $5.number, $8.string,
+			    $10.string);
 		}
 		| STATE STRING {
 			if (once(SET_STATE, "state"))
@@ -284,9 +300,6 @@ main		: URL STRING		{ set_url($2.string); }
 		| METRICS LISTEN ON STRING PORT NUMBER {
 			not_yet("metrics");
 		}
-		;
-
-tlsopts		: CERTIFICATE STRING KEY STRING
 		;
 
 optgroup	: /* empty */

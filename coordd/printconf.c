@@ -34,6 +34,23 @@ print_named(FILE *f, const char *name, const char *s)
 }
 
 static void
+print_listen(FILE *f, const struct coord_conf *c, size_t i)
+{
+	const struct conf_cert	*k;
+
+	fprintf(f, "listen on %s port %u", ip_print(c->c_listen[i].af,
+	    c->c_listen[i].addr), c->c_listen[i].port);
+	if (c->c_listen_cert[i] != -1) {
+		k = &c->c_certs[c->c_listen_cert[i]];
+		fprintf(f, " tls certificate ");
+		print_string(f, k->k_cert);
+		fprintf(f, " key ");
+		print_string(f, k->k_key);
+	}
+	fputc('\n', f);
+}
+
+static void
 print_addresses(FILE *f, const struct coord_conf *c)
 {
 	fprintf(f, "addresses { %s/%u ",
@@ -116,9 +133,7 @@ conf_print(const struct coord_conf *c, FILE *f)
 
 	print_named(f, "url", c->c_url);
 	for (i = 0; i < c->c_nlisten; i++)
-		fprintf(f, "listen on %s port %u\n",
-		    ip_print(c->c_listen[i].af, c->c_listen[i].addr),
-		    c->c_listen[i].port);
+		print_listen(f, c, i);
 	print_named(f, "state", c->c_state);
 	print_named(f, "store sqlite", c->c_store);
 	print_dns(f, c);

@@ -8,42 +8,64 @@
 
 #include <sys/types.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "coordd.h"
 
-static const enum proc		 procs[] = { PROC_STORED, PROC_FRONTD };
+static const enum proc		 procs[] = {
+	PROC_COORDCRYPT, PROC_STORED, PROC_FRONTD
+};
 static struct coord_conf	*next;
 static unsigned int		 waiting;	/* P_* */
 static int			 refused;
 
 static void
+reconf_fd(struct proc_child *pc, enum msg_type type, int fd, const char *name)
+{
+	size_t	 len;
+
+	if (fd == -1) {
+		log_warn("%s", name == NULL ? "a file" : name);
+		return;
+	}
+	/* The end of the name is what tells files apart. */
+	if (name != NULL && (len = strlen(name)) >= MSG_NAME_LEN)
+		name += len - MSG_NAME_LEN + 1;
+	(void)chan_compose(&pc->pc_chan, type, 0, fd, name,
+	    name == NULL ? 0 : strlen(name) + 1);
+}
+
+static void
 reconf_file(struct proc_child *pc, enum msg_type type, const char *text,
     size_t len, const char *name)
 {
-	int	 fd;
-
-	if ((fd = state_anon(text, len)) == -1)
-		log_warn("a file for %s", pc->pc_name);
-	else
-		(void)chan_compose(&pc->pc_chan, type, 0, fd, name,
-		    name == NULL ? 0 : strlen(name) + 1);
+	reconf_fd(pc, type, state_anon(text, len), name);
 }
 
 static void
 reconf_policy(struct proc_child *pc, const struct coord_conf *c)
 {
-	const char	*name = c->c_policy_file;
-	size_t		 len;
+	if (c->c_policy == POLICY_FILE)
+		reconf_file(pc, IMSG_POLICY_FD, c->c_policy_text,
+		    c->c_policy_len, c->c_policy_file);
+}
 
-	if (c->c_policy != POLICY_FILE)
-		return;
-	/* The end of the name is what tells files apart. */
-	if ((len = strlen(name)) >= MSG_NAME_LEN)
-		name += len - MSG_NAME_LEN + 1;
-	reconf_file(pc, IMSG_POLICY_FD, c->c_policy_text, c->c_policy_len,
-	    name);
+/* A key goes by descriptor: it never passes through this process. */
+static void
+reconf_certs(struct proc_child *pc, const struct coord_conf *c)
+{
+	const struct conf_cert	*k;
+	size_t			 i;
+
+	for (i = 0; i < c->c_ncerts; i++) {
+		k = &c->c_certs[i];
+		reconf_file(pc, IMSG_CERT_FD, k->k_text, k->k_len, k->k_cert);
+		if (pc->pc_proc == PROC_COORDCRYPT)
+			reconf_fd(pc, IMSG_TLSKEY_FD, open(k->k_key,
+			    O_RDONLY | O_CLOEXEC | O_NOCTTY), k->k_key);
+	}
 }
 
 static void
@@ -97,6 +119,7 @@ reconf_send_frontd(struct proc_child *pc, const struct coord_conf *c)
 	m.keepalive_s = KEEPALIVE_S;
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_FRONTD, 0, -1, &m,
 	    sizeof(m));
+	reconf_certs(pc, c);
 	listen_send(pc, c);
 }
 
@@ -112,8 +135,10 @@ reconf_send(struct proc_child *pc, const struct coord_conf *c)
 	reconf_word(pc, IMSG_RECONF_START);
 	if (pc->pc_proc == PROC_STORED)
 		reconf_send_stored(pc, c);
-	else
+	else if (pc->pc_proc == PROC_FRONTD)
 		reconf_send_frontd(pc, c);
+	else
+		reconf_certs(pc, c);
 	reconf_word(pc, IMSG_RECONF_END);
 }
 
@@ -184,7 +209,7 @@ reconf_reload(void)
 	}
 	next = c;
 	refused = 0;
-	waiting = P_STORED | P_FRONTD;
+	waiting = P_COORDCRYPT | P_STORED | P_FRONTD;
 	for (i = 0; i < nitems(procs); i++)
 		reconf_send(child_get(procs[i]), next);
 }

@@ -17,10 +17,22 @@ blocks()	# page: writes its example blocks to $tmp/N
 	    on { gsub(/\\e/, "\\"); gsub(/\\&/, ""); print >f }' "$1"
 }
 
+# Files that an example names exist on other machines: stand-ins.
+files()	# example
+{
+	mkdir -p "$tmp/root"
+	grep -o '"/etc/[^"]*"' "$1" | tr -d '"' | while read -r f; do
+		mkdir -p "$tmp/root/$(dirname "$f")"
+		cp etc/examples/policy.hujson "$tmp/root/$f"
+	done
+	sed -i "s|\"/etc/|\"$tmp/root/etc/|g" "$1"
+}
+
 try()	# program file name
 {
 	n=$((n + 1))
 	chmod 600 "$2"
+	files "$2"
 	"$1" -n -f "$2" >"$tmp/out" 2>&1 && return
 	echo "$3: refused:"
 	cat "$tmp/out"

@@ -26,6 +26,7 @@
 #include "proc.h"
 #include "rate.h"
 #include "statefile.h"
+#include "tlskey.h"
 
 #define NSEC_PER_SEC	1000000000LL
 #define STACK_WIPE	8192	/* deeper than any operation goes */
@@ -34,12 +35,18 @@
 #define NOISE_GAP	(NSEC_PER_SEC / 1500)
 #define NOISE_BURST	12000
 
+/* Signatures for TLS: a flood of handshakes leaves time for the others. */
+#define SIGN_GAP	(NSEC_PER_SEC / 2000)
+#define SIGN_BURST	12000
+
 static struct srvstate	*state;		/* secret memory */
 static struct srvseen	*seen;
 static struct keeper	 keeper;
 static struct chan	 chan_frontd;
 static struct rate	 noise_rate = { NOISE_GAP, NOISE_BURST, 0 };
+static struct rate	 sign_rate = { SIGN_GAP, SIGN_BURST, 0 };
 static struct log_limit	 noise_limit;
+static int		 key_bad;	/* of the new configuration */
 static int		 loaded;	/* STATE_FD has come */
 static int		 published;	/* the key is on disk, and told */
 
@@ -70,6 +77,7 @@ coordcrypt_warmup(void)
 	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||
 	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
 		fatalx("BLAKE2s is not to be had of libcrypto");
+	tlskey_warmup();
 	keeper.k_size = SRVSTATE_TEXT_MAX;
 	keeper.k_buf = os_secret_alloc(keeper.k_size);
 	state = os_secret_alloc(sizeof(*state));
@@ -193,23 +201,52 @@ coordcrypt_ended(int error)
 }
 
 static int
+key_take(struct imsg *imsg)
+{
+	char	 name[MSG_NAME_LEN];
+	int	 fd, ret;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	ret = imsg_get_type(imsg) == IMSG_CERT_FD ? tlskey_cert(fd, name) :
+	    tlskey_file(fd, name);
+	if (ret == -1)
+		key_bad = 1;
+	return 0;
+}
+
+static int
 coordcrypt_msg(struct imsg *imsg)
 {
 	struct msg_u32	 m = { 0 };
 
 	switch (imsg_get_type(imsg)) {
+	case IMSG_CERT_FD:
+	case IMSG_TLSKEY_FD:
+		return key_take(imsg);
 	case IMSG_STATE_FD:
 		return state_fd(imsg);
 	case IMSG_STATE_NEWFD:
 	case IMSG_STATE_SAVED:
 		return keeper_msg(&keeper, imsg);
 	case IMSG_RECONF_END:
+		m.v = key_bad ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
 		    &m, sizeof(m));
 	case IMSG_RECONF_START:
+		key_bad = 0;
+		tlskey_abort();
+		return 0;
 	case IMSG_RECONF_COMMIT:
+		tlskey_commit();
+		return 0;
 	case IMSG_RECONF_ABORT:
-		return 0;	/* there is nothing to configure */
+		tlskey_abort();
+		return 0;
 	default:
 		return -1;
 	}
@@ -260,13 +297,37 @@ noise_in(struct imsg *imsg)
 }
 
 static int
+sign_in(struct imsg *imsg)
+{
+	struct msg_tls_sign	 in;
+	struct msg_tls_signed	 out;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1 || !tlskey_sign_ok(&in))
+		return -1;
+	memset(&out, 0, sizeof(out));
+	out.error = MSG_E_RATE;
+	if (rate_take(&sign_rate, os_now()))
+		tlskey_sign(&in, &out);
+	(void)chan_compose(&chan_frontd, IMSG_TLS_SIGNED, imsg_get_id(imsg),
+	    -1, &out, sizeof(out));
+	return 0;
+}
+
+static int
 frontd_msg(struct chan *c, struct imsg *imsg)
 {
 	int	 ret;
 
-	if (imsg_get_type(imsg) != IMSG_SRV_NOISE_IN)
+	switch (imsg_get_type(imsg)) {
+	case IMSG_SRV_NOISE_IN:
+		ret = noise_in(imsg);
+		break;
+	case IMSG_TLS_SIGN:
+		ret = sign_in(imsg);
+		break;
+	default:
 		return -1;
-	ret = noise_in(imsg);
+	}
 	sodium_stackzero(STACK_WIPE);
 	return ret;
 }

@@ -32,6 +32,7 @@ static int	 conn_cmp(struct conn *, struct conn *);
 static void	 conn_read_cb(int, short, void *);
 static void	 conn_write_cb(int, short, void *);
 static void	 conn_timer_cb(int, short, void *);
+static void	 conn_shake(struct conn *);
 
 static RB_HEAD(conns, conn)	 conns = RB_INITIALIZER(&conns);
 static TAILQ_HEAD(, conn)	 raw = TAILQ_HEAD_INITIALIZER(raw);
@@ -129,6 +130,7 @@ conn_close(struct conn *c, const char *why)
 	event_del(&c->c_ev_read);
 	event_del(&c->c_ev_write);
 	evtimer_del(&c->c_ev_timer);
+	tlsserver_free(c->c_ssl);
 	close(c->c_fd);
 	source_closed(c->c_source, c->c_state != CONN_OPEN);
 	buf_free(&c->c_wire);
@@ -141,12 +143,18 @@ conn_close(struct conn *c, const char *why)
 }
 
 static void
-conn_new(int fd, struct source *so)
+conn_new(int fd, struct source *so, SSL_CTX *ctx)
 {
 	struct conn	*c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		fatal(NULL);
+	c->c_state = CONN_HEAD;
+	if (ctx != NULL) {
+		c->c_state = CONN_TLS;
+		if ((c->c_ssl = tlsserver_new(ctx, fd, c)) == NULL)
+			fatal(NULL);
+	}
 	c->c_fd = fd;
 	c->c_id = conn_next++;
 	c->c_source = so;
@@ -187,7 +195,7 @@ conn_make_room(void)
 }
 
 static void
-conn_accepted(int fd, const struct sockaddr_storage *ss)
+conn_accepted(int fd, const struct sockaddr_storage *ss, SSL_CTX *ctx)
 {
 	struct source	*so;
 
@@ -203,11 +211,11 @@ conn_accepted(int fd, const struct sockaddr_storage *ss)
 		close(fd);
 		return;
 	}
-	conn_new(fd, so);
+	conn_new(fd, so, ctx);
 }
 
 void
-conn_accept(int lfd)
+conn_accept(int lfd, SSL_CTX *ctx)
 {
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
@@ -219,7 +227,7 @@ conn_accept(int lfd)
 		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
-			conn_accepted(fd, &ss);
+			conn_accepted(fd, &ss, ctx);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE ||
@@ -232,6 +240,41 @@ conn_accept(int lfd)
 		}
 		return;
 	}
+}
+
+/* As write(2), but 0: later. */
+static ssize_t
+conn_write(struct conn *c, const void *buf, size_t len)
+{
+	ssize_t	 n;
+
+	if (c->c_ssl != NULL)
+		return tlsserver_write(c->c_ssl, buf, len);
+	n = write(c->c_fd, buf, len);
+	return n == -1 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+}
+
+/* 0: later; -1: closed or failed. */
+static ssize_t
+conn_read(struct conn *c, void *buf, size_t len)
+{
+	ssize_t	 n;
+
+	if (c->c_ssl != NULL)
+		return tlsserver_read(c->c_ssl, buf, len);
+	n = read(c->c_fd, buf, len);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return n > 0 ? n : -1;
+}
+
+/* Nothing follows from us. */
+static void
+conn_finish(struct conn *c)
+{
+	if (c->c_ssl != NULL)
+		(void)SSL_shutdown(c->c_ssl);
+	(void)shutdown(c->c_fd, SHUT_WR);
 }
 
 /* Write what there is; the connection may be gone afterwards. */
@@ -251,10 +294,10 @@ conn_flush(struct conn *c)
 		}
 		if (c->c_out.b_len == 0)
 			break;
-		n = write(c->c_fd, buf_data(&c->c_out), c->c_out.b_len);
+		n = conn_write(c, buf_data(&c->c_out), c->c_out.b_len);
+		if (n == 0)
+			break;
 		if (n == -1) {
-			if (errno == EAGAIN || errno == EINTR)
-				break;
 			conn_close(c, NULL);
 			return;
 		}
@@ -264,13 +307,18 @@ conn_flush(struct conn *c)
 	if (c->c_out.b_len > 0)
 		event_add(&c->c_ev_write, NULL);
 	else if (c->c_state == CONN_LINGER)
-		(void)shutdown(c->c_fd, SHUT_WR);
+		conn_finish(c);
 }
 
 static void
 conn_write_cb(int fd, short events, void *arg)
 {
-	conn_flush(arg);
+	struct conn	*c = arg;
+
+	if (c->c_state == CONN_TLS)
+		conn_shake(c);
+	else
+		conn_flush(c);
 }
 
 /*
@@ -405,6 +453,8 @@ conn_noise_done(uint32_t id, const struct msg_srv_noise_out *m)
 	}
 	conn_timer(c, T_PREFACE);
 	event_add(&c->c_ev_read, NULL);
+	if (c->c_ssl != NULL)	/* what the library read meanwhile */
+		event_active(&c->c_ev_read, EV_READ, 1);
 	conn_flush(c);
 }
 
@@ -505,15 +555,16 @@ conn_input(struct conn *c)
 		if (c->c_lingered > LINGER_MAX)
 			conn_close(c, NULL);
 		break;
+	case CONN_TLS:
 	case CONN_NOISE:
 		break;
 	}
 }
 
+/* Read what there is; the connection may be gone afterwards. */
 static void
-conn_read_cb(int fd, short events, void *arg)
+conn_more(struct conn *c)
 {
-	struct conn	*c = arg;
 	struct buf	*b;
 	uint64_t	 id = c->c_id;
 	ssize_t		 n;
@@ -522,19 +573,60 @@ conn_read_cb(int fd, short events, void *arg)
 	for (i = 0; i < READS; i++) {
 		b = c->c_ws && c->c_state == CONN_OPEN ? &c->c_wire :
 		    &c->c_in;
-		n = read(fd, buf_space(b, READ_MAX), READ_MAX);
-		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		n = conn_read(c, buf_space(b, READ_MAX), READ_MAX);
+		if (n == 0)
 			return;
-		if (n <= 0) {
+		if (n == -1) {
 			conn_close(c, NULL);
 			return;
 		}
 		buf_added(b, n);
 		conn_input(c);
-		if (n < READ_MAX || conn_find(id) == NULL ||
-		    c->c_state == CONN_NOISE)
+		if (conn_find(id) == NULL || c->c_state == CONN_NOISE)
+			return;
+		/* The library may hold more, of which the socket is silent. */
+		if (c->c_ssl == NULL && n < READ_MAX)
 			return;
 	}
+	if (c->c_ssl != NULL)
+		event_active(&c->c_ev_read, EV_READ, 1);
+}
+
+static void
+conn_shake(struct conn *c)
+{
+	switch (tlsserver_handshake(c->c_ssl)) {
+	case TLSSERVER_DONE:
+		c->c_state = CONN_HEAD;
+		conn_more(c);
+		break;
+	case TLSSERVER_WRITE:
+		event_add(&c->c_ev_write, NULL);
+		break;
+	case TLSSERVER_LATER:
+		break;
+	default:
+		conn_close(c, NULL);
+		break;
+	}
+}
+
+/* The signature that a handshake waits for has come. */
+void
+conn_signed(void *arg)
+{
+	conn_shake(arg);
+}
+
+static void
+conn_read_cb(int fd, short events, void *arg)
+{
+	struct conn	*c = arg;
+
+	if (c->c_state == CONN_TLS)
+		conn_shake(c);
+	else
+		conn_more(c);
 }
 
 static void
@@ -543,6 +635,9 @@ conn_timer_cb(int fd, short events, void *arg)
 	struct conn	*c = arg;
 
 	switch (c->c_state) {
+	case CONN_TLS:
+		conn_close(c, "too slow with TLS");
+		break;
 	case CONN_HEAD:
 		conn_refuse(c, 408, "too slow");
 		break;

@@ -24,11 +24,13 @@
 
 #define FRONTD_USER	"_coordfront"
 #define FD_RESERVE	32	/* descriptors for what is no connection */
+#define CERT_MAX	8
 
 struct listener {
 	TAILQ_ENTRY(listener)	 l_entry;
 	struct event		 l_ev;
 	int			 l_fd;
+	int			 l_cert;	/* -1: no TLS */
 };
 TAILQ_HEAD(listeners, listener);
 
@@ -36,11 +38,13 @@ static struct listeners		 listening =
 				    TAILQ_HEAD_INITIALIZER(listening);
 static struct listeners		 next_listening =
 				    TAILQ_HEAD_INITIALIZER(next_listening);
+static SSL_CTX			*certs[CERT_MAX], *next_certs[CERT_MAX];
 static struct msg_conf_frontd	 conf, next_conf;
 static struct chan		 chan_stored, chan_crypt;
 static struct event		 ev_pause;
 static uint8_t			 server_key[MSG_KEY_LEN];
 static uint32_t			 fd_max;
+static int			 ncerts, cert_bad;	/* of the next ones */
 static int			 have_key, reconf, paused;
 
 static int	 frontd_parent_msg(struct imsg *);
@@ -107,6 +111,8 @@ frontd_warmup(void)
 	if ((rec = noise_record_new(key, 0, 1)) != NULL)
 		(void)noise_seal(rec, key, sizeof(key), sealed);
 	noise_record_free(rec);
+	tlsserver_warmup();
+	tlsserver_init(&chan_crypt, conn_signed);
 }
 
 /* So many connections can be open at most. */
@@ -135,7 +141,9 @@ main(int argc, char *argv[])
 static void
 listener_cb(int fd, short events, void *arg)
 {
-	conn_accept(fd);
+	struct listener	*l = arg;
+
+	conn_accept(fd, l->l_cert == -1 ? NULL : certs[l->l_cert]);
 }
 
 static void
@@ -152,13 +160,25 @@ listeners_drop(struct listeners *head)
 }
 
 static void
-listener_add(int fd)
+certs_drop(SSL_CTX **list)
+{
+	size_t	 i;
+
+	for (i = 0; i < CERT_MAX; i++) {
+		SSL_CTX_free(list[i]);
+		list[i] = NULL;
+	}
+}
+
+static void
+listener_add(int fd, int cert)
 {
 	struct listener	*l;
 
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		fatal(NULL);
 	l->l_fd = fd;
+	l->l_cert = cert;
 	event_set(&l->l_ev, fd, EV_READ | EV_PERSIST, listener_cb, l);
 	TAILQ_INSERT_TAIL(&next_listening, l, l_entry);
 }
@@ -197,9 +217,39 @@ frontd_accept_pause(void)
 
 /* --- the parent --- */
 
+/* A certificate; what it is for comes with the listeners. */
+static int
+frontd_cert(struct imsg *imsg)
+{
+	struct tlschain	 chain;
+	char		 name[MSG_NAME_LEN];
+	int		 fd;
+
+	if (!reconf || (fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (ncerts == CERT_MAX ||
+	    msg_get_str(imsg, name, sizeof(name)) == -1) {
+		close(fd);
+		return -1;
+	}
+	memset(&chain, 0, sizeof(chain));
+	if (tlschain_read(&chain, fd, name) == -1 ||
+	    (next_certs[ncerts++] = tlsserver_ctx(&chain, NULL, 0)) == NULL)
+		cert_bad = 1;
+	tlschain_free(&chain);
+	return 0;
+}
+
 static int
 conf_check(const struct msg_conf_frontd *c)
 {
+	struct listener	*l;
+
+	TAILQ_FOREACH(l, &next_listening, l_entry)
+		if (l->l_cert >= ncerts)
+			return -1;
+	if (cert_bad)
+		return -1;
 	if (!msg_str_ok(c->url, sizeof(c->url)) || c->max_conns == 0 ||
 	    c->keepalive_s == 0 || c->keepalive_s > 100)
 		return -1;
@@ -216,6 +266,9 @@ conf_commit(void)
 		TAILQ_REMOVE(&next_listening, l, l_entry);
 		TAILQ_INSERT_TAIL(&listening, l, l_entry);
 	}
+	certs_drop(certs);
+	memcpy(certs, next_certs, sizeof(certs));
+	memset(next_certs, 0, sizeof(next_certs));
 	conf = next_conf;
 	if (conf.max_conns > fd_max)
 		conf.max_conns = fd_max;
@@ -232,7 +285,14 @@ frontd_listen(struct imsg *imsg)
 	if (!reconf || msg_get(imsg, &m, sizeof(m)) == -1 ||
 	    (fd = imsg_get_fd(imsg)) == -1)
 		return -1;
-	listener_add(fd);
+	if ((m.flags & LISTEN_TLS) == 0)
+		listener_add(fd, -1);
+	else if (m.cert < CERT_MAX)
+		listener_add(fd, m.cert);
+	else {
+		close(fd);
+		return -1;
+	}
 	return 0;
 }
 
@@ -244,6 +304,8 @@ frontd_reconf(struct imsg *imsg)
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_START:
 		listeners_drop(&next_listening);
+		certs_drop(next_certs);
+		ncerts = cert_bad = 0;
 		memset(&next_conf, 0, sizeof(next_conf));
 		reconf = 1;
 		return 0;
@@ -262,6 +324,7 @@ frontd_reconf(struct imsg *imsg)
 		return 0;
 	case IMSG_RECONF_ABORT:
 		listeners_drop(&next_listening);
+		certs_drop(next_certs);
 		reconf = 0;
 		return 0;
 	default:
@@ -276,6 +339,8 @@ frontd_parent_msg(struct imsg *imsg)
 	case IMSG_CONF_FRONTD:
 		return reconf ? msg_get(imsg, &next_conf,
 		    sizeof(next_conf)) : -1;
+	case IMSG_CERT_FD:
+		return frontd_cert(imsg);
 	case IMSG_LISTEN:
 		return frontd_listen(imsg);
 	case IMSG_LISTEN_RESET:
@@ -325,6 +390,7 @@ static void
 crypt_lost(struct chan *c, enum chan_end end)
 {
 	conn_noise_reset();
+	tlsserver_crypt_lost();
 	proc_sibling_lost(c, end);
 }
 
@@ -343,6 +409,7 @@ static int
 crypt_msg(struct chan *c, struct imsg *imsg)
 {
 	struct msg_srv_noise_out	 out;
+	struct msg_tls_signed		 ms;
 	struct msg_key			 key;
 
 	switch (imsg_get_type(imsg)) {
@@ -357,6 +424,11 @@ crypt_msg(struct chan *c, struct imsg *imsg)
 			return -1;
 		conn_noise_done(imsg_get_id(imsg), &out);
 		explicit_bzero(&out, sizeof(out));
+		return 0;
+	case IMSG_TLS_SIGNED:
+		if (msg_get(imsg, &ms, sizeof(ms)) == -1)
+			return -1;
+		tlsserver_signed(imsg_get_id(imsg), &ms);
 		return 0;
 	default:
 		return -1;

@@ -25,6 +25,7 @@
 #include "noise.h"
 #include "source.h"
 #include "srvreq.h"
+#include "tlsserver.h"
 #include "ws.h"
 
 #ifndef nitems
@@ -32,7 +33,8 @@
 #endif
 
 /* Time that a stranger gets, in seconds. */
-#define T_HEAD		10	/* from accept to the whole request head */
+#define T_HEAD		10	/* from accept to the whole request head,
+				 * the TLS handshake between them included */
 #define T_NOISE		10	/* for coordcrypt's answer */
 #define T_PREFACE	10	/* from the handshake to HTTP/2 SETTINGS */
 #define T_BODY		30	/* from a request's head to its end */
@@ -57,6 +59,7 @@
 #define RATE_PER_S	10	/* and then so many a second */
 
 enum conn_state {
+	CONN_TLS,		/* shaking hands */
 	CONN_HEAD,		/* reading the HTTP/1.1 request */
 	CONN_NOISE,		/* coordcrypt has the initiation */
 	CONN_OPEN,		/* HTTP/2 inside Noise */
@@ -75,6 +78,7 @@ struct conn {
 	struct buf		 c_in;
 	struct buf		 c_out;
 	struct source		*c_source;
+	SSL			*c_ssl;		/* NULL: plain */
 	struct noise_record	*c_rx;
 	struct noise_record	*c_tx;
 	nghttp2_session		*c_h2;
@@ -144,7 +148,8 @@ struct stream {
 
 /* conn.c: sockets, their states and limits */
 void		 conn_init(uint64_t);
-void		 conn_accept(int);
+void		 conn_accept(int, SSL_CTX *);
+void		 conn_signed(void *);
 struct conn	*conn_find(uint64_t);
 void		 conn_close(struct conn *, const char *);
 void		 conn_flush(struct conn *);

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # What strangers may send to coordd over TCP. Prints "ok" or "not ok" lines.
-# Arguments: host port pid-of-frontd; then the names of the parts to run.
-import json
+# Arguments: host port pid-of-frontd; then the names of the parts to run. The
+# parts "tls..." are for a port that speaks TLS, and run only by name.
+import multiprocessing
 import os
 import random
 import socket
+import ssl
 import sys
 import time
 
@@ -20,7 +22,9 @@ def result(good, what):
 
 
 def connect(timeout=15):
-    return socket.create_connection((HOST, PORT), timeout)
+    s = socket.create_connection((HOST, PORT), timeout)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
 
 
 def read_all(s):
@@ -209,6 +213,115 @@ def part_source():
         s.close()
 
 
+def tls_context():
+    ctx = ssl.create_default_context()
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    return ctx
+
+
+def tls_ask(ctx):
+    """One honest client: seconds that its whole request took, or None."""
+    start = time.monotonic()
+    try:
+        with connect() as raw, ctx.wrap_socket(raw) as s:
+            s.sendall(b"GET /key?v=145 HTTP/1.1\r\nHost: x\r\n\r\n")
+            good = status(s.recv(65536)) == 200
+    except OSError:
+        return None
+    return time.monotonic() - start if good else None
+
+
+def tls_hello():
+    """The first flight of a client, as bytes."""
+    out = ssl.MemoryBIO()
+    try:
+        tls_context().wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+def tls_flooder(seed, hello, seconds, done):
+    """Each makes the server sign, and goes."""
+    rnd = random.Random(seed)
+    count, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((HOST, PORT), 5,
+                    (f"10.9.8.{rnd.randrange(1, 250)}", 0)) as s:
+                s.sendall(hello)
+                s.recv(1)
+                count += 1
+        except OSError:
+            pass
+    done.put(count)
+
+
+def percentile(list_, p):
+    return sorted(list_)[min(len(list_) - 1, int(len(list_) * p))] * 1000
+
+
+def honest(ctx, n):
+    took = [tls_ask(ctx) for i in range(n)]
+    good = [t for t in took if t is not None]
+    return len(good) == n, good or [99]
+
+
+def part_tlsflood():
+    ctx, hello, done = tls_context(), tls_hello(), multiprocessing.Queue()
+    _, calm = honest(ctx, 50)
+    procs = [multiprocessing.Process(target=tls_flooder,
+             args=(i, hello, 6, done)) for i in range(4)]
+    for p in procs:
+        p.start()
+    time.sleep(0.5)
+    all_good, took = honest(ctx, 100)
+    total = sum(done.get() for p in procs)
+    for p in procs:
+        p.join()
+    print(f"# flood of {total / 6:.0f} handshakes a second; an honest "
+          f"request: p50 {percentile(calm, .5):.1f} -> "
+          f"{percentile(took, .5):.1f} ms, p99 {percentile(calm, .99):.1f} "
+          f"-> {percentile(took, .99):.1f} ms")
+    result(all_good and percentile(took, .99) < 2000,
+           "flood of handshakes: all honest clients are served")
+
+
+def part_tlsslow():
+    """Silent, and slow in the middle of the handshake."""
+    before, hello = descriptors(), tls_hello()
+    ctx = tls_context()
+    conns = [socket.create_connection((HOST, PORT), 15,
+             (f"10.9.8.{i % 200 + 1}", 0)) for i in range(300)]
+    start = time.monotonic()
+    for i, s in enumerate(conns):
+        s.send((b"", hello[:20], hello)[i % 3])
+    good, _ = honest(ctx, 5)
+    result(good, "300 slow handshakes: others are served")
+    for s in conns:
+        s.settimeout(20)
+        read_all(s)
+        s.close()
+    took = time.monotonic() - start
+    result(8 < took < 20, f"slow handshakes end after {took:.0f} s")
+    time.sleep(0.5)
+    result(descriptors() <= before + 2, "their descriptors are free again")
+    with connect() as s:
+        s.sendall(b"GET /key?v=145 HTTP/1.1\r\n\r\n")
+        result(read_all(s)[:4] != b"HTTP", "plain HTTP is not answered")
+    rnd = random.Random(2)
+    for i in range(100):
+        with connect() as s:
+            try:
+                s.sendall(b"\x16\x03\x01" + rnd.randbytes(600))
+                s.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            read_all(s)
+    result(tls_ask(ctx) is not None, "random handshakes: still serves")
+
+
 PARTS = {
     "source": part_source,
     "random": part_random,
@@ -218,6 +331,11 @@ PARTS = {
     "bighead": part_bighead,
 }
 
+TLS_PARTS = {
+    "tlsflood": part_tlsflood,
+    "tlsslow": part_tlsslow,
+}
+
 for name in sys.argv[4:] or PARTS:
-    PARTS[name]()
+    {**PARTS, **TLS_PARTS}[name]()
 sys.exit(failed)

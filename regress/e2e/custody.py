@@ -1,13 +1,31 @@
 #!/usr/bin/env python3
-# Search the memory of processes for the private keys of a state file.
-# Usage: custody.py state pid...; exit 0 if they are nowhere. To show that
-# the search works, it must find a public thing too: the name of the program.
+# Search the memory of processes for the private keys of a state file, or of
+# a file in PEM. Usage: custody.py file pid...; exit 0 if they are nowhere. To
+# show that the search works, it must find a public thing too: the name of
+# the program.
 
 import re
+import subprocess
 import sys
 
 
+def pem_secrets(path):
+    """The numbers of a private key of TLS: EC scalar, RSA primes."""
+    text = subprocess.run(['openssl', 'pkey', '-in', path, '-noout', '-text'],
+                          check=True, capture_output=True, text=True).stdout
+    out = []
+    for m in re.finditer(r'^(priv|prime1|prime2|privateExponent):\n'
+                         r'((?: +[0-9a-f:]+\n)+)', text, re.M):
+        raw = bytes.fromhex(re.sub(r'[^0-9a-f]', '', m.group(2)))
+        raw = raw.lstrip(b'\0')
+        out.append((m.group(1), raw))
+        out.append((m.group(1), raw[::-1]))     # as a number in memory
+    return out
+
+
 def secrets(path):
+    if '-----BEGIN' in open(path).read():
+        return pem_secrets(path)
     out = []
     for line in open(path):
         m = re.search(r'(privkey|nlpriv):([0-9a-fA-F]+)', line)
@@ -39,6 +57,12 @@ def clamp(k):
     return bytes(b)
 
 
+def forms(raw):
+    if len(raw) != 32:
+        return (raw, raw.hex().encode())
+    return (raw, clamp(raw), raw.hex().encode())
+
+
 def main():
     keys = secrets(sys.argv[1])
     if not keys:
@@ -52,7 +76,7 @@ def main():
             total += len(data)
             seen = seen or comm in data
             for name, raw in keys:
-                for form in (raw, clamp(raw), raw.hex().encode()):
+                for form in forms(raw):
                     if form in data:
                         print('%s key in the memory of %s (%d)' %
                               (name, comm.decode(), pid))

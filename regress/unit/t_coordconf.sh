@@ -14,7 +14,7 @@ place()
 {
 	rm -rf "$tmp/c"
 	cp -R . "$tmp/c"
-	sed "s|@DIR@|$tmp/c|" "$1" >"$tmp/c/$1"
+	sed "s|@DIR@|$tmp/c|g" "$1" >"$tmp/c/$1"
 }
 
 say()
@@ -34,7 +34,7 @@ for f in *.in; do
 	"$COORDD" -nv -f "$tmp/out" >"$tmp/again" 2>&1 ||
 	    say "$f: what is printed does not parse"
 	cmp -s "$tmp/out" "$tmp/again" || say "$f: printed twice, two results"
-	sed "s|$tmp/c|@DIR@|" "$tmp/out" | diff -u "${f%.in}.ok" - ||
+	sed "s|$tmp/c|@DIR@|g" "$tmp/out" | diff -u "${f%.in}.ok" - ||
 	    say "$f: not as in ${f%.in}.ok"
 done
 
