@@ -221,6 +221,22 @@ send_del(int64_t id)
 	    sizeof(m));
 }
 
+/* What the server wants of us, as far as it is netd's. */
+static uint32_t
+self_flags(const struct nm_node *n)
+{
+	uint32_t	 f = 0;
+
+	if (nm_node_hascap(n, "silent-disco"))
+		f |= SELF_SILENT_DISCO;
+	if (nm_node_hascap(n, "disable-relay-client") ||
+	    nm_node_hascap(n, "only-tcp-443"))
+		f |= SELF_NO_RELAY_CLIENT;
+	if (nm_node_hascap(n, "disable-relay-server"))
+		f |= SELF_NO_RELAY_SERVER;
+	return f;
+}
+
 static void
 send_self(const struct nm_node *n)
 {
@@ -233,6 +249,7 @@ send_self(const struct nm_node *n)
 	m.id = n->n_id;
 	memcpy(m.key, n->n_key, sizeof(m.key));
 	m.derp = n->n_homederp;
+	m.flags = self_flags(n);
 	for (i = 0; i < n->n_naddrs && m.naddrs < nitems(m.addr); i++)
 		ip_wire(n->n_addrs[i].np_version, n->n_addrs[i].np_addr,
 		    &m.addr[m.naddrs++]);

@@ -422,6 +422,9 @@ struct msg_nm_self {
 	uint16_t	 naddrs;
 	struct msg_ip	 addr[16];		/* own tailnet addresses */
 };
+#define SELF_SILENT_DISCO	0x01		/* node attributes */
+#define SELF_NO_RELAY_CLIENT	0x02
+#define SELF_NO_RELAY_SERVER	0x04
 
 struct msg_nm_peer {
 	uint64_t	 id;
@@ -635,7 +638,8 @@ struct msg_ctl_peerstat {		/* from netd */
 	struct msg_endpoint ep;			/* best path now, af 0: none */
 	uint16_t	 derp;			/* relay in use, 0: none */
 	uint8_t		 active;
-	uint8_t		 pad[5];
+	uint8_t		 pad;
+	uint32_t	 vni;			/* ep is a peer relay; or 0 */
 };
 
 #define PING_DISCO	1
@@ -655,6 +659,8 @@ struct msg_ctl_pong {
 	int64_t		 latency;		/* ns */
 	uint64_t	 peer;
 	struct msg_endpoint ep;			/* direct path, or af 0 */
+	uint32_t	 vni;			/* ep is a peer relay; or 0 */
+	uint32_t	 pad2;
 };
 
 struct msg_ctl_fail {

@@ -23,7 +23,7 @@ static void
 peer_stat(uint32_t id, struct peer *p, int64_t now)
 {
 	struct msg_ctl_peerstat	 m;
-	const struct addr	*to;
+	struct addr		 at;
 
 	memset(&m, 0, sizeof(m));
 	m.id = p->p_id;
@@ -33,10 +33,13 @@ peer_stat(uint32_t id, struct peer *p, int64_t now)
 	if (p->p_last_write != 0)
 		m.last_write = os_date() - (now - p->p_last_write);
 	if (p->p_path != NULL) {
-		to = p->p_path->pa_best.a_af != 0 ? &p->p_path->pa_best :
-		    path_dest(p->p_path, now);
-		if (to != NULL)
-			addr_to_ep(to, &m.ep);
+		peer_best(p, now, &at);
+		if (at.a_af == ADDR_DERP)
+			m.derp = at.a_port;
+		else {
+			addr_to_ep(&at, &m.ep);
+			m.vni = at.a_vni;
+		}
 	}
 	m.active = p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL &&
 	    now - p->p_last_write < PATH_ACTIVE;

@@ -15,6 +15,7 @@
 #define EP_LOCAL	1		/* control.md 4.1 */
 #define ADDRS_MAX	1024
 #define PER_SUBNET	2		/* IPv6 addresses of one subnet */
+#define FRESH		(27 * NSEC)	/* dataplane.md 2.5 */
 
 enum ep_class {
 	EP_SKIP,
@@ -30,6 +31,8 @@ static size_t			 npending;
 static struct msg_endpoint	 last[MSG_LIST_MAX];
 static size_t			 nlast;
 static int			 told;
+static void			(*refresher)(int64_t);
+static int64_t			 measured;	/* 0: never */
 
 static enum ep_class classify(const struct msg_localaddr *);
 static size_t	 choose(const struct msg_localaddr *, size_t, uint16_t,
@@ -173,6 +176,42 @@ endpoints_message(struct imsg *imsg)
 		links_changed();
 	endpoints_update(0);
 	return 0;
+}
+
+size_t
+endpoints_get(struct msg_endpoint *out, size_t max)
+{
+	size_t	 n = nlast < max ? nlast : max;
+
+	memcpy(out, last, n * sizeof(*out));
+	return n;
+}
+
+void
+endpoints_refresher(void (*ask)(int64_t))
+{
+	refresher = ask;
+}
+
+void
+endpoints_measured(int64_t now)
+{
+	measured = now;
+	disco_endpoints(now);
+}
+
+int
+endpoints_fresh(int64_t now)
+{
+	return refresher == NULL || (measured != 0 &&
+	    now - measured <= FRESH);
+}
+
+void
+endpoints_refresh(int64_t now)
+{
+	if (refresher != NULL)
+		refresher(now);
 }
 
 void

@@ -17,12 +17,14 @@
 
 #define COOKIE_TIME	(WG_COOKIE_SECRET_TIME * NSEC)
 #define CROSSED_DELAY	(200 * MSEC)
+#define RELAY_DELAY	NSEC
 #define RECOVER_GAP	(5 * NSEC)
 #define RECOVER_SCANS	20		/* of all peers, a second */
 
 /* An initiation of someone that cryptod looks at. */
 struct pending {
 	struct addr	 pe_src;
+	uint64_t	 pe_via;	/* peer that a relay named, or 0 */
 	uint32_t	 pe_index;	/* 0: free */
 	uint32_t	 pe_next;	/* free list, 1-based */
 };
@@ -38,14 +40,21 @@ static uint64_t		*active;	/* of the netd before us */
 static size_t		 nactive;
 static struct event	 ev_active;
 
-static struct pending	*pending_get(const struct addr *);
+static struct pending	*pending_get(const struct addr *,
+		    const struct peer *);
 static void	 pending_put(struct pending *);
-static void	 hs_initiation_in(const uint8_t *, const struct addr *);
-static void	 hs_response_in(const uint8_t *, const struct addr *);
+static void	 hs_cookie_out(const uint8_t *, const uint8_t *,
+		    const struct addr *, struct peer *);
+static void	 hs_initiation_in(const uint8_t *, const struct addr *,
+		    const struct peer *);
+static void	 hs_response_in(const uint8_t *, const struct addr *,
+		    const struct peer *);
 static void	 hs_cookie_in(const uint8_t *, int64_t);
 static int	 hs_send(struct peer *, uint8_t *, size_t,
-		    const struct addr *, int64_t);
+		    const struct path_to *, int64_t);
+static void	 hs_hurry(struct peer *, int64_t);
 static void	 hs_install(struct peer *, struct keypair *, uint32_t);
+static void	 hs_heard(struct peer *, const struct addr *, int64_t);
 static void	 hs_respond(struct peer *, uint8_t *, const struct addr *,
 		    int64_t);
 static void	 hs_crossed(struct peer *, int64_t);
@@ -65,7 +74,7 @@ hs_jitter(void)
 }
 
 static struct pending *
-pending_get(const struct addr *src)
+pending_get(const struct addr *src, const struct peer *via)
 {
 	struct pending	*pe;
 
@@ -77,6 +86,7 @@ pending_get(const struct addr *src)
 	else
 		return NULL;
 	pe->pe_src = *src;
+	pe->pe_via = via == NULL ? 0 : via->p_id;
 	pe->pe_index = idx_new(&nd.n_idx, IDX_PENDING, pe);
 	return pe;
 }
@@ -111,10 +121,11 @@ hs_forget(struct peer *p)
 static int
 hs_reachable(struct peer *p, int64_t now)
 {
-	struct addr	 to;
+	struct path_to	 to;
+	struct addr	 a;
 
-	return peer_dest(p, now) != NULL || (p->p_path != NULL &&
-	    path_blind(p->p_path, now, &to, 1) != 0);
+	return peer_dest(p, now, &to) || (p->p_path != NULL &&
+	    path_blind(p->p_path, now, &a, 1) != 0);
 }
 
 /*
@@ -170,11 +181,28 @@ hs_path_up(struct peer *p, int64_t now)
 	} else if (w->w_hs_state == HS_WANTED)
 		hs_initiate(p, now, 1);
 	else if (w->w_hs_state == HS_SENT && path_trusted(p->p_path, now) &&
-	    !addr_eq(&w->w_hs_to, path_dest(p->p_path, now))) {
-		/* It went where the peer is no longer: do not wait 5 s. */
-		w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+	    !addr_eq(&w->w_hs_to.pt_addr, &p->p_path->pa_best))
+		hs_hurry(p, now);
+}
+
+/*
+ * The initiation went where the peer is no longer: do not wait 5 s. If it
+ * went by a relay the answer may be on its way, and a second one would undo
+ * the first.
+ */
+static void
+hs_hurry(struct peer *p, int64_t now)
+{
+	struct peer_wg	*w = p->p_wg;
+
+	w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+	if (w->w_hs_to.pt_relay == 0) {
 		hs_initiate(p, now, 1);
+		return;
 	}
+	w->w_hs_to.pt_addr = p->p_path->pa_best;	/* once is enough */
+	w->w_timers.t_retransmit = now + RELAY_DELAY;
+	peer_soon(p, w->w_timers.t_retransmit);
 }
 
 void
@@ -188,7 +216,7 @@ hs_blind(struct peer *p, int64_t now)
 
 /* Both macs, then off it goes. */
 static int
-hs_send(struct peer *p, uint8_t *msg, size_t len, const struct addr *to,
+hs_send(struct peer *p, uint8_t *msg, size_t len, const struct path_to *to,
     int64_t now)
 {
 	struct peer_wg	*w = p->p_wg;
@@ -203,28 +231,33 @@ hs_send(struct peer *p, uint8_t *msg, size_t len, const struct addr *to,
 	p->p_tx += len;
 	p->p_last_write = now;
 	timers_auth_sent(&w->w_timers);
-	return udp_send(to, msg, len);
+	return tx_wg(p, to, msg, len);
 }
 
-/* The same initiation to where the path leads, or blindly. 0: nowhere. */
+/*
+ * The same initiation to where the path leads; blindly if that is nowhere,
+ * or over a relay that does not answer. 0: nowhere.
+ */
 static size_t
 hs_send_init(struct peer *p, uint8_t *msg, int64_t now)
 {
-	struct addr		 blind[PATH_BLIND];
-	const struct addr	*to;
-	size_t			 i, n;
+	struct path_to	*to = &p->p_wg->w_hs_to, guess;
+	struct addr	 blind[PATH_BLIND];
+	size_t		 i, n = 0;
+	int		 known, up;
 
-	if ((to = peer_dest(p, now)) != NULL) {
-		p->p_wg->w_hs_to = *to;
+	memset(to, 0, sizeof(*to));
+	if ((known = peer_dest(p, now, to)))
 		(void)hs_send(p, msg, WG_INITIATION_LEN, to, now);
-		return 1;
+	(void)peer_relay(p, &up);
+	if (p->p_path != NULL && !up)
+		n = path_blind(p->p_path, now, blind, nitems(blind));
+	memset(&guess, 0, sizeof(guess));
+	for (i = 0; i < n; i++) {
+		guess.pt_addr = blind[i];
+		(void)hs_send(p, msg, WG_INITIATION_LEN, &guess, now);
 	}
-	memset(&p->p_wg->w_hs_to, 0, sizeof(p->p_wg->w_hs_to));
-	n = p->p_path == NULL ? 0 :
-	    path_blind(p->p_path, now, blind, nitems(blind));
-	for (i = 0; i < n; i++)
-		(void)hs_send(p, msg, WG_INITIATION_LEN, &blind[i], now);
-	return n;
+	return n + known;
 }
 
 int
@@ -259,10 +292,11 @@ hs_wg_init(const struct msg_wg_init *m)
 }
 
 void
-hs_input(uint8_t *b, size_t len, const struct addr *src, int64_t now)
+hs_input(uint8_t *b, size_t len, const struct addr *src, struct peer *via,
+    int64_t now)
 {
-	uint8_t	 cookie[WG_COOKIE_LEN], nonce[WG_COOKIE_NONCE_LEN];
-	uint8_t	 reply[WG_COOKIE_REPLY_LEN];
+	struct addr	 who = *src;
+	uint8_t		 cookie[WG_COOKIE_LEN];
 
 	if (!nd.n_have_key)
 		return;
@@ -274,32 +308,52 @@ hs_input(uint8_t *b, size_t len, const struct addr *src, int64_t now)
 		nd.n_rx->r_stats.s_drop[RXD_HANDSHAKE]++;
 		return;
 	}
-	switch (load_check(&load, b, len, src, now, cookie)) {
+	if (via != NULL)		/* all of one relay are not one */
+		memcpy(who.a_ip, via->p_key, sizeof(who.a_ip));
+	switch (load_check(&load, b, len, &who, now, cookie)) {
 	case LOAD_PASS:
 		break;
 	case LOAD_COOKIE:
-		arc4random_buf(nonce, sizeof(nonce));
-		if (wg_cookie_reply(b, own_cookie_key, nonce, cookie,
-		    reply) == 0)
-			(void)udp_send(src, reply, sizeof(reply));
+		hs_cookie_out(b, cookie, src, via);
 		/* FALLTHROUGH */
 	default:
 		nd.n_rx->r_stats.s_drop[RXD_LOAD]++;
 		return;
 	}
 	if (wg_classify(b, len) == WG_MSG_INITIATION)
-		hs_initiation_in(b, src);
+		hs_initiation_in(b, src, via);
 	else
-		hs_response_in(b, src);
+		hs_response_in(b, src, via);
+}
+
+/* Back to where the message came from. */
+static void
+hs_cookie_out(const uint8_t *b, const uint8_t *cookie,
+    const struct addr *src, struct peer *via)
+{
+	struct path_to	 to;
+	uint8_t		 nonce[WG_COOKIE_NONCE_LEN];
+	uint8_t		 reply[WG_COOKIE_REPLY_LEN];
+
+	arc4random_buf(nonce, sizeof(nonce));
+	if (wg_cookie_reply(b, own_cookie_key, nonce, cookie, reply) == -1)
+		return;
+	memset(&to, 0, sizeof(to));
+	if (via != NULL)
+		to.pt_relay = src->a_port;
+	else
+		to.pt_addr = *src;
+	(void)tx_wg(via, &to, reply, sizeof(reply));
 }
 
 static void
-hs_initiation_in(const uint8_t *b, const struct addr *src)
+hs_initiation_in(const uint8_t *b, const struct addr *src,
+    const struct peer *via)
 {
 	struct msg_wg_init_in	 m;
 	struct pending		*pe;
 
-	if ((pe = pending_get(src)) == NULL) {
+	if ((pe = pending_get(src, via)) == NULL) {
 		nd.n_rx->r_stats.s_drop[RXD_LOAD]++;
 		return;
 	}
@@ -317,14 +371,16 @@ hs_initiation_in(const uint8_t *b, const struct addr *src)
 
 /* Only the answer to the latest initiation is of any use. */
 static void
-hs_response_in(const uint8_t *b, const struct addr *src)
+hs_response_in(const uint8_t *b, const struct addr *src,
+    const struct peer *via)
 {
 	struct msg_wg_resp_in	 m;
 	struct idx_entry	*ie;
 	struct peer_wg		*w;
 
 	ie = idx_find(&nd.n_idx, wg_receiver(b));
-	if (ie == NULL || ie->ie_kind != IDX_HANDSHAKE) {
+	if (ie == NULL || ie->ie_kind != IDX_HANDSHAKE ||
+	    (via != NULL && via != ie->ie_ptr)) {
 		nd.n_rx->r_stats.s_drop[RXD_HANDSHAKE]++;
 		return;
 	}
@@ -384,6 +440,7 @@ hs_wg_resp(const struct msg_wg_resp *m)
 	struct peer		*p;
 	struct addr		 src;
 	uint8_t			 msg[WG_RESPONSE_LEN];
+	uint64_t		 via;
 	int64_t			 now = os_now();
 
 	ie = idx_find(&nd.n_idx, m->index);
@@ -391,11 +448,13 @@ hs_wg_resp(const struct msg_wg_resp *m)
 		return -1;
 	pe = ie->ie_ptr;
 	src = pe->pe_src;
+	via = pe->pe_via;
 	pending_put(pe);
 	if (load.l_pending > 0)
 		load.l_pending--;
 	p = m->error == MSG_OK ? peer_find(m->peer) : NULL;
-	if (p == NULL || p->p_flags & PEER_EXPIRED) {
+	if (p == NULL || p->p_flags & PEER_EXPIRED ||
+	    (via != 0 && via != p->p_id)) {
 		idx_delete(&nd.n_idx, m->index);
 		nd.n_rx->r_stats.s_drop[RXD_HANDSHAKE]++;
 		return 0;
@@ -411,27 +470,36 @@ hs_wg_resp(const struct msg_wg_resp *m)
 	return 0;
 }
 
+/* An authentic handshake message came from there. */
+static void
+hs_heard(struct peer *p, const struct addr *src, int64_t now)
+{
+	if (p->p_flags & PEER_WGONLY)
+		wgonly_heard(peer_path(p), src, now);
+	else if (src->a_af != ADDR_DERP && src->a_vni == 0)
+		path_heard(peer_path(p), src, now);
+}
+
 /*
- * To where the path leads if that is sure; else to where the initiation came
- * from, which is authentic.
+ * To where the path leads; to where the initiation came from, which is
+ * authentic, if that is not sure and no relay will do.
  */
 static void
 hs_respond(struct peer *p, uint8_t *msg, const struct addr *src, int64_t now)
 {
 	struct wg_timers	*t = &p->p_wg->w_timers;
-	struct path		*pa = peer_path(p);
-	const struct addr	*to = src;
+	struct path_to		 to;
 
-	if (p->p_flags & PEER_WGONLY)
-		wgonly_heard(pa, src, now);
-	else {
-		path_heard(pa, src, now);
-		if (path_trusted(pa, now))
-			to = path_dest(pa, now);
-	}
+	hs_heard(p, src, now);
+	memset(&to, 0, sizeof(to));
+	if (!peer_dest(p, now, &to) && src->a_af == ADDR_DERP)
+		to.pt_relay = src->a_port;
+	else if (to.pt_relay == 0 && src->a_af != ADDR_DERP &&
+	    !path_trusted(peer_path(p), now))
+		to.pt_addr = *src;
 	timers_derived(t, now);
 	timers_auth_received(t);
-	(void)hs_send(p, msg, WG_RESPONSE_LEN, to, now);
+	(void)hs_send(p, msg, WG_RESPONSE_LEN, &to, now);
 	timers_response_sent(t, now);
 	if (p->p_wg->w_hs_state == HS_ASKED || p->p_wg->w_hs_state == HS_SENT)
 		hs_crossed(p, now);
@@ -481,10 +549,7 @@ hs_wg_keys(const struct msg_wg_keys *m)
 	slots_initiator(&w->w_slots, &nd.n_idx, k);
 	timers_derived(&w->w_timers, now);
 	timers_auth_received(&w->w_timers);
-	if (p->p_flags & PEER_WGONLY)
-		wgonly_heard(peer_path(p), &w->w_resp_src, now);
-	else
-		path_heard(peer_path(p), &w->w_resp_src, now);
+	hs_heard(p, &w->w_resp_src, now);
 	hs_confirmed(p, now);
 	return 0;
 }
@@ -615,6 +680,8 @@ hs_recover(struct peer *p, const struct addr *src, int64_t now)
 		known = addr_eq(&p->p_eps[i], src);
 	for (i = 0; pa != NULL && i < pa->pa_ncand && !known; i++)
 		known = addr_eq(&pa->pa_cand[i].pc_addr, src);
+	if (src->a_af == ADDR_DERP)
+		known = 1;
 	if (!known || (p->p_recover != 0 && now - p->p_recover < RECOVER_GAP))
 		return;
 	if (p->p_wg != NULL && keypair_usable(p->p_wg->w_slots.sl_cur, now))
@@ -629,7 +696,7 @@ hs_recover(struct peer *p, const struct addr *src, int64_t now)
  * through all peers has its own limit.
  */
 void
-hs_unknown_index(const struct addr *src, int64_t now)
+hs_unknown_index(const struct addr *src, struct peer *via, int64_t now)
 {
 	static int64_t		 second;
 	static unsigned int	 scans;
@@ -638,6 +705,10 @@ hs_unknown_index(const struct addr *src, int64_t now)
 	if (now - second >= NSEC) {
 		second = now;
 		scans = 0;
+	}
+	if (via != NULL) {
+		hs_recover(via, src, now);
+		return;
 	}
 	if (scans++ >= RECOVER_SCANS)
 		return;

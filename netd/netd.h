@@ -328,11 +328,13 @@ void	 slots_wipe(struct slots *, struct idx_table *);
 #define PATH_WGONLY_GUESS	(1 * NSEC)
 #define PATH_WGONLY_MEMORY	(60 * NSEC)
 #define PATH_MAXCAND		100
-#define PATH_MAXPINGS		64
+#define PATH_MAXCALL		32	/* endpoints of one CallMeMaybe */
+#define PATH_MAXPINGS		128
 #define PATH_EARLY		5	/* quick first tries */
 
 #define CAND_NETMAP	0x01
 #define CAND_PING	0x02		/* it pinged us */
+#define CAND_CALL	0x04		/* of its last CallMeMaybe */
 
 struct path_cand {
 	struct addr	 pc_addr;
@@ -357,19 +359,29 @@ struct path_ping {
 	uint8_t		 pp_used;
 };
 
+/* Where a packet goes; to both while it is not sure which one works. */
+struct path_to {
+	struct addr	 pt_addr;	/* a_af 0: none */
+	uint16_t	 pt_relay;	/* DERP region, 0: none */
+};
+
 struct path {
 	struct path_cand *pa_cand;
 	struct path_ping *pa_ping;	/* PATH_MAXPINGS once one is sent */
 	struct addr	 pa_best;	/* a_af 0: none */
+	uint8_t		 pa_server[MSG_KEY_LEN];	/* peer relay of best */
 	struct addr	 pa_fallback;	/* where it was heard, authenticated */
 	int64_t		 pa_latency;	/* of best */
 	int64_t		 pa_trusted;	/* until */
+	int64_t		 pa_answered;	/* latest ping to best with a pong */
 	int64_t		 pa_fallback_until;
 	int64_t		 pa_data_until;	/* authentic data comes from best */
 	int64_t		 pa_full_ping;	/* last, 0: never */
 	int64_t		 pa_external;	/* last external send, 0: never */
 	int64_t		 pa_heartbeat;	/* next, 0: none */
 	int64_t		 pa_early_next;	/* next quick try, 0: none */
+	int64_t		 pa_cmm_in;	/* CallMeMaybe: paid for until then */
+	int64_t		 pa_cmm_out;	/* last one sent, 0: never */
 	unsigned int	 pa_early;	/* quick tries made */
 	unsigned int	 pa_ncand;
 	uint8_t		 pa_nogso;	/* large sends failed on this path */
@@ -385,6 +397,13 @@ void	 path_netmap(struct path *, const struct addr *, size_t);
 int	 path_pinged(struct path *, const struct addr *, const uint8_t *,
 	    int64_t);
 /*
+ * CallMeMaybe: these are candidates instead of those of the last one, and
+ * all are to be pinged now. -1: too many of them have come lately.
+ */
+int	 path_call(struct path *, const struct addr *, size_t, int64_t);
+/* May a CallMeMaybe be sent now? If so it counts as sent. */
+int	 path_may_call(struct path *, int64_t);
+/*
  * Candidates to ping now that were not pinged for that long; up to so many
  * addresses written. Returns how many.
  */
@@ -397,19 +416,38 @@ void	 path_ping_sent(struct path *, const struct addr *, const uint8_t *,
  */
 int	 path_pong(struct path *, const uint8_t *, int64_t,
 	    struct path_ping *, int64_t *);
-/* Forget old pings and candidates. */
-void	 path_expire(struct path *, int64_t);
-/* Where to send, or NULL; trusted: is that sure enough to stay there? */
-const struct addr *path_dest(const struct path *, int64_t);
+/* The best path answered: (path, latency, when it was asked, now). */
+void	 path_trust(struct path *, int64_t, int64_t, int64_t);
+/*
+ * A path over a peer relay answered: (path, address, key of the relay,
+ * latency, when it was asked, now). 1: it is the best one now.
+ */
+int	 path_install(struct path *, const struct addr *, const uint8_t *,
+	    int64_t, int64_t, int64_t);
+/*
+ * Forget old pings and candidates. 1: the best path owes a pong, is not
+ * trusted any more and another is to be looked for at once.
+ */
+int	 path_expire(struct path *, int64_t);
+/*
+ * Where to send: (path, now, region of the relay or 0, is it connected).
+ * 0: nowhere.
+ */
+int	 path_dest(const struct path *, int64_t, uint16_t, int,
+	    struct path_to *);
+/* Is the best path, if any, sure enough to use no other? */
 int	 path_trusted(const struct path *, int64_t);
 int	 path_want_full(const struct path *, int64_t);
 /* Something was, or should be, sent to the peer: heartbeats start. */
 void	 path_external(struct path *, int64_t);
-/* Sending to this address failed for good: do not try it again now. */
-void	 path_failed(struct path *, const struct addr *);
+/* Sending to this address failed with that errno. */
+void	 path_error(struct path *, const struct addr *, int);
 void	 path_heard(struct path *, const struct addr *, int64_t);
-/* Authentic data came from there: if that is the best path, it lives. */
-void	 path_data(struct path *, const struct addr *, int64_t);
+/*
+ * Authentic data came from there: if that is the best path, it lives. The
+ * flag: there are no heartbeats, so data must do for them (2.11).
+ */
+void	 path_data(struct path *, const struct addr *, int, int64_t);
 /*
  * No pong came to the quick tries and there is no other way: endpoints of
  * the netmap worth an initiation all the same, since the peer may not know
@@ -428,7 +466,7 @@ int	 path_better(const struct addr *, int64_t, const struct addr *,
 
 /* --- wgonly.c: peers without disco (2.12) -------------------------------- */
 
-const struct addr *wgonly_dest(struct path *, int64_t);
+int	 wgonly_dest(struct path *, int64_t, struct path_to *);
 /* An authenticated packet came from there. */
 void	 wgonly_heard(struct path *, const struct addr *, int64_t);
 
@@ -465,7 +503,7 @@ struct peer_wg {
 	enum hs_state	 w_hs_state;
 	uint8_t		 w_has_mac1;
 	struct addr	 w_resp_src;	/* where the response came from */
-	struct addr	 w_hs_to;	/* where our initiation went */
+	struct path_to	 w_hs_to;	/* where our initiation went */
 	uint8_t		 w_mac1[WG_MAC_LEN];	/* of the last sent */
 	uint8_t		 w_cookie[WG_COOKIE_LEN];
 	int64_t		 w_cookie_time;	/* 0: none */
@@ -479,6 +517,7 @@ struct disco_key;
 struct peer {
 	RB_ENTRY(peer)	 p_by_id;
 	RB_ENTRY(peer)	 p_by_disco;
+	RB_ENTRY(peer)	 p_by_key;
 	uint64_t	 p_id;
 	uint8_t		 p_key[MSG_KEY_LEN];
 	uint8_t		 p_disco[MSG_KEY_LEN];
@@ -491,6 +530,7 @@ struct peer {
 	uint32_t	 p_ncaps;
 	uint8_t		 p_mark;	/* named in this change */
 	uint8_t		 p_band_disco;	/* key came in band, not by control */
+	uint8_t		 p_call;	/* CallMeMaybe waits for endpoints */
 	struct msg_prefix *p_allowed;
 	struct addr	*p_eps;
 	char		(*p_caps)[FILTER_CAP_MAX];
@@ -507,12 +547,15 @@ struct peer {
 };
 RB_HEAD(peer_ids, peer);
 RB_HEAD(peer_discos, peer);
+RB_HEAD(peer_keys, peer);
 
 struct peer *peer_find(uint64_t);
 /* First of the peers with that disco key, and the next one; or NULL. */
 struct peer *peer_find_disco(const uint8_t *);
 struct peer *peer_next_disco(struct peer *);
-struct peer *peer_new(uint64_t);
+/* The peer with that node key, or NULL. */
+struct peer *peer_find_key(const uint8_t *);
+struct peer *peer_new(uint64_t, const uint8_t *);
 void	 peer_set_disco(struct peer *, const uint8_t *);
 void	 peer_delete(struct peer *);
 struct peer *peer_first(void);
@@ -534,8 +577,12 @@ void	 peer_stage(struct peer *, const struct vnet_hdr *, const uint8_t *,
 	    size_t);
 void	 peer_unstage(struct peer *, struct staged *);
 void	 peer_unstage_all(struct peer *);
-/* Where to send to it now, or NULL. */
-const struct addr *peer_dest(struct peer *, int64_t);
+/* Where to send to it now; 0: nowhere. */
+int	 peer_dest(struct peer *, int64_t, struct path_to *);
+/* The relay to use for it, 0: none; *up: is it connected? */
+uint16_t peer_relay(const struct peer *, int *);
+/* The address it is used by: direct, a peer relay, or a DERP region. */
+void	 peer_best(struct peer *, int64_t, struct addr *);
 /* Is there a key to send with and a place to send to? */
 int	 peer_ready(struct peer *, int64_t);
 /* WireGuard was sent to it: the path is worth keeping alive. */
@@ -558,8 +605,12 @@ void	 hs_initiate(struct peer *, int64_t, int);
 void	 hs_path_up(struct peer *, int64_t);
 /* None has been found by the quick tries: try the endpoints all the same. */
 void	 hs_blind(struct peer *, int64_t);
-/* Initiation, response, cookie reply: (datagram, length, source, now). */
-void	 hs_input(uint8_t *, size_t, const struct addr *, int64_t);
+/*
+ * Initiation, response, cookie reply: (datagram, length, source, the peer
+ * that a relay names as its sender or NULL, now).
+ */
+void	 hs_input(uint8_t *, size_t, const struct addr *, struct peer *,
+	    int64_t);
 /* Answers of cryptod. -1: malformed. */
 int	 hs_wg_init(const struct msg_wg_init *);
 int	 hs_wg_resp(const struct msg_wg_resp *);
@@ -577,7 +628,7 @@ void	 hs_forget(struct peer *);
 /* A packet came under its next key: the responder's side is complete. */
 void	 hs_confirmed(struct peer *, int64_t);
 /* Data of a session unknown here: maybe we were replaced. */
-void	 hs_unknown_index(const struct addr *, int64_t);
+void	 hs_unknown_index(const struct addr *, struct peer *, int64_t);
 /* What the netd before us was talking to. */
 int	 hs_active_message(struct imsg *);
 void	 hs_active_start(void);
@@ -630,8 +681,14 @@ enum load_verdict load_check(struct load *, const uint8_t *, size_t,
 
 /* --- disco.c: pings, pongs and box keys ---------------------------------- */
 
-/* A datagram that looks like disco: (datagram, length, source, now). */
-void	 disco_input(const uint8_t *, size_t, const struct addr *, int64_t);
+/*
+ * A packet that looks like disco: (packet, length, source, the peer that a
+ * relay names as its sender or NULL, now).
+ */
+void	 disco_input(const uint8_t *, size_t, const struct addr *,
+	    struct peer *, int64_t);
+/* The list of own endpoints is fresh: CallMeMaybe that waited for it. */
+void	 disco_endpoints(int64_t);
 int	 disco_key_answer(const struct msg_disco_key *);
 void	 disco_set_key(const uint8_t *);	/* our own public key */
 void	 disco_key_release(struct peer *);
@@ -673,12 +730,13 @@ void	 tsmp_advertise(struct peer *, int64_t);
 /* Sealed datagrams to one destination: they go out in one send. */
 struct tx_group {
 	struct peer	*g_peer;
-	struct addr	 g_addr;
+	struct addr	 g_addr;	/* a_af 0: by the relay alone */
 	size_t		 g_len;		/* bytes in the buffer */
 	size_t		 g_sent;	/* of them gone already */
 	size_t		 g_size;	/* of each datagram but the last */
 	unsigned int	 g_n;
 	int		 g_closed;	/* has a shorter one */
+	uint16_t	 g_relay;	/* and there too, 0: not */
 };
 
 enum tx_drop {
@@ -720,6 +778,8 @@ void	 tx_wakeup(struct tx *);	/* TUN is readable */
 void	 tx_unblock(struct tx *);	/* UDP takes packets again */
 /* Send what waited for a session: 1 if something went. */
 int	 tx_flush_staged(struct tx *, struct peer *, int64_t);
+/* A WireGuard message up to that size, as it is. 0, or -1 with errno. */
+int	 tx_wg(struct peer *, const struct path_to *, const uint8_t *, size_t);
 /*
  * One IP packet of our own, up to TX_OWN_MAX bytes, if there is a session;
  * length 0 is a keepalive. 0, or -1.
@@ -771,6 +831,7 @@ struct rx {
 	struct coal	 r_coal;
 	struct rx_stats	 r_stats;
 	struct peer	*r_peer;	/* whose packets come at the moment */
+	struct peer	*r_via;		/* sender as a relay says, or NULL */
 	struct addr	 r_src;		/* and from where */
 	uint64_t	 r_bytes;
 	int64_t		 r_now;
@@ -780,11 +841,12 @@ struct rx {
 void	 rx_init(struct rx *, unsigned int);
 void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
 /*
- * A packet that is not disco came by a relay: (packet, length, ADDR_DERP,
- * now). Its memory must stay until rx_flush(), at the end of a batch.
+ * A packet came by a DERP relay: (its region, node key of the sender, packet,
+ * length, now). Its memory must stay until rx_flush(), at the end of a
+ * batch.
  */
-void	 rx_relayed(struct rx *, uint8_t *, size_t, const struct addr *,
-	    int64_t);
+void	 rx_relayed(struct rx *, uint16_t, const uint8_t *, uint8_t *,
+	    size_t, int64_t);
 void	 rx_flush(struct rx *);
 /* Book what was received so far to the peers. */
 void	 rx_account(struct rx *);
@@ -996,6 +1058,15 @@ struct filter *rules_filter(const struct rules *, int,
 /* --- endpoints.c: where we can be reached (2.8) -------------------------- */
 
 int	 endpoints_message(struct imsg *);
+/* The list as it is now, up to so many; returns how many. */
+size_t	 endpoints_get(struct msg_endpoint *, size_t);
+/* Who measures anew (STUN) when asked, by endpoints_refresh(). */
+void	 endpoints_refresher(void (*)(int64_t));
+void	 endpoints_refresh(int64_t);
+/* That has been done: the list is fresh for 27 s. */
+void	 endpoints_measured(int64_t);
+/* Is it young enough to tell peers of it (2.5)? */
+int	 endpoints_fresh(int64_t);
 /* Ports or addresses changed: tell ctrld if the list differs. */
 void	 endpoints_update(int);
 /* Pure: choose from addresses, with the ports; returns how many. */

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "derp.h"
-#include "disco.h"
 #include "netd.h"
 
 static uint16_t	 home;
@@ -110,18 +109,11 @@ derp_map_changed(void)
 		home_choose();
 }
 
-/* Like a datagram: disco, a handshake, or data of a session. */
 void
 derp_input(uint16_t region, const uint8_t *key, uint8_t *pkt, size_t len,
     int64_t now)
 {
-	struct addr	 src;
-
-	addr_from_derp(&src, region);
-	if (disco_looks_like(pkt, len))
-		disco_input(pkt, len, &src, now);
-	else
-		rx_relayed(nd.n_rx, pkt, len, &src, now);
+	rx_relayed(nd.n_rx, region, key, pkt, len, now);
 }
 
 void

@@ -17,13 +17,14 @@
 
 #define PLAIN_MAX	2048
 #define QUEUE_MAX	4		/* packets that wait for a box key */
-#define QUEUE_LEN	256
+#define QUEUE_LEN	768		/* CallMeMaybe with 32 endpoints */
 #define KEY_RETRY	(2 * NSEC)
 #define EARLY_GAP	(50 * MSEC)
-#define PINGS_MAX	32		/* sent in one go */
+#define PINGS_MAX	64		/* sent in one go */
 
 struct disco_wait {
 	struct addr	 dw_src;
+	uint64_t	 dw_via;	/* peer that a relay named, or 0 */
 	size_t		 dw_len;
 	uint8_t		 dw_pkt[QUEUE_LEN];
 };
@@ -38,6 +39,8 @@ struct disco_key {
 	struct disco_wait	*dk_wait;
 };
 
+static unsigned int	 waiting;	/* peers with p_call */
+
 static int	 able(const struct peer *);
 static struct disco_key	*dkey_get(struct peer *, int64_t);
 static void	 dkey_ask(struct peer *, int64_t);
@@ -45,11 +48,22 @@ static int	 disco_send(struct peer *, const struct disco_msg *,
 		    const struct addr *);
 static int	 disco_ping(struct peer *, const struct addr *,
 		    enum ping_why, int64_t);
+static int	 disco_ping_relay(struct peer *, enum ping_why, int64_t);
+static void	 disco_call(struct peer *, int64_t);
+static void	 disco_call_out(struct peer *);
+static void	 disco_pong_out(struct peer *, const struct disco_msg *,
+		    const struct addr *);
 static void	 disco_ping_in(struct peer *, const struct disco_msg *,
-		    const struct addr *, int64_t);
+		    const struct addr *, struct peer *, int64_t);
 static struct peer *disco_who(struct peer *, const struct disco_msg *);
 static void	 disco_pong_in(struct peer *, const struct disco_msg *,
 		    int64_t);
+static void	 disco_call_in(struct peer *, const struct disco_msg *,
+		    int64_t);
+static void	 disco_doubt(struct peer *, int64_t);
+static void	 disco_heartbeat(struct peer *, int64_t);
+static void	 disco_queue(struct disco_key *, const uint8_t *, size_t,
+		    const struct addr *, const struct peer *);
 
 /* Can there be any disco with this peer? */
 static int
@@ -132,7 +146,7 @@ disco_key_answer(const struct msg_disco_key *m)
 		dk->dk_nwait = 0;
 		for (i = 0; i < n; i++)
 			disco_input(wait[i].dw_pkt, wait[i].dw_len,
-			    &wait[i].dw_src, now);
+			    &wait[i].dw_src, peer_find(wait[i].dw_via), now);
 		if (p->p_path != NULL && p->p_path->pa_external != 0)
 			disco_discover(p, now);
 	}
@@ -164,11 +178,14 @@ disco_ask_again(void)
 			dkey_ask(p, now);
 }
 
+/* To an address, there to a peer relay, or by a DERP relay. */
 static int
 disco_send(struct peer *p, const struct disco_msg *dm, const struct addr *to)
 {
-	uint8_t		 plain[PLAIN_MAX], pkt[PLAIN_MAX + DISCO_OVERHEAD];
-	uint8_t		 nonce[DISCO_NONCE_LEN];
+	struct geneve	 g = { to->a_vni, GENEVE_PROTO_DISCO, 0 };
+	uint8_t		 plain[PLAIN_MAX], nonce[DISCO_NONCE_LEN];
+	uint8_t		 buf[GENEVE_HDR_LEN + PLAIN_MAX + DISCO_OVERHEAD];
+	uint8_t		*pkt = buf + GENEVE_HDR_LEN;
 	ssize_t		 n;
 
 	if (p->p_dkey == NULL || !p->p_dkey->dk_ready)
@@ -177,8 +194,16 @@ disco_send(struct peer *p, const struct disco_msg *dm, const struct addr *to)
 		return -1;
 	arc4random_buf(nonce, sizeof(nonce));
 	n = disco_seal(p->p_dkey->dk_shared, nd.n_disco, nonce, plain, n, pkt,
-	    sizeof(pkt));
-	return n == -1 ? -1 : udp_send(to, pkt, n);
+	    sizeof(buf) - GENEVE_HDR_LEN);
+	if (n == -1)
+		return -1;
+	if (to->a_af == ADDR_DERP)
+		return derp_send(to->a_port, p->p_key, pkt, n);
+	if (to->a_vni == 0)
+		return udp_send(to, pkt, n);
+	if (geneve_build(buf, &g) == -1)
+		return -1;
+	return udp_send(to, buf, GENEVE_HDR_LEN + n);
 }
 
 static int
@@ -194,6 +219,91 @@ disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
 	dm.dm_has_nodekey = 1;
 	path_ping_sent(p->p_path, to, dm.dm_txid, why, now);
 	return disco_send(p, &dm, to);
+}
+
+/* Over the relay that is used for it, if any. */
+static int
+disco_ping_relay(struct peer *p, enum ping_why why, int64_t now)
+{
+	struct addr	 to;
+	uint16_t	 region;
+	int		 up;
+
+	if ((region = peer_relay(p, &up)) == 0)
+		return -1;
+	addr_from_derp(&to, region);
+	return disco_ping(p, &to, why, now);
+}
+
+static void
+disco_call_out(struct peer *p)
+{
+	struct disco_msg	 dm;
+	struct disco_addr	 da;
+	struct msg_endpoint	 ep[PATH_MAXCALL];
+	struct addr		 to;
+	uint8_t			 wire[PATH_MAXCALL][DISCO_ADDR_LEN];
+	size_t			 i, n;
+	uint16_t		 region;
+	int			 up;
+
+	if ((region = peer_relay(p, &up)) == 0)
+		return;
+	n = endpoints_get(ep, nitems(ep));
+	for (i = 0; i < n; i++) {
+		memset(&da, 0, sizeof(da));
+		da.da_v4 = ep[i].af == AF_WIRE_INET;
+		da.da_port = ep[i].port;
+		memcpy(da.da_addr, ep[i].addr, da.da_v4 ? 4 : 16);
+		disco_addr_put(&da, wire[i]);
+	}
+	memset(&dm, 0, sizeof(dm));
+	dm.dm_type = DISCO_CALL_ME_MAYBE;
+	dm.dm_addrs = wire[0];
+	dm.dm_naddrs = n;
+	addr_from_derp(&to, region);
+	if (n > 0)
+		(void)disco_send(p, &dm, &to);
+}
+
+/*
+ * Pings have opened our own firewall; now the peer is asked for its own. A
+ * list of endpoints that is old may still be right: it goes at once, and
+ * again when it has been made anew.
+ */
+static void
+disco_call(struct peer *p, int64_t now)
+{
+	int	 up;
+
+	if (peer_relay(p, &up) == 0 || !path_may_call(p->p_path, now))
+		return;
+	disco_call_out(p);
+	if (endpoints_fresh(now))
+		return;
+	if (!p->p_call) {
+		p->p_call = 1;
+		waiting++;
+	}
+	endpoints_refresh(now);
+}
+
+void
+disco_endpoints(int64_t now)
+{
+	struct peer	*p;
+
+	if (waiting == 0)
+		return;
+	waiting = 0;
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if (!p->p_call)
+			continue;
+		p->p_call = 0;
+		if (able(p) && p->p_path != NULL &&
+		    !path_trusted(p->p_path, now))
+			disco_call_out(p);
+	}
 }
 
 void
@@ -216,6 +326,8 @@ disco_discover(struct peer *p, int64_t now)
 	else if (!path_want_full(pa, now))
 		return;
 	n = path_pick(pa, now, gap, to, nitems(to));
+	if (n == 0 && !early && pa->pa_ncand != 0)
+		return;
 	for (i = 0; i < n; i++)
 		(void)disco_ping(p, &to[i], PING_DISCOVER, now);
 	if (n > 0)
@@ -224,21 +336,56 @@ disco_discover(struct peer *p, int64_t now)
 		pa->pa_early_next = now + path_early_delay(pa);
 		pa->pa_early++;
 	}
+	if (n > 0 || pa->pa_ncand == 0)
+		disco_call(p, now);
 	peer_rearm(p);
+}
+
+/* The best path owes a pong: ask again, and look for another one. */
+static void
+disco_doubt(struct peer *p, int64_t now)
+{
+	struct path	*pa = p->p_path;
+
+	if (pa->pa_external == 0 || now - pa->pa_external >= PATH_ACTIVE)
+		return;
+	if (pa->pa_best.a_vni != 0 && dkey_get(p, now)->dk_ready)
+		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
+	disco_discover(p, now);
+}
+
+static void
+disco_heartbeat(struct peer *p, int64_t now)
+{
+	struct path	*pa = p->p_path;
+
+	if (now - pa->pa_external >= PATH_ACTIVE) {
+		pa->pa_heartbeat = 0;
+		return;
+	}
+	pa->pa_heartbeat = now + PATH_HEARTBEAT;
+	if (dkey_get(p, now)->dk_ready && pa->pa_best.a_af != 0 &&
+	    !(nd.n_self.flags & SELF_SILENT_DISCO && path_trusted(pa, now)))
+		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
+	if (path_want_full(pa, now))
+		disco_discover(p, now);
 }
 
 void
 disco_timer(struct peer *p, int64_t now)
 {
 	struct path	*pa = p->p_path;
+	int		 doubt;
 
 	if (pa == NULL)
 		return;
-	path_expire(pa, now);
+	doubt = path_expire(pa, now);
 	if (!able(p)) {
 		pa->pa_heartbeat = pa->pa_early_next = 0;
 		return;
 	}
+	if (doubt)
+		disco_doubt(p, now);
 	if (pa->pa_early_next != 0 && pa->pa_early_next <= now) {
 		pa->pa_early_next = 0;
 		if (!path_trusted(pa, now)) {
@@ -246,17 +393,8 @@ disco_timer(struct peer *p, int64_t now)
 			hs_blind(p, now);
 		}
 	}
-	if (pa->pa_heartbeat == 0 || pa->pa_heartbeat > now)
-		return;
-	if (now - pa->pa_external >= PATH_ACTIVE) {
-		pa->pa_heartbeat = 0;
-		return;
-	}
-	pa->pa_heartbeat = now + PATH_HEARTBEAT;
-	if (dkey_get(p, now)->dk_ready && pa->pa_best.a_af != 0)
-		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
-	if (path_want_full(pa, now))
-		disco_discover(p, now);
+	if (pa->pa_heartbeat != 0 && pa->pa_heartbeat <= now)
+		disco_heartbeat(p, now);
 }
 
 int
@@ -274,10 +412,13 @@ disco_ping_cli(struct peer *p, int64_t now)
 		return 0;		/* the next try will find it */
 	if (path_trusted(pa, now))
 		(void)disco_ping(p, &pa->pa_best, PING_CLI, now);
-	else {
+	else
+		(void)disco_ping_relay(p, PING_CLI, now);
+	if (!path_trusted(pa, now) || pa->pa_best.a_vni != 0) {
 		n = path_pick(pa, now, EARLY_GAP, to, nitems(to));
 		for (i = 0; i < n; i++)
 			(void)disco_ping(p, &to[i], PING_CLI, now);
+		disco_call(p, now);
 	}
 	peer_rearm(p);
 	return 0;
@@ -296,38 +437,55 @@ disco_who(struct peer *first, const struct disco_msg *dm)
 	return peer_next_disco(first) == NULL ? first : NULL;
 }
 
+/* Back to where the ping came from, and what that was. */
+static void
+disco_pong_out(struct peer *p, const struct disco_msg *ping,
+    const struct addr *src)
+{
+	static const uint8_t	 derp[4] = { 127, 3, 3, 40 };
+	struct disco_msg	 pong;
+
+	memset(&pong, 0, sizeof(pong));
+	pong.dm_type = DISCO_PONG;
+	memcpy(pong.dm_txid, ping->dm_txid, sizeof(pong.dm_txid));
+	memcpy(pong.dm_src.da_addr, src->a_ip, sizeof(src->a_ip));
+	if (src->a_af == ADDR_DERP)
+		memcpy(pong.dm_src.da_addr, derp, sizeof(derp));
+	pong.dm_src.da_port = src->a_port;
+	pong.dm_src.da_v4 = src->a_af != AF_WIRE_INET6;
+	(void)disco_send(p, &pong, src);
+}
+
+/* What comes by a relay, DERP or peer, is no candidate for a direct path. */
 static void
 disco_ping_in(struct peer *first, const struct disco_msg *dm,
-    const struct addr *src, int64_t now)
+    const struct addr *src, struct peer *via, int64_t now)
 {
-	struct disco_msg	 pong;
-	struct peer		*p;
-	struct path		*pa;
-	int			 repeat = 1;
+	struct peer	*p;
+	struct path	*pa;
+	int		 repeat = 1;
 
-	for (p = first; p != NULL; p = peer_next_disco(p)) {
+	if (src->a_af == ADDR_DERP || src->a_vni != 0)
+		repeat = 0;
+	for (p = first; p != NULL && (src->a_af == AF_WIRE_INET ||
+	    src->a_af == AF_WIRE_INET6) && src->a_vni == 0;
+	    p = peer_next_disco(p)) {
 		if (!path_pinged(peer_path(p), src, dm->dm_txid, now))
 			repeat = 0;
 		peer_soon(p, now + PATH_ACTIVE);
 	}
 	if (repeat)
 		return;
-	memset(&pong, 0, sizeof(pong));
-	pong.dm_type = DISCO_PONG;
-	memcpy(pong.dm_txid, dm->dm_txid, sizeof(pong.dm_txid));
-	memcpy(pong.dm_src.da_addr, src->a_ip, sizeof(src->a_ip));
-	pong.dm_src.da_port = src->a_port;
-	pong.dm_src.da_v4 = src->a_af == AF_WIRE_INET;
-	(void)disco_send(first, &pong, src);
+	disco_pong_out(via != NULL ? via : first, dm, src);
 
 	/* Somebody waits for a path to it, and here may be one. */
-	if ((p = disco_who(first, dm)) == NULL)
+	if (via == NULL && (via = disco_who(first, dm)) == NULL)
 		return;
-	pa = p->p_path;
-	if (pa->pa_external != 0 && now - pa->pa_external < PATH_ACTIVE &&
-	    !path_trusted(pa, now)) {
+	if ((pa = via->p_path) != NULL && pa->pa_external != 0 &&
+	    now - pa->pa_external < PATH_ACTIVE && !path_trusted(pa, now) &&
+	    src->a_af != ADDR_DERP) {
 		pa->pa_early_next = 0;
-		disco_discover(p, now);
+		disco_discover(via, now);
 	}
 }
 
@@ -347,37 +505,83 @@ disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 	}
 }
 
+/*
+ * The peer has pinged us at all that we have, and its firewall is open now:
+ * ping it, without calling back.
+ */
+static void
+disco_call_in(struct peer *p, const struct disco_msg *dm, int64_t now)
+{
+	struct disco_addr	 da;
+	struct addr		 a[PATH_MAXCALL], to[PINGS_MAX];
+	struct path		*pa = peer_path(p);
+	size_t			 i, n = 0;
+
+	for (i = 0; i < dm->dm_naddrs && n < nitems(a); i++) {
+		disco_addr_get(dm->dm_addrs + i * DISCO_ADDR_LEN, &da);
+		memset(&a[n], 0, sizeof(a[n]));
+		a[n].a_af = da.da_v4 ? AF_WIRE_INET : AF_WIRE_INET6;
+		a[n].a_port = da.da_port;
+		memcpy(a[n].a_ip, da.da_addr, sizeof(a[n].a_ip));
+		if (addr_usable(&a[n]) &&
+		    (da.da_v4 || !addr_is_linklocal(&a[n])))
+			n++;
+	}
+	if (path_call(pa, a, n, now) == -1)
+		return;
+	n = path_pick(pa, now, 0, to, nitems(to));
+	for (i = 0; i < n; i++)
+		(void)disco_ping(p, &to[i], PING_DISCOVER, now);
+	peer_soon(p, now + PATH_PING_TIMEOUT);
+}
+
+/* It waits for the key of its box. */
+static void
+disco_queue(struct disco_key *dk, const uint8_t *b, size_t len,
+    const struct addr *src, const struct peer *via)
+{
+	struct disco_wait	*dw;
+
+	if (len > QUEUE_LEN || dk->dk_nwait == QUEUE_MAX)
+		return;
+	if (dk->dk_wait == NULL && (dk->dk_wait = calloc(QUEUE_MAX,
+	    sizeof(*dk->dk_wait))) == NULL)
+		fatal(NULL);
+	dw = &dk->dk_wait[dk->dk_nwait++];
+	dw->dw_src = *src;
+	dw->dw_via = via == NULL ? 0 : via->p_id;
+	dw->dw_len = len;
+	memcpy(dw->dw_pkt, b, len);
+}
+
 void
 disco_input(const uint8_t *b, size_t len, const struct addr *src,
-    int64_t now)
+    struct peer *via, int64_t now)
 {
 	struct disco_msg	 dm;
 	struct disco_key	*dk;
-	struct disco_wait	*dw;
 	struct peer		*p;
 	uint8_t			 plain[PLAIN_MAX];
 	ssize_t			 n;
 
 	if ((p = peer_find_disco(disco_sender(b))) == NULL)
 		return;
+	/* Who speaks by a DERP relay must be who has that disco key. */
+	if (src->a_af == ADDR_DERP && (via == NULL ||
+	    memcmp(via->p_disco, p->p_disco, MSG_KEY_LEN) != 0))
+		return;
 	dk = dkey_get(p, now);
 	if (!dk->dk_ready) {
-		if (len > QUEUE_LEN || dk->dk_nwait == QUEUE_MAX)
-			return;
-		if (dk->dk_wait == NULL && (dk->dk_wait = calloc(QUEUE_MAX,
-		    sizeof(*dk->dk_wait))) == NULL)
-			fatal(NULL);
-		dw = &dk->dk_wait[dk->dk_nwait++];
-		dw->dw_src = *src;
-		dw->dw_len = len;
-		memcpy(dw->dw_pkt, b, len);
+		disco_queue(dk, b, len, src, via);
 		return;
 	}
 	n = disco_open(dk->dk_shared, b, len, plain, sizeof(plain));
 	if (n == -1 || disco_parse(plain, n, &dm) == -1)
 		return;
 	if (dm.dm_type == DISCO_PING)
-		disco_ping_in(p, &dm, src, now);
+		disco_ping_in(p, &dm, src, via, now);
 	else if (dm.dm_type == DISCO_PONG)
 		disco_pong_in(p, &dm, now);
+	else if (dm.dm_type == DISCO_CALL_ME_MAYBE && via != NULL)
+		disco_call_in(via, &dm, now);
 }

@@ -388,8 +388,7 @@ apply_peer(struct item *it, int64_t now)
 		p = NULL;
 	}
 	if (p == NULL) {
-		p = peer_new(m->id);
-		memcpy(p->p_key, m->key, sizeof(p->p_key));
+		p = peer_new(m->id, m->key);
 		hs_tell_peer(p, 0);
 	}
 	if ((p->p_flags ^ m->flags) & PEER_WGONLY) {

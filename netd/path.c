@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,22 @@
 
 #define BLIND_AFTER	3		/* quick tries without a pong */
 #define EARLY_FIRST	(100 * MSEC)	/* then twice that, and so on */
+#define GRACE_MIN	(500 * MSEC)	/* a pong may take that long */
+#define GRACE_MAX	(2 * NSEC)
+#define CMM_EVERY	NSEC		/* CallMeMaybe that a peer may send */
+#define CMM_BURST	4
+#define CMM_GAP		(5 * NSEC)	/* between ours */
+#define CMM_GAP_EARLY	(250 * MSEC)
 
 static struct path_cand	*cand_find(const struct path *,
 			    const struct addr *);
 static struct path_cand	*cand_add(struct path *, const struct addr *);
 static void		 cand_delete(struct path *, struct path_cand *);
+static void		 cand_clean(struct path *);
 static void		 min_deadline(int64_t *, int64_t);
+static int64_t		 grace(const struct path *);
+static int		 doubtful(const struct path *,
+			    const struct path_ping *);
 static int		 bonus(const struct addr *);
 
 void
@@ -72,6 +83,20 @@ cand_delete(struct path *pa, struct path_cand *pc)
 	*pc = pa->pa_cand[--pa->pa_ncand];
 }
 
+/* Those that nothing speaks for any more go. */
+static void
+cand_clean(struct path *pa)
+{
+	unsigned int	 i;
+
+	for (i = 0; i < pa->pa_ncand; ) {
+		if (pa->pa_cand[i].pc_flags == 0)
+			cand_delete(pa, &pa->pa_cand[i]);
+		else
+			i++;
+	}
+}
+
 void
 path_netmap(struct path *pa, const struct addr *eps, size_t n)
 {
@@ -89,12 +114,49 @@ path_netmap(struct path *pa, const struct addr *eps, size_t n)
 		}
 		pc->pc_flags |= CAND_NETMAP;
 	}
-	for (i = 0; i < pa->pa_ncand; ) {
-		if (pa->pa_cand[i].pc_flags == 0)
-			cand_delete(pa, &pa->pa_cand[i]);
-		else
-			i++;
+	cand_clean(pa);
+}
+
+/*
+ * The bound is one a second, with some at once for the quick tries of the
+ * peer: each makes us send pings to addresses of its choice.
+ */
+int
+path_call(struct path *pa, const struct addr *eps, size_t n, int64_t now)
+{
+	struct path_cand	*pc;
+	unsigned int		 i;
+	size_t			 j;
+
+	if (pa->pa_cmm_in < now)
+		pa->pa_cmm_in = now;
+	if (pa->pa_cmm_in - now >= CMM_BURST * CMM_EVERY)
+		return -1;
+	pa->pa_cmm_in += CMM_EVERY;
+	for (i = 0; i < pa->pa_ncand; i++)
+		pa->pa_cand[i].pc_flags &= ~CAND_CALL;
+	for (j = 0; j < n && j < PATH_MAXCALL; j++) {
+		if ((pc = cand_find(pa, &eps[j])) == NULL &&
+		    (pc = cand_add(pa, &eps[j])) == NULL)
+			continue;
+		pc->pc_flags |= CAND_CALL;
 	}
+	cand_clean(pa);
+	for (i = 0; i < pa->pa_ncand; i++)
+		pa->pa_cand[i].pc_last_ping = 0;
+	return 0;
+}
+
+int
+path_may_call(struct path *pa, int64_t now)
+{
+	int64_t	 gap;
+
+	gap = pa->pa_early_next != 0 ? CMM_GAP_EARLY : CMM_GAP;
+	if (pa->pa_cmm_out != 0 && now - pa->pa_cmm_out < gap)
+		return 0;
+	pa->pa_cmm_out = now;
+	return 1;
 }
 
 int
@@ -166,6 +228,10 @@ path_ping_sent(struct path *pa, const struct addr *to, const uint8_t *txid,
 		pc->pc_last_ping = now;
 }
 
+/*
+ * A pong over a relay tells of no direct path. One over a peer relay is for
+ * the caller to judge, unless that path is in use.
+ */
 int
 path_pong(struct path *pa, const uint8_t *txid, int64_t now,
     struct path_ping *ping, int64_t *latency)
@@ -185,32 +251,86 @@ path_pong(struct path *pa, const uint8_t *txid, int64_t now,
 	*ping = *pp;
 	*latency = now - pp->pp_sent;
 	pp->pp_used = 0;
-	if (*latency > PATH_PING_TIMEOUT ||
-	    (pc = cand_find(pa, &ping->pp_addr)) == NULL)
+	if (*latency > PATH_PING_TIMEOUT)
 		return -1;
 	if (*latency <= 0)
 		*latency = 1;
-	pc->pc_latency = *latency;
-	if (now > pa->pa_trusted || path_better(&ping->pp_addr, *latency,
-	    &pa->pa_best, pa->pa_latency))
-		pa->pa_best = ping->pp_addr;
-	if (addr_eq(&pa->pa_best, &ping->pp_addr)) {
-		pa->pa_latency = *latency;
-		pa->pa_trusted = now + PATH_TRUST;
-		pa->pa_early_next = 0;
+	if (ping->pp_addr.a_af == ADDR_DERP)
+		return 0;
+	if (ping->pp_addr.a_vni == 0) {
+		if ((pc = cand_find(pa, &ping->pp_addr)) == NULL)
+			return -1;
+		pc->pc_latency = *latency;
+		if (now > pa->pa_trusted || path_better(&ping->pp_addr,
+		    *latency, &pa->pa_best, pa->pa_latency))
+			pa->pa_best = ping->pp_addr;
 	}
+	if (addr_eq(&pa->pa_best, &ping->pp_addr))
+		path_trust(pa, *latency, ping->pp_sent, now);
 	return 0;
 }
 
+/* The best path has answered a ping of that time. */
 void
+path_trust(struct path *pa, int64_t latency, int64_t sent, int64_t now)
+{
+	pa->pa_latency = latency;
+	pa->pa_trusted = now + PATH_TRUST;
+	if (pa->pa_answered < sent)
+		pa->pa_answered = sent;
+	pa->pa_early_next = 0;
+}
+
+/* A path over a peer relay has answered: take it if it is worth that. */
+int
+path_install(struct path *pa, const struct addr *a, const uint8_t *server,
+    int64_t latency, int64_t sent, int64_t now)
+{
+	if (path_trusted(pa, now) && !addr_eq(&pa->pa_best, a) &&
+	    (pa->pa_best.a_vni == 0 ||
+	    memcmp(pa->pa_server, server, sizeof(pa->pa_server)) != 0) &&
+	    !path_better(a, latency, &pa->pa_best, pa->pa_latency))
+		return 0;
+	pa->pa_best = *a;
+	memcpy(pa->pa_server, server, sizeof(pa->pa_server));
+	path_trust(pa, latency, sent, now);
+	return 1;
+}
+
+/* How long a pong of the best path may be missing before it is doubted. */
+static int64_t
+grace(const struct path *pa)
+{
+	int64_t	 g = 4 * pa->pa_latency;
+
+	return g < GRACE_MIN ? GRACE_MIN : g > GRACE_MAX ? GRACE_MAX : g;
+}
+
+/* Does this ping decide whether the best path is still there? */
+static int
+doubtful(const struct path *pa, const struct path_ping *pp)
+{
+	return pp->pp_used && pp->pp_sent > pa->pa_answered &&
+	    pp->pp_sent <= pa->pa_trusted &&
+	    addr_eq(&pp->pp_addr, &pa->pa_best);
+}
+
+int
 path_expire(struct path *pa, int64_t now)
 {
 	struct path_cand	*pc;
 	struct path_ping	*pp;
 	unsigned int		 i;
+	int			 doubt = 0;
 
 	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
 		pp = &pa->pa_ping[i];
+		if (doubtful(pa, pp) && now - pp->pp_sent >= grace(pa)) {
+			pa->pa_trusted = pp->pp_sent - 1;
+			pa->pa_early = 0;
+			pa->pa_early_next = 0;
+			doubt = 1;
+		}
 		if (!pp->pp_used || now - pp->pp_sent < PATH_PING_TIMEOUT)
 			continue;
 		pp->pp_used = 0;
@@ -219,26 +339,30 @@ path_expire(struct path *pa, int64_t now)
 		    addr_eq(&pp->pp_addr, &pa->pa_best))
 			memset(&pa->pa_best, 0, sizeof(pa->pa_best));
 	}
-	for (i = 0; i < pa->pa_ncand; ) {
+	for (i = 0; i < pa->pa_ncand; i++) {
 		pc = &pa->pa_cand[i];
 		if (pc->pc_flags & CAND_PING &&
 		    now - pc->pc_seen >= PATH_ACTIVE)
 			pc->pc_flags &= ~CAND_PING;
-		if (pc->pc_flags == 0)
-			cand_delete(pa, pc);
-		else
-			i++;
 	}
+	cand_clean(pa);
+	return doubt;
 }
 
-const struct addr *
-path_dest(const struct path *pa, int64_t now)
+int
+path_dest(const struct path *pa, int64_t now, uint16_t relay, int up,
+    struct path_to *to)
 {
-	if (pa->pa_best.a_af != 0)
-		return &pa->pa_best;
-	if (now < pa->pa_fallback_until)
-		return &pa->pa_fallback;
-	return NULL;
+	memset(to, 0, sizeof(*to));
+	if (pa->pa_best.a_af != 0) {
+		to->pt_addr = pa->pa_best;
+		to->pt_relay = now <= pa->pa_trusted ? 0 : relay;
+		return 1;
+	}
+	to->pt_relay = relay;
+	if (!up && now < pa->pa_fallback_until)
+		to->pt_addr = pa->pa_fallback;
+	return relay != 0 || to->pt_addr.a_af != 0;
 }
 
 int
@@ -250,7 +374,8 @@ path_trusted(const struct path *pa, int64_t now)
 int
 path_want_full(const struct path *pa, int64_t now)
 {
-	if (pa->pa_full_ping == 0 || !path_trusted(pa, now))
+	if (pa->pa_full_ping == 0 || !path_trusted(pa, now) ||
+	    pa->pa_best.a_vni != 0)
 		return 1;
 	if (pa->pa_latency <= PATH_GOOD_ENOUGH)
 		return 0;
@@ -267,17 +392,25 @@ path_external(struct path *pa, int64_t now)
 		pa->pa_heartbeat = now + PATH_HEARTBEAT;
 }
 
+/*
+ * An address that cannot be reached is none; of others, such as one that a
+ * firewall forbids, only the trust is gone.
+ */
 void
-path_failed(struct path *pa, const struct addr *a)
+path_error(struct path *pa, const struct addr *a, int error)
 {
 	struct path_cand	*pc;
 
+	if (addr_eq(&pa->pa_fallback, a))
+		pa->pa_fallback_until = 0;
+	if (addr_eq(&pa->pa_best, a))
+		pa->pa_trusted = 0;
+	if (error != EHOSTUNREACH && error != ENETUNREACH)
+		return;
 	if ((pc = cand_find(pa, a)) != NULL)
 		pc->pc_latency = 0;
 	if (addr_eq(&pa->pa_best, a))
 		memset(&pa->pa_best, 0, sizeof(pa->pa_best));
-	if (addr_eq(&pa->pa_fallback, a))
-		pa->pa_fallback_until = 0;
 }
 
 void
@@ -293,7 +426,8 @@ path_blind(const struct path *pa, int64_t now, struct addr *out, size_t max)
 	unsigned int	 i;
 	size_t		 n = 0;
 
-	if (pa->pa_early < BLIND_AFTER || path_dest(pa, now) != NULL)
+	if (pa->pa_early < BLIND_AFTER || pa->pa_best.a_af != 0 ||
+	    now < pa->pa_fallback_until)
 		return 0;
 	for (i = 0; i < pa->pa_ncand && n < max; i++)
 		if (pa->pa_cand[i].pc_flags & CAND_NETMAP)
@@ -302,10 +436,13 @@ path_blind(const struct path *pa, int64_t now, struct addr *out, size_t max)
 }
 
 void
-path_data(struct path *pa, const struct addr *from, int64_t now)
+path_data(struct path *pa, const struct addr *from, int silent, int64_t now)
 {
-	if (addr_eq(from, &pa->pa_best))
-		pa->pa_data_until = now + PATH_TRUST;
+	if (!addr_eq(from, &pa->pa_best))
+		return;
+	pa->pa_data_until = now + PATH_TRUST;
+	if (silent)
+		pa->pa_trusted = now + PATH_TRUST;
 }
 
 void
@@ -315,7 +452,7 @@ path_reset(struct path *pa)
 
 	memset(&pa->pa_best, 0, sizeof(pa->pa_best));
 	pa->pa_trusted = pa->pa_fallback_until = pa->pa_full_ping = 0;
-	pa->pa_data_until = 0;
+	pa->pa_data_until = pa->pa_cmm_out = 0;
 	pa->pa_early = 0;
 	pa->pa_early_next = 0;
 	pa->pa_nogso = 0;
@@ -333,15 +470,19 @@ min_deadline(int64_t *best, int64_t when)
 int64_t
 path_next(const struct path *pa)
 {
-	int64_t		 next = 0;
-	unsigned int	 i;
+	const struct path_ping	*pp;
+	int64_t			 next = 0;
+	unsigned int		 i;
 
 	min_deadline(&next, pa->pa_heartbeat);
 	min_deadline(&next, pa->pa_early_next);
-	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++)
-		if (pa->pa_ping[i].pp_used)
-			min_deadline(&next,
-			    pa->pa_ping[i].pp_sent + PATH_PING_TIMEOUT);
+	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
+		pp = &pa->pa_ping[i];
+		if (pp->pp_used)
+			min_deadline(&next, pp->pp_sent + PATH_PING_TIMEOUT);
+		if (doubtful(pa, pp))
+			min_deadline(&next, pp->pp_sent + grace(pa));
+	}
 	for (i = 0; i < pa->pa_ncand; i++)
 		if (pa->pa_cand[i].pc_flags & CAND_PING)
 			min_deadline(&next,
@@ -374,6 +515,8 @@ path_better(const struct addr *a, int64_t alat, const struct addr *b,
 		return 1;
 	if (a->a_af == 0 || addr_eq(a, b))
 		return 0;
+	if ((a->a_vni == 0) != (b->a_vni == 0))
+		return a->a_vni == 0;
 	if (alat > blat && alat > 0)
 		bp = 100 - (int)(blat * 100 / alat);
 	else if (blat > 0)

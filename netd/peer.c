@@ -18,12 +18,14 @@
 
 static struct peer_ids		 peers = RB_INITIALIZER(&peers);
 static struct peer_discos	 discos = RB_INITIALIZER(&discos);
+static struct peer_keys		 keys = RB_INITIALIZER(&keys);
 static size_t			 npeers;
 static struct event		 ev_timer;
 static int64_t			 ev_when;	/* 0: not set */
 
 static int	 cmp_id(struct peer *, struct peer *);
 static int	 cmp_disco(struct peer *, struct peer *);
+static int	 cmp_key(struct peer *, struct peer *);
 static void	 timer_set(void);
 static void	 timer_cb(int, short, void *);
 static void	 peer_timer(struct peer *, int64_t);
@@ -31,8 +33,10 @@ static void	 min_deadline(int64_t *, int64_t);
 
 RB_PROTOTYPE(peer_ids, peer, p_by_id, cmp_id);
 RB_PROTOTYPE(peer_discos, peer, p_by_disco, cmp_disco);
+RB_PROTOTYPE(peer_keys, peer, p_by_key, cmp_key);
 RB_GENERATE(peer_ids, peer, p_by_id, cmp_id);
 RB_GENERATE(peer_discos, peer, p_by_disco, cmp_disco);
+RB_GENERATE(peer_keys, peer, p_by_key, cmp_key);
 
 static int
 cmp_id(struct peer *a, struct peer *b)
@@ -47,6 +51,16 @@ cmp_disco(struct peer *a, struct peer *b)
 	int	 c;
 
 	c = memcmp(a->p_disco, b->p_disco, sizeof(a->p_disco));
+	return c != 0 ? c : cmp_id(a, b);
+}
+
+/* The server should see to it that keys differ; if not, each is found. */
+static int
+cmp_key(struct peer *a, struct peer *b)
+{
+	int	 c;
+
+	c = memcmp(a->p_key, b->p_key, sizeof(a->p_key));
 	return c != 0 ? c : cmp_id(a, b);
 }
 
@@ -68,6 +82,19 @@ peer_find_disco(const uint8_t *disco)
 	memcpy(key.p_disco, disco, sizeof(key.p_disco));
 	p = RB_NFIND(peer_discos, &discos, &key);
 	if (p == NULL || memcmp(p->p_disco, disco, MSG_KEY_LEN) != 0)
+		return NULL;
+	return p;
+}
+
+struct peer *
+peer_find_key(const uint8_t *pub)
+{
+	struct peer	 key, *p;
+
+	key.p_id = 0;
+	memcpy(key.p_key, pub, sizeof(key.p_key));
+	p = RB_NFIND(peer_keys, &keys, &key);
+	if (p == NULL || memcmp(p->p_key, pub, MSG_KEY_LEN) != 0)
 		return NULL;
 	return p;
 }
@@ -103,14 +130,16 @@ peer_count(void)
 }
 
 struct peer *
-peer_new(uint64_t id)
+peer_new(uint64_t id, const uint8_t *key)
 {
 	struct peer	*p;
 
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		fatal(NULL);
 	p->p_id = id;
+	memcpy(p->p_key, key, sizeof(p->p_key));
 	RB_INSERT(peer_ids, &peers, p);
+	RB_INSERT(peer_keys, &keys, p);
 	npeers++;
 	return p;
 }
@@ -136,6 +165,7 @@ peer_delete(struct peer *p)
 	peer_set_disco(p, none);
 	heap_remove(&nd.n_heap, &p->p_timer);
 	RB_REMOVE(peer_ids, &peers, p);
+	RB_REMOVE(peer_keys, &keys, p);
 	path_free(p->p_path);
 	free(p->p_allowed);
 	free(p->p_eps);
@@ -189,20 +219,65 @@ peer_wipe(struct peer *p)
 	hs_active_changed();
 }
 
-const struct addr *
-peer_dest(struct peer *p, int64_t now)
+uint16_t
+peer_relay(const struct peer *p, int *up)
 {
+	uint16_t	 region = 0;
+
+	*up = 0;
+	if ((p->p_flags & PEER_WGONLY) == 0)
+		region = derp_route(p->p_key, p->p_derp);
+	if (region == 0 || derpmap_region(region) == NULL)
+		return 0;
+	*up = derp_connected(region);
+	return region;
+}
+
+/* A path that is sure has no need of the search for a relay. */
+int
+peer_dest(struct peer *p, int64_t now, struct path_to *to)
+{
+	struct path	*pa = p->p_path;
+	uint16_t	 relay;
+	int		 up;
+
 	if (p->p_flags & PEER_WGONLY)
-		return wgonly_dest(peer_path(p), now);
-	return p->p_path == NULL ? NULL : path_dest(p->p_path, now);
+		return wgonly_dest(peer_path(p), now, to);
+	if (pa != NULL && path_trusted(pa, now)) {
+		to->pt_addr = pa->pa_best;
+		to->pt_relay = 0;
+		return 1;
+	}
+	relay = peer_relay(p, &up);
+	if (pa != NULL)
+		return path_dest(pa, now, relay, up, to);
+	memset(to, 0, sizeof(*to));
+	to->pt_relay = relay;
+	return relay != 0;
+}
+
+void
+peer_best(struct peer *p, int64_t now, struct addr *a)
+{
+	struct path_to	 to;
+
+	memset(a, 0, sizeof(*a));
+	if (!peer_dest(p, now, &to))
+		return;
+	if (to.pt_addr.a_af != 0 && to.pt_relay == 0)
+		*a = to.pt_addr;
+	else if (to.pt_relay != 0)
+		addr_from_derp(a, to.pt_relay);
 }
 
 int
 peer_ready(struct peer *p, int64_t now)
 {
+	struct path_to	 to;
+
 	return p->p_wg != NULL &&
 	    keypair_usable(p->p_wg->w_slots.sl_cur, now) &&
-	    peer_dest(p, now) != NULL;
+	    peer_dest(p, now, &to);
 }
 
 void

@@ -180,8 +180,12 @@ ping_done(struct ping *pg, struct peer *p, const struct addr *from,
 	memset(&m, 0, sizeof(m));
 	m.peer = p->p_id;
 	m.latency = latency;
-	if (from != NULL)
+	if (from->a_af == ADDR_DERP)
+		m.derp = from->a_port;
+	else {
 		addr_to_ep(from, &m.ep);
+		m.vni = from->a_vni;
+	}
 	(void)chan_compose(proc_parent(), IMSG_CTL_PONG, pg->pg_id, -1, &m,
 	    sizeof(m));
 	TAILQ_REMOVE(&pings, pg, pg_entry);
@@ -254,14 +258,15 @@ echo_build(uint8_t *b, const struct ping *pg)
 static int
 ping_match(struct peer *p, uint32_t type, const uint8_t *token)
 {
+	struct addr	 from;
 	struct ping	*pg;
 
 	TAILQ_FOREACH(pg, &pings, pg_entry) {
 		if (pg->pg_type != type || pg->pg_peer != p->p_id ||
 		    memcmp(pg->pg_token, token, sizeof(pg->pg_token)) != 0)
 			continue;
-		ping_done(pg, p, peer_dest(p, os_now()),
-		    os_now() - pg->pg_sent);
+		peer_best(p, os_now(), &from);
+		ping_done(pg, p, &from, os_now() - pg->pg_sent);
 		return 1;
 	}
 	return 0;

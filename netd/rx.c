@@ -34,6 +34,8 @@ static void	 rx_write(void *, const struct iovec *, int, int);
 static void	 rx_message(struct rx *, const struct udp_in *);
 static void	 rx_datagram(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
+static int	 rx_geneve(struct rx *, uint8_t *, size_t,
+		    const struct addr *);
 static void	 rx_transport(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
 static void	 rx_batch(struct rx *, struct peer *, const struct addr *);
@@ -118,24 +120,39 @@ rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 	case WG_MSG_INITIATION:
 	case WG_MSG_RESPONSE:
 	case WG_MSG_COOKIE:
-		hs_input(p, len, src, rx->r_now);
+		hs_input(p, len, src, rx->r_via, rx->r_now);
 		break;
 	default:
 		if (disco_looks_like(p, len))
-			disco_input(p, len, src, rx->r_now);
-		else
+			disco_input(p, len, src, rx->r_via, rx->r_now);
+		else if (src->a_af == ADDR_DERP || src->a_vni != 0 ||
+		    rx_geneve(rx, p, len, src) == -1)
 			rx->r_stats.s_drop[RXD_UNKNOWN]++;
 	}
 }
 
+/*
+ * By a DERP relay, which names the sender: one that is no peer is dropped
+ * before anything else is looked at.
+ */
 void
-rx_relayed(struct rx *rx, uint8_t *p, size_t len, const struct addr *src,
-    int64_t now)
+rx_relayed(struct rx *rx, uint16_t region, const uint8_t *key, uint8_t *p,
+    size_t len, int64_t now)
 {
+	struct addr	 src;
+
 	rx->r_now = now;
 	rx->r_stats.s_datagrams++;
 	rx->r_stats.s_bytes += len;
-	rx_datagram(rx, p, len, src);
+	if ((rx->r_via = peer_find_key(key)) == NULL ||
+	    rx->r_via->p_flags & PEER_WGONLY) {
+		rx->r_stats.s_drop[RXD_UNKNOWN]++;
+		rx->r_via = NULL;
+		return;
+	}
+	addr_from_derp(&src, region);
+	rx_datagram(rx, p, len, &src);
+	rx->r_via = NULL;
 }
 
 void
@@ -143,6 +160,32 @@ rx_flush(struct rx *rx)
 {
 	coal_flush(&rx->r_coal);
 	rx_account(rx);
+}
+
+/* From a peer relay: what is inside comes from that address and its VNI. */
+static int
+rx_geneve(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
+{
+	struct geneve	 g;
+	struct addr	 from = *src;
+
+	if (geneve_parse(p, len, &g) == -1 || g.g_vni == 0)
+		return -1;
+	from.a_vni = g.g_vni;
+	p += GENEVE_HDR_LEN;
+	len -= GENEVE_HDR_LEN;
+	if (g.g_proto == GENEVE_PROTO_DISCO && disco_looks_like(p, len)) {
+		if (!g.g_control)
+			disco_input(p, len, &from, NULL, rx->r_now);
+		return 0;
+	}
+	if (g.g_proto != GENEVE_PROTO_WG || g.g_control)
+		return -1;
+	if (wg_classify(p, len) == WG_MSG_TRANSPORT)
+		rx_transport(rx, p, len, &from);
+	else if (wg_classify(p, len) != 0)
+		hs_input(p, len, &from, NULL, rx->r_now);
+	return 0;
 }
 
 /* Packets of one peer from one source share the work of timers and path. */
@@ -163,7 +206,8 @@ rx_batch(struct rx *rx, struct peer *p, const struct addr *src)
 		if (old->p_flags & PEER_WGONLY)
 			wgonly_heard(peer_path(old), &rx->r_src, rx->r_now);
 		else if (old->p_path != NULL)
-			path_data(old->p_path, &rx->r_src, rx->r_now);
+			path_data(old->p_path, &rx->r_src,
+			    nd.n_self.flags & SELF_SILENT_DISCO, rx->r_now);
 	}
 	rx->r_peer = p;
 	rx->r_bytes = 0;
@@ -202,7 +246,7 @@ rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
 	ie = idx_find(&nd.n_idx, wg_receiver(b));
 	if (ie == NULL || ie->ie_kind != IDX_KEYPAIR) {
 		rx->r_stats.s_drop[RXD_INDEX]++;
-		hs_unknown_index(src, rx->r_now);
+		hs_unknown_index(src, rx->r_via, rx->r_now);
 		return;
 	}
 	k = ie->ie_ptr;

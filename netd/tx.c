@@ -33,10 +33,12 @@ static int		 own_disco(const struct pkt *, const uint8_t *);
 static void		 tx_input(struct tx *, const struct vnet_hdr *,
 			    uint8_t *, size_t);
 static int		 tx_pump(struct tx *);
+static size_t		 geneve_wg(uint8_t *, uint32_t);
 static int		 tx_seal(struct tx *, struct keypair *, size_t);
-static int		 tx_room(struct tx *, const struct addr *, size_t);
+static int		 tx_room(struct tx *, const struct path_to *, size_t);
 static int		 tx_send(struct tx *);
 static void		 tx_error(struct tx *);
+static void		 tx_relay(struct tx *);
 static void		 tx_sent(struct tx *, struct peer *, struct keypair *,
 			    int);
 
@@ -89,21 +91,48 @@ tx_filter(struct tx *tx, struct peer *p, const struct pkt *pkt)
 	return filter_out(f, flows, pkt) == FILTER_ACCEPT ? 0 : -1;
 }
 
-/* The group has gone, in part or not at all: errno says why. */
+/*
+ * The group has gone, in part or not at all: errno says why. A relay, if
+ * there is one, gets it instead.
+ */
 static void
 tx_error(struct tx *tx)
 {
 	struct tx_group	*g = &tx->t_group;
+	struct peer	*p = g->g_peer;
 	char		 text[ADDR_TEXT];
+	int		 error = errno, up;
 
-	tx->t_stats.s_drop[TXD_SEND]++;
-	if (errno == EPERM)
-		udp_rebind(g->g_addr.a_af, tx->t_now);
-	if (g->g_peer != NULL && g->g_peer->p_path != NULL &&
-	    (errno == EHOSTUNREACH || errno == ENETUNREACH))
-		path_failed(g->g_peer->p_path, &g->g_addr);
 	if (log_limit(&send_limit, tx->t_now, 5, 10))
 		log_warn("send to %s", addr_print(&g->g_addr, text));
+	if (p != NULL && p->p_path != NULL) {
+		path_error(p->p_path, &g->g_addr, error);
+		if (g->g_relay == 0)
+			g->g_relay = peer_relay(p, &up);
+	}
+	if (g->g_relay == 0)
+		tx->t_stats.s_drop[TXD_SEND]++;
+	if (error == EPERM)
+		udp_rebind(g->g_addr.a_af, tx->t_now);
+}
+
+/* A relay takes datagrams one by one, and none of a peer relay's headers. */
+static void
+tx_relay(struct tx *tx)
+{
+	struct tx_group	*g = &tx->t_group;
+	size_t		 hdr = g->g_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
+	size_t		 len, off;
+
+	for (off = 0; off < g->g_len; off += len) {
+		len = g->g_len - off;
+		if (len > g->g_size)
+			len = g->g_size;
+		if (derp_send(g->g_relay, g->g_peer->p_key,
+		    tx->t_buf + off + hdr, len - hdr) == -1 &&
+		    g->g_addr.a_af == 0)
+			tx->t_stats.s_drop[TXD_SEND]++;
+	}
 }
 
 /*
@@ -122,7 +151,7 @@ tx_send(struct tx *tx)
 		return 0;
 	if (p != NULL && p->p_path != NULL)
 		flag = &p->p_path->pa_nogso;
-	while (g->g_sent < g->g_len) {
+	while (g->g_addr.a_af != 0 && g->g_sent < g->g_len) {
 		n = udp_send_many(&g->g_addr, tx->t_buf, g->g_len, g->g_size,
 		    &g->g_sent, flag);
 		if (n >= 0) {
@@ -138,9 +167,40 @@ tx_send(struct tx *tx)
 		}
 		tx_error(tx);
 	}
+	if (g->g_relay != 0 && p != NULL)
+		tx_relay(tx);
 	tx->t_stats.s_sent += g->g_n;
 	memset(g, 0, sizeof(*g));
 	return 0;
+}
+
+/* The header in front of a packet for a peer relay; its length. */
+static size_t
+geneve_wg(uint8_t *b, uint32_t vni)
+{
+	struct geneve	 g = { vni, GENEVE_PROTO_WG, 0 };
+
+	(void)geneve_build(b, &g);
+	return GENEVE_HDR_LEN;
+}
+
+int
+tx_wg(struct peer *p, const struct path_to *to, const uint8_t *b, size_t len)
+{
+	uint8_t	 buf[GENEVE_HDR_LEN + TX_OWN_MAX + 64];
+	size_t	 n;
+	int	 ret = -1;
+
+	if (to->pt_addr.a_vni != 0 && len <= sizeof(buf) - GENEVE_HDR_LEN) {
+		n = geneve_wg(buf, to->pt_addr.a_vni);
+		memcpy(buf + n, b, len);
+		ret = udp_send(&to->pt_addr, buf, n + len);
+	} else if (to->pt_addr.a_af != 0)
+		ret = udp_send(&to->pt_addr, b, len);
+	if (to->pt_relay != 0 &&
+	    derp_send(to->pt_relay, p->p_key, b, len) == 0)
+		ret = 0;
+	return ret;
 }
 
 /*
@@ -149,17 +209,21 @@ tx_send(struct tx *tx)
  * after a shorter one, begins a new group.
  */
 static int
-tx_room(struct tx *tx, const struct addr *to, size_t len)
+tx_room(struct tx *tx, const struct path_to *to, size_t len)
 {
 	struct tx_group	*g = &tx->t_group;
 
+	if (to->pt_addr.a_vni != 0)
+		len += GENEVE_HDR_LEN;
+
 	if (g->g_n != 0 && (g->g_closed || len > g->g_size ||
 	    g->g_n == GSO_MAX_SEGS || g->g_len + len > GSO_MAX_BYTES ||
-	    g->g_peer != tx->t_peer || !addr_eq(&g->g_addr, to)) &&
-	    tx_send(tx) == -1)
+	    g->g_peer != tx->t_peer || g->g_relay != to->pt_relay ||
+	    !addr_eq(&g->g_addr, &to->pt_addr)) && tx_send(tx) == -1)
 		return -1;
 	if (g->g_n == 0) {
-		g->g_addr = *to;
+		g->g_addr = to->pt_addr;
+		g->g_relay = to->pt_relay;
 		g->g_peer = tx->t_peer;
 		g->g_size = len;
 	}
@@ -171,11 +235,13 @@ static int
 tx_seal(struct tx *tx, struct keypair *k, size_t len)
 {
 	struct tx_group	*g = &tx->t_group;
-	uint8_t		*out = tx->t_buf + g->g_len;
-	uint8_t		*plain = out + WG_TRANSPORT_HDR_LEN;
+	uint8_t		*out = tx->t_buf + g->g_len, *plain;
 	size_t		 padded;
 	ssize_t		 n;
 
+	if (g->g_addr.a_vni != 0)
+		out += geneve_wg(out, g->g_addr.a_vni);
+	plain = out + WG_TRANSPORT_HDR_LEN;
 	segment_next(&tx->t_seg, plain);
 	padded = wg_pad(len, nd.n_tun.t_mtu);
 	memset(plain + len, 0, padded - len);
@@ -184,6 +250,7 @@ tx_seal(struct tx *tx, struct keypair *k, size_t len)
 	if (n == -1)
 		return -1;
 	k->k_counter++;
+	n += out - (tx->t_buf + g->g_len);
 	g->g_len += n;
 	g->g_n++;
 	if ((size_t)n < g->g_size)
@@ -201,23 +268,22 @@ tx_seal(struct tx *tx, struct keypair *k, size_t len)
 static int
 tx_pump(struct tx *tx)
 {
-	const struct addr	*to;
-	struct peer		*p = tx->t_peer;
-	struct keypair		*k;
-	size_t			 len;
-	unsigned int		 n = 0;
+	struct path_to	 to;
+	struct peer	*p = tx->t_peer;
+	struct keypair	*k;
+	size_t		 len;
+	unsigned int	 n = 0;
 
 	if (p == NULL)
 		return 0;
 	k = p->p_wg == NULL ? NULL : p->p_wg->w_slots.sl_cur;
-	to = peer_dest(p, tx->t_now);
-	if (!keypair_usable(k, tx->t_now) || to == NULL) {
+	if (!keypair_usable(k, tx->t_now) || !peer_dest(p, tx->t_now, &to)) {
 		tx->t_stats.s_drop[TXD_NO_PATH]++;
 		tx->t_peer = NULL;
 		return 0;
 	}
 	while ((len = segment_len(&tx->t_seg)) != 0) {
-		if (tx_room(tx, to, wg_pad(len, nd.n_tun.t_mtu) +
+		if (tx_room(tx, &to, wg_pad(len, nd.n_tun.t_mtu) +
 		    WG_TRANSPORT_OVERHEAD) == -1)
 			return -1;
 		if (tx_seal(tx, k, len) == -1) {
@@ -365,16 +431,16 @@ int
 tx_own(struct tx *tx, struct peer *p, const uint8_t *plain, size_t len,
     int64_t now)
 {
-	const struct addr	*to;
-	struct keypair		*k;
-	uint8_t			 buf[TX_OWN_MAX + 16 + WG_TRANSPORT_OVERHEAD];
-	size_t			 padded;
-	ssize_t			 n;
+	struct path_to	 to;
+	struct keypair	*k;
+	uint8_t		 buf[TX_OWN_MAX + 16 + WG_TRANSPORT_OVERHEAD];
+	size_t		 padded;
+	ssize_t		 n;
 
 	tx->t_now = now;
 	k = p->p_wg == NULL ? NULL : p->p_wg->w_slots.sl_cur;
 	if (len > TX_OWN_MAX || !keypair_usable(k, now) ||
-	    (to = peer_dest(p, now)) == NULL)
+	    !peer_dest(p, now, &to))
 		return -1;
 	memset(buf, 0, sizeof(buf));
 	if (len > 0)
@@ -385,7 +451,7 @@ tx_own(struct tx *tx, struct peer *p, const uint8_t *plain, size_t len,
 		return -1;
 	k->k_counter++;
 	p->p_tx += n;
-	(void)udp_send(to, buf, n);
+	(void)tx_wg(p, &to, buf, n);
 	tx_sent(tx, p, k, len > 0);
 	return 0;
 }

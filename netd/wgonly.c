@@ -18,25 +18,27 @@
  * it was heard from last; then, each second, any that is known: the peer may
  * have gone back to where the netmap says it is.
  */
-const struct addr *
-wgonly_dest(struct path *pa, int64_t now)
+int
+wgonly_dest(struct path *pa, int64_t now, struct path_to *to)
 {
 	unsigned int	 i, n;
 
-	if (path_trusted(pa, now))
-		return &pa->pa_best;
-	n = pa->pa_ncand;
-	if (pa->pa_fallback.a_af != 0)
-		n++;
-	if (n == 0)
-		return NULL;
-	i = arc4random_uniform(n);
-	if (i == pa->pa_ncand || now < pa->pa_fallback_until)
-		pa->pa_best = pa->pa_fallback;
-	else
-		pa->pa_best = pa->pa_cand[i].pc_addr;
-	pa->pa_trusted = now + PATH_WGONLY_GUESS;
-	return &pa->pa_best;
+	to->pt_relay = 0;
+	if (!path_trusted(pa, now)) {
+		n = pa->pa_ncand;
+		if (pa->pa_fallback.a_af != 0)
+			n++;
+		if (n == 0)
+			return 0;
+		i = arc4random_uniform(n);
+		if (i == pa->pa_ncand || now < pa->pa_fallback_until)
+			pa->pa_best = pa->pa_fallback;
+		else
+			pa->pa_best = pa->pa_cand[i].pc_addr;
+		pa->pa_trusted = now + PATH_WGONLY_GUESS;
+	}
+	to->pt_addr = pa->pa_best;
+	return 1;
 }
 
 void

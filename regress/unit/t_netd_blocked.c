@@ -5,7 +5,8 @@
  * A UDP socket that is full again and again: nothing lost, nothing twice.
  */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
-/* link: ../../netd/derpmap.c stub_derp.c */
+/* link: ../../netd/derpmap.c stub_derp.c ../../netd/endpoints.c */
+/* link: ../../netd/portmap.c */
 /* link: ../../netd/cookie.c ../../netd/handshake.c ../../netd/heap.c */
 /* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */
 /* link: ../../netd/netmap.c ../../netd/path.c ../../netd/peer.c */
@@ -178,7 +179,7 @@ main(void)
 	at.a_af = AF_WIRE_INET;
 	at.a_ip[0] = 192;
 	at.a_port = 1;
-	p = peer_new(1);
+	p = peer_new(1, key);
 	p->p_flags = PEER_WGONLY;
 	wgonly_heard(peer_path(p), &at, os_now());
 	p->p_path->pa_trusted = INT64_MAX;
