@@ -36,6 +36,9 @@
 /* Box keys: what a netmap of thousands asks for at once, then a trickle. */
 #define DISCO_GAP	(NSEC_PER_SEC / 500)
 #define DISCO_BURST	12000
+/* Logins to relays: a tailnet's peers have many homes, all known at once. */
+#define DERP_GAP	(NSEC_PER_SEC / 4)
+#define DERP_BURST	64
 
 /* Secret memory. */
 static struct state	*state;
@@ -46,6 +49,8 @@ static struct wgop	*wg;
 static struct keeper	 keeper;
 static struct chan	 chan_netd, chan_ctrld;
 static struct rate	 disco_rate = { DISCO_GAP, DISCO_BURST, 0 };
+static struct rate	 derp_rate = { DERP_GAP, DERP_BURST, 0 };
+static struct derpop	 derp;
 static struct log_limit	 netd_limit;
 static int64_t		 stamp_told;	/* to the parent */
 
@@ -149,6 +154,7 @@ nodekey_changed(void)
 {
 	uint8_t	 public[KEY_LEN];
 
+	derpop_clear(&derp);
 	if (key_is_zero(state->st_node, KEY_LEN)) {
 		wgop_set_key(wg, NULL, NULL);
 		return;
@@ -700,6 +706,43 @@ disco_key_req(struct imsg *imsg)
 }
 
 static int
+derp_login_req(struct imsg *imsg)
+{
+	static const uint8_t	 none[KEY_LEN];
+	const uint8_t		*node = published ? state->st_node : none;
+	struct msg_derp_sealed	 sealed;
+	struct msg_derp_opened	 opened;
+	struct msg_derp_open	 in;
+	struct msg_key		 server;
+	uint8_t			 nonce[KEY_BOX_NONCE_LEN];
+	uint32_t		 id = imsg_get_id(imsg);
+
+	if (imsg_get_type(imsg) == IMSG_DERP_OPEN) {
+		if (msg_get(imsg, &in, sizeof(in)) == -1 ||
+		    derpop_open(&derp, node, &in, os_now(), &opened) ==
+		    MSG_E_BAD)
+			return -1;
+		(void)chan_compose(&chan_netd, IMSG_DERP_OPENED, id, -1,
+		    &opened, sizeof(opened));
+		return 0;
+	}
+	if (msg_get(imsg, &server, sizeof(server)) == -1)
+		return -1;
+	arc4random_buf(nonce, sizeof(nonce));
+	if (rate_take(&derp_rate, os_now()))
+		(void)derpop_seal(&derp, node, server.key, os_now(), nonce,
+		    &sealed);
+	else {
+		memset(&sealed, 0, sizeof(sealed));
+		memcpy(sealed.server, server.key, sizeof(sealed.server));
+		sealed.error = MSG_E_RATE;
+	}
+	(void)chan_compose(&chan_netd, IMSG_DERP_SEALED, id, -1, &sealed,
+	    sizeof(sealed));
+	return 0;
+}
+
+static int
 netd_dispatch(struct imsg *imsg)
 {
 	switch (imsg_get_type(imsg)) {
@@ -715,6 +758,9 @@ netd_dispatch(struct imsg *imsg)
 		return wg_cancel(imsg);
 	case IMSG_DISCO_KEY_REQ:
 		return disco_key_req(imsg);
+	case IMSG_DERP_SEAL:
+	case IMSG_DERP_OPEN:
+		return derp_login_req(imsg);
 	default:
 		return -1;
 	}

@@ -95,6 +95,34 @@ uint32_t noiseop_finish(struct noiseop *, const struct state *, uint32_t,
 void	 noiseop_cancel(struct noiseop *, uint32_t);
 void	 noiseop_clear(struct noiseop *);
 
+/* --- derpop.c: logins to relays --- */
+
+#define DERPOP_LOGINS	16		/* answers that may come */
+#define DERPOP_AGE	30		/* seconds until one has come */
+
+struct derpop_login {
+	uint8_t		 dl_server[MSG_KEY_LEN];
+	int64_t		 dl_until;	/* 0: none */
+};
+
+struct derpop {
+	struct derpop_login d_login[DERPOP_LOGINS];
+};
+
+/*
+ * Seal the login: private node key (zero: none yet), the relay's public key,
+ * os_now(), a fresh nonce of 24 bytes; the answer, filled on error too.
+ */
+uint32_t derpop_seal(struct derpop *, const uint8_t *, const uint8_t *,
+	    int64_t, const uint8_t *, struct msg_derp_sealed *);
+/*
+ * Open the relay's answer, once for each login.  MSG_E_STALE: there was no
+ * login to it.
+ */
+uint32_t derpop_open(struct derpop *, const uint8_t *,
+	    const struct msg_derp_open *, int64_t, struct msg_derp_opened *);
+void	 derpop_clear(struct derpop *);	/* the node key is another */
+
 /* --- wgop.c: WireGuard handshakes --- */
 
 #define WGOP_SLOTS	512		/* outstanding initiations */

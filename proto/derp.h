@@ -162,6 +162,12 @@ ssize_t	 derp_client_info_print(const struct derp_client_info *, char *,
 	    size_t);
 int	 derp_server_info_parse(const void *, size_t,
 	    struct derp_server_info *);
+/*
+ * The server's without jansson, and stricter: names as the reference writes
+ * them.  0, or -1 with errno EINVAL.  derp_scan.c
+ */
+int	 derp_server_info_scan(const void *, size_t,
+	    struct derp_server_info *);
 ssize_t	 derp_server_info_print(const struct derp_server_info *, char *,
 	    size_t);
 

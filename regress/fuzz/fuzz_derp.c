@@ -48,6 +48,7 @@ texts(const uint8_t *data, size_t len)
 
 	if (derp_client_info_parse(data, len, &ci) == 0)
 		(void)derp_client_info_print(&ci, text, sizeof(text));
+	(void)derp_server_info_scan(data, len, &si);
 	if (derp_server_info_parse(data, len, &si) == 0)
 		(void)derp_server_info_print(&si, text, sizeof(text));
 }

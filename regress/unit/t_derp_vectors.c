@@ -240,7 +240,7 @@ expect_address(json_t *w, const struct derp_msg *m)
 static void
 expect_info(json_t *c, json_t *w, const struct derp_msg *m)
 {
-	struct derp_server_info	 si;
+	struct derp_server_info	 si, scan;
 	char			*text;
 
 	text = open_box(vec_fix(c, "client_private", KEY_LEN),
@@ -248,6 +248,10 @@ expect_info(json_t *c, json_t *w, const struct derp_msg *m)
 	if (text == NULL || derp_server_info_parse(text, strlen(text),
 	    &si) == -1)
 		vec_fail("server info");
+	if (derp_server_info_scan(text, strlen(text), &scan) == -1 ||
+	    scan.si_version != si.si_version ||
+	    scan.si_rate != si.si_rate || scan.si_burst != si.si_burst)
+		vec_fail("server info without jansson");
 	if ((uint64_t)si.si_rate != vec_num(w,
 	    "token_bucket_bytes_per_second") || (uint64_t)si.si_burst !=
 	    vec_num(w, "token_bucket_bytes_burst"))
