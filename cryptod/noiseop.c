@@ -78,18 +78,23 @@ noiseop_start(struct noiseop *ops, const struct state *st, uint32_t id,
     uint8_t *msg)
 {
 	struct noiseop	*no;
+	const uint8_t	*server;
 	uint8_t		 public[KEY_LEN];
 
-	if (ms->url[0] == '\0' || key_is_zero(ms->server, KEY_LEN))
+	if (ms->url[0] == '\0')
 		return MSG_E_BAD;
 	if (key_is_zero(st->st_machine, KEY_LEN))
 		return MSG_E_NOKEY;
-	if (!pin_agrees(st, ms->url, ms->server))
+	server = ms->server;
+	if (key_is_zero(server, KEY_LEN) &&
+	    (server = state_pin_get(st, ms->url)) == NULL)
+		return MSG_E_NOKEY;
+	if (!pin_agrees(st, ms->url, server))
 		return MSG_E_PIN;
 	no = noiseop_take(ops, id);
 	key_public(st->st_machine, public);
 	if (noise_initiate(&no->no_hs, ms->version, st->st_machine, public,
-	    ms->server, random, msg) == -1) {
+	    server, random, msg) == -1) {
 		noiseop_free(no);
 		return MSG_E_CRYPTO;
 	}
@@ -98,7 +103,7 @@ noiseop_start(struct noiseop *ops, const struct state *st, uint32_t id,
 	no->no_begun = now;
 	(void)strlcpy(no->no_server.sp_url, ms->url,
 	    sizeof(no->no_server.sp_url));
-	memcpy(no->no_server.sp_key, ms->server, MSG_KEY_LEN);
+	memcpy(no->no_server.sp_key, server, MSG_KEY_LEN);
 	return MSG_OK;
 }
 

@@ -180,6 +180,7 @@ answer_status(uint32_t id)
 		RB_FOREACH(p, nm_profiles, &nm->nm_profiles)
 			answer_user(id, p);
 	}
+	health_answer(id);
 	answer(IMSG_CTL_END, id, NULL, 0);
 }
 

@@ -4,8 +4,9 @@
  *
  * The netmap cache: a node starts with its control server down.
  *
- * Lines of JSON: what the cache is for, the map without peers, then a peer
- * a line, each line a map response of its own.
+ * Lines of JSON: what the cache is for and how the server was reached, the
+ * map without peers, then a peer a line, each line a map response of its
+ * own.
  */
 
 #include <sys/types.h>
@@ -29,6 +30,7 @@
 static struct event	 ev_write;
 static struct netmap	*cached;	/* read, not yet in use */
 static char		*cached_url;
+static struct dial_plan	 cached_plan;
 static int64_t		 last_write;	/* os_now() when it ended */
 static int64_t		 last_took;	/* ns */
 static int		 asked;		/* CACHE_WRITE is under way */
@@ -66,24 +68,29 @@ bad:
 	return NULL;
 }
 
-/* First line: {"cache":1,"url":"..."}; the URL is the caller's. */
+/*
+ * First line: {"cache":1,"url":"...","dial":{...}}; the URL is the caller's.
+ * A dial plan that cannot be read is none.
+ */
 static char *
 head_parse(const char *line, size_t len)
 {
-	const char	*const names[] = { "cache", "url" };
+	const char	*const names[] = { "cache", "url", "dial" };
 	char		*url;
-	json_t		*j, *v[2];
+	json_t		*j, *v[3];
 	int64_t		 version;
 
 	url = NULL;
 	version = 0;
 	if ((j = ju_load(line, len)) == NULL)
 		return NULL;
-	if (ju_fields(j, names, 2, v) == -1 ||
+	if (ju_fields(j, names, 3, v) == -1 ||
 	    ju_int(v[0], 0, INT32_MAX, &version) == -1 ||
 	    version != CACHE_VERSION ||
 	    ju_str(v[1], MSG_NAME_LEN - 1, &url) == -1)
 		version = 0;
+	else
+		(void)dial_plan_parse(v[2], &cached_plan);
 	json_decref(j);
 	if (version == 0) {
 		free(url);
@@ -190,6 +197,7 @@ cache_use(void)
 		log_info("netmap of %u peers from the cache",
 		    cached->nm_npeers);
 		cached = NULL;
+		dial_plan_set(&cached_plan);
 	}
 	netmap_free(cached);
 	cached = NULL;
@@ -240,8 +248,9 @@ cache_store(int fd, struct netmap *nm)
 		return error;
 	}
 	errno = 0;
-	error = fd_put(fp, json_pack("{s:i,s:s}", "cache", CACHE_VERSION,
-	    "url", ctrld_conf()->c_msg.url)) == -1 ||
+	error = fd_put(fp, json_pack("{s:i,s:s,s:o}", "cache",
+	    CACHE_VERSION, "url", ctrld_conf()->c_msg.url, "dial",
+	    dial_plan_json(dial_plan_now()))) == -1 ||
 	    fd_put(fp, netmap_json(nm)) == -1;
 	RB_FOREACH(n, nm_tree, &nm->nm_peers)
 		if (!error && fd_put_peer(fp, n) == -1)

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  *
  * Connections to the control server: names are asked of dnsd, sockets of
- * the parent; TLS runs over memory.
+ * the parent; TLS runs over memory; a tunnel may lead there.
  */
 
 #include <sys/types.h>
@@ -22,7 +22,10 @@
 #include "ctrld.h"
 #include "proc.h"
 
-#define MAX_TRIES	4	/* addresses of one name */
+#define MAX_TRIES	6	/* addresses of one name */
+#define NEXT_MS		250	/* between them: RFC 8305, 5 */
+#define TUNNEL_PORT	443
+#define TUNNEL_HEAD	4096
 #define READ_MAX	16384	/* bytes a read */
 #define READ_TURNS	16	/* reads a turn of the loop */
 
@@ -30,6 +33,7 @@ enum conn_state {
 	CONN_RESOLVING,
 	CONN_CONNECTING,
 	CONN_HANDSHAKE,
+	CONN_TUNNEL,	/* the answer to CONNECT is awaited */
 	CONN_UP,
 	CONN_FAILED,	/* lost_cb is to be called from the loop */
 	CONN_CLOSED	/* to be freed from the loop */
@@ -40,9 +44,14 @@ struct conn {
 	struct event		 c_evr;
 	struct event		 c_evw;
 	struct event		 c_evt;		/* time limit until up */
+	struct event		 c_evnext;	/* try one more address */
 	struct event		 c_evlater;	/* end from the loop */
 	struct url		 c_url;
+	struct url		 c_via;		/* u_port 0: no tunnel */
+	struct tls_peer		 c_peer;
+	struct lookup		*c_lookup;
 	struct msg_ip		 c_ip[MAX_TRIES];
+	uint32_t		 c_id[MAX_TRIES]; /* of the questions asked */
 	const struct conn_cb	*c_cb;
 	void			*c_arg;
 	SSL			*c_ssl;
@@ -50,9 +59,12 @@ struct conn {
 	size_t			 c_outlen;
 	size_t			 c_outcap;
 	enum conn_state		 c_state;
-	uint32_t		 c_id;		/* of the question asked */
+	uint32_t		 c_purpose;
 	uint32_t		 c_nip;
 	uint32_t		 c_tried;
+	uint32_t		 c_failed;
+	uint8_t			*c_head;	/* of the tunnel's answer */
+	size_t			 c_headlen;
 	int			 c_fd;
 	char			 c_why[MSG_TEXT_LEN];
 };
@@ -66,6 +78,9 @@ static void
 conn_teardown(struct conn *c)
 {
 	(void)evtimer_del(&c->c_evt);
+	(void)evtimer_del(&c->c_evnext);
+	lookup_cancel(c->c_lookup);
+	c->c_lookup = NULL;
 	if (c->c_fd != -1) {
 		(void)event_del(&c->c_evr);
 		(void)event_del(&c->c_evw);
@@ -74,8 +89,10 @@ conn_teardown(struct conn *c)
 	}
 	SSL_free(c->c_ssl);
 	c->c_ssl = NULL;
+	free(c->c_head);
+	c->c_head = NULL;
 	c->c_outlen = 0;
-	c->c_id = 0;
+	memset(c->c_id, 0, sizeof(c->c_id));
 }
 
 static void
@@ -130,23 +147,16 @@ conn_timeout_cb(int fd, short events, void *arg)
 
 	conn_fail(c, c->c_state == CONN_RESOLVING ?
 	    "name look-up timed out" : c->c_state == CONN_CONNECTING ?
-	    "connecting timed out" : "TLS handshake timed out");
+	    "connecting timed out" : c->c_state == CONN_TUNNEL ?
+	    "proxy does not answer" : "TLS handshake timed out");
 }
 
 /* --- look up and connect --- */
 
-static void
-conn_resolve(struct conn *c)
+static const struct url *
+conn_where(const struct conn *c)
 {
-	struct msg_resolve	 m;
-
-	memset(&m, 0, sizeof(m));
-	(void)strlcpy(m.name, c->c_url.u_host, sizeof(m.name));
-	c->c_state = CONN_RESOLVING;
-	c->c_id = ctrld_id();
-	/* If dnsd is being replaced, conn_dnsd_new() asks again. */
-	(void)chan_compose(ctrld_dnsd(), IMSG_RESOLVE, c->c_id, -1, &m,
-	    sizeof(m));
+	return c->c_via.u_port != 0 ? &c->c_via : &c->c_url;
 }
 
 static void
@@ -156,20 +166,74 @@ conn_connect(struct conn *c)
 
 	memset(&m, 0, sizeof(m));
 	m.ep.af = c->c_ip[c->c_tried].af;
-	m.ep.port = c->c_url.u_port;
+	m.ep.port = conn_where(c)->u_port;
 	memcpy(m.ep.addr, c->c_ip[c->c_tried].addr, sizeof(m.ep.addr));
-	m.purpose = CONN_CONTROL;
-	c->c_tried++;
+	m.purpose = c->c_purpose;
 	c->c_state = CONN_CONNECTING;
-	c->c_id = ctrld_id();
-	(void)chan_compose(proc_parent(), IMSG_CONNECT, c->c_id, -1, &m,
-	    sizeof(m));
+	c->c_id[c->c_tried] = ctrld_id();
+	(void)chan_compose(proc_parent(), IMSG_CONNECT, c->c_id[c->c_tried],
+	    -1, &m, sizeof(m));
+	if (++c->c_tried < c->c_nip)
+		timer_ms(&c->c_evnext, NEXT_MS);
+	else
+		(void)evtimer_del(&c->c_evnext);
+}
+
+static void
+conn_next_cb(int fd, short events, void *arg)
+{
+	struct conn	*c = arg;
+
+	if (c->c_state == CONN_CONNECTING && c->c_tried < c->c_nip)
+		conn_connect(c);
+}
+
+static void
+conn_found(const struct msg_ip *ip, size_t n, const char *why, void *arg)
+{
+	struct conn	*c = arg;
+
+	c->c_lookup = NULL;
+	if (n == 0) {
+		conn_fail(c, why);
+		return;
+	}
+	c->c_nip = n < MAX_TRIES ? n : MAX_TRIES;
+	memcpy(c->c_ip, ip, c->c_nip * sizeof(c->c_ip[0]));
+	conn_connect(c);
+}
+
+static void
+conn_start(struct conn *c, const struct conn_opt *opt)
+{
+	const struct url	*u = conn_where(c);
+
+	c->c_ip[0] = u->u_ip;
+	if (opt != NULL && opt->co_ip.af != 0)
+		c->c_ip[0] = opt->co_ip;
+	if (c->c_ip[0].af != 0) {
+		c->c_nip = 1;
+		conn_connect(c);
+	} else
+		c->c_lookup = lookup_start(u->u_host, conn_found, c);
+}
+
+/* A tunnel: what the server's plan names. */
+static void
+conn_via(struct conn *c, const char *ace)
+{
+	char	 text[MSG_NAME_LEN + 16];
+
+	(void)snprintf(text, sizeof(text), "https://%s:%u", ace,
+	    TUNNEL_PORT);
+	if (url_parse(text, &c->c_via) == -1 || c->c_url.u_tls)
+		conn_fail(c, "dial plan names no host to tunnel through");
 }
 
 struct conn *
-conn_open(const struct url *u, const struct conn_cb *cb, void *arg)
+conn_open(const struct url *u, const struct conn_opt *opt,
+    const struct conn_cb *cb, void *arg)
 {
-	struct timeval	 tv = { CONN_TIMEOUT, 0 };
 	struct conn	*c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
@@ -178,66 +242,38 @@ conn_open(const struct url *u, const struct conn_cb *cb, void *arg)
 	c->c_cb = cb;
 	c->c_arg = arg;
 	c->c_fd = -1;
+	c->c_purpose = opt != NULL && opt->co_purpose != 0 ?
+	    opt->co_purpose : CONN_CONTROL;
+	c->c_peer.tp_lax = opt != NULL && opt->co_lax;
 	evtimer_set(&c->c_evt, conn_timeout_cb, c);
+	evtimer_set(&c->c_evnext, conn_next_cb, c);
 	evtimer_set(&c->c_evlater, conn_later_cb, c);
-	(void)evtimer_add(&c->c_evt, &tv);
+	timer_ms(&c->c_evt, opt != NULL && opt->co_limit != 0 ?
+	    opt->co_limit : CONN_TIMEOUT * 1000);
 	TAILQ_INSERT_TAIL(&conns, c, c_entry);
-	if (u->u_ip.af != 0) {
-		c->c_ip[0] = u->u_ip;
-		c->c_nip = 1;
-		conn_connect(c);
-	} else
-		conn_resolve(c);
+	if (opt != NULL && opt->co_ace != NULL && *opt->co_ace != '\0')
+		conn_via(c, opt->co_ace);
+	c->c_peer.tp_url = conn_where(c);
+	if (c->c_state < CONN_FAILED)
+		conn_start(c, opt);
 	return c;
 }
 
+/* The conn that asked for this connection, and which of its addresses. */
 static struct conn *
-conn_find(uint32_t id, enum conn_state state)
+conn_find(uint32_t id, uint32_t *which)
 {
 	struct conn	*c;
+	uint32_t	 i;
 
 	TAILQ_FOREACH(c, &conns, c_entry)
-		if (id != 0 && c->c_id == id && c->c_state == state)
-			return c;
+		for (i = 0; i < c->c_tried; i++)
+			if (id != 0 && c->c_id[i] == id &&
+			    c->c_state == CONN_CONNECTING) {
+				*which = i;
+				return c;
+			}
 	return NULL;
-}
-
-void
-conn_dnsd_new(void)
-{
-	struct conn	*c;
-
-	TAILQ_FOREACH(c, &conns, c_entry)
-		if (c->c_state == CONN_RESOLVING)
-			conn_resolve(c);
-}
-
-int
-conn_resolved(struct imsg *imsg)
-{
-	struct msg_resolved	 m;
-	struct conn		*c;
-	char			 why[MSG_TEXT_LEN];
-	uint32_t		 i;
-
-	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.n > RESOLVED_MAX)
-		return -1;
-	for (i = 0; i < m.n; i++)
-		if (m.ip[i].af != AF_WIRE_INET && m.ip[i].af != AF_WIRE_INET6)
-			return -1;
-	if ((c = conn_find(imsg_get_id(imsg), CONN_RESOLVING)) == NULL)
-		return 0;		/* given up meanwhile */
-	if (m.error != MSG_OK || m.n == 0) {
-		(void)snprintf(why, sizeof(why), "look-up of %s: %s",
-		    c->c_url.u_host, m.error == MSG_OK ? "no addresses" :
-		    msg_strerror(m.error));
-		conn_fail(c, why);
-		return 0;
-	}
-	c->c_nip = m.n < MAX_TRIES ? m.n : MAX_TRIES;
-	memcpy(c->c_ip, m.ip, c->c_nip * sizeof(c->c_ip[0]));
-	conn_connect(c);
-	return 0;
 }
 
 /* --- reading and writing --- */
@@ -287,11 +323,18 @@ tls_drain(struct conn *c)
 		out_add(c, buf, n);
 }
 
-void
-conn_write(struct conn *c, const void *p, size_t len)
+static void
+conn_up(struct conn *c)
 {
-	if (c->c_state != CONN_UP || len == 0)
-		return;
+	(void)evtimer_del(&c->c_evt);
+	c->c_state = CONN_UP;
+	c->c_cb->cc_up(c, c->c_arg);
+}
+
+/* Bytes in the clear, or into TLS. */
+static void
+conn_put(struct conn *c, const void *p, size_t len)
+{
 	if (c->c_ssl == NULL) {
 		out_add(c, p, len);
 		return;
@@ -304,12 +347,44 @@ conn_write(struct conn *c, const void *p, size_t len)
 	tls_drain(c);
 }
 
-static void
-conn_up(struct conn *c)
+void
+conn_write(struct conn *c, const void *p, size_t len)
 {
-	(void)evtimer_del(&c->c_evt);
-	c->c_state = CONN_UP;
-	c->c_cb->cc_up(c, c->c_arg);
+	if (c->c_state == CONN_UP && len > 0)
+		conn_put(c, p, len);
+}
+
+/* The way to the other end, or to the tunnel, is there. */
+static void
+conn_carried(struct conn *c)
+{
+	char	*req, auth[MSG_NAME_LEN + 16];
+	int	 n;
+
+	if (c->c_via.u_port == 0) {
+		conn_up(c);
+		return;
+	}
+	url_authority(&c->c_url, auth, sizeof(auth));
+	n = asprintf(&req, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
+	    "User-Agent: shoal\r\n\r\n", auth, auth);
+	if (n == -1)
+		fatal(NULL);
+	c->c_state = CONN_TUNNEL;
+	conn_put(c, req, n);
+	free(req);
+}
+
+/* A bad certificate is worth a line even where it does not matter. */
+static void
+tls_judge(struct conn *c)
+{
+	char	 why[MSG_TEXT_LEN];
+
+	if (c->c_purpose != CONN_CONTROL || c->c_via.u_port != 0)
+		return;
+	health_set(HEALTH_TLS, tls_complaint(&c->c_peer, why, sizeof(why)) ?
+	    why : NULL);
 }
 
 static void
@@ -321,16 +396,80 @@ tls_handshake(struct conn *c)
 	r = SSL_do_handshake(c->c_ssl);
 	if (r == 1) {
 		tls_drain(c);
+		tls_judge(c);
 		if (c->c_state < CONN_FAILED)
-			conn_up(c);
+			conn_carried(c);
 		return;
 	}
 	if (SSL_get_error(c->c_ssl, r) == SSL_ERROR_WANT_READ) {
 		tls_drain(c);
 		return;
 	}
-	tls_error(c->c_ssl, why, sizeof(why));
+	if (c->c_peer.tp_error != 0)
+		tls_judge(c);
+	tls_error(&c->c_peer, why, sizeof(why));
 	conn_fail(c, why);
+}
+
+static void
+conn_tls(struct conn *c)
+{
+	char	 why[MSG_TEXT_LEN];
+
+	c->c_state = CONN_HANDSHAKE;
+	if ((c->c_ssl = tls_new(&c->c_peer, why, sizeof(why))) == NULL)
+		conn_fail(c, why);
+	else
+		tls_handshake(c);
+}
+
+/* The tunnel's answer; bytes behind its head come from the other end. */
+static void
+tunnel_input(struct conn *c, uint8_t *buf, size_t len)
+{
+	struct http_head	 h;
+	char			 why[MSG_TEXT_LEN];
+	ssize_t			 n;
+
+	if (c->c_head == NULL && (c->c_head = malloc(TUNNEL_HEAD)) == NULL)
+		fatal(NULL);
+	if (len > TUNNEL_HEAD - c->c_headlen) {
+		conn_fail(c, "proxy: answer is too long");
+		return;
+	}
+	memcpy(c->c_head + c->c_headlen, buf, len);
+	c->c_headlen += len;
+	if ((n = http_head_parse(c->c_head, c->c_headlen, &h)) == 0)
+		return;
+	if (n == -1 || h.h_status / 100 != 2) {
+		(void)snprintf(why, sizeof(why), "proxy %s: %s %d",
+		    c->c_via.u_host, n == -1 ? "no answer of HTTP," :
+		    "refuses CONNECT: HTTP status", n == -1 ? 0 :
+		    h.h_status);
+		conn_fail(c, why);
+		return;
+	}
+	/* A server speaks only when it has been spoken to. */
+	if ((size_t)n != c->c_headlen) {
+		conn_fail(c, "proxy: bytes behind the answer");
+		return;
+	}
+	c->c_via.u_port = 0;
+	c->c_peer.tp_url = &c->c_url;
+	if (c->c_url.u_tls)
+		conn_tls(c);
+	else
+		conn_up(c);
+}
+
+/* What came, out of TLS if there is any. */
+static void
+conn_deliver(struct conn *c, uint8_t *buf, size_t len)
+{
+	if (c->c_state == CONN_TUNNEL)
+		tunnel_input(c, buf, len);
+	else
+		c->c_cb->cc_data(c, c->c_arg, buf, len);
 }
 
 /* Plaintext that has become readable. */
@@ -340,10 +479,10 @@ tls_read(struct conn *c)
 	uint8_t	 buf[READ_MAX];
 	int	 n;
 
-	while (c->c_state == CONN_UP) {
+	while (c->c_state == CONN_UP || c->c_state == CONN_TUNNEL) {
 		n = SSL_read(c->c_ssl, buf, sizeof(buf));
 		if (n > 0) {
-			c->c_cb->cc_data(c, c->c_arg, buf, n);
+			conn_deliver(c, buf, n);
 			continue;
 		}
 		switch (SSL_get_error(c->c_ssl, n)) {
@@ -365,14 +504,14 @@ static void
 conn_input(struct conn *c, uint8_t *buf, size_t len)
 {
 	if (c->c_ssl == NULL) {
-		c->c_cb->cc_data(c, c->c_arg, buf, len);
+		conn_deliver(c, buf, len);
 		return;
 	}
 	if (BIO_write(SSL_get_rbio(c->c_ssl), buf, len) != (int)len)
 		fatal(NULL);
 	if (c->c_state == CONN_HANDSHAKE)
 		tls_handshake(c);
-	if (c->c_state == CONN_UP)
+	if (c->c_state == CONN_UP || c->c_state == CONN_TUNNEL)
 		tls_read(c);
 }
 
@@ -426,9 +565,8 @@ conn_write_cb(int fd, short events, void *arg)
 static void
 conn_take(struct conn *c, int fd)
 {
-	char	 why[MSG_TEXT_LEN];
-
-	c->c_id = 0;
+	memset(c->c_id, 0, sizeof(c->c_id));
+	(void)evtimer_del(&c->c_evnext);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1) {
 		close(fd);
 		conn_fail(c, "fcntl");
@@ -438,15 +576,31 @@ conn_take(struct conn *c, int fd)
 	event_set(&c->c_evr, fd, EV_READ | EV_PERSIST, conn_read_cb, c);
 	event_set(&c->c_evw, fd, EV_WRITE, conn_write_cb, c);
 	(void)event_add(&c->c_evr, NULL);
-	if (!c->c_url.u_tls) {
-		conn_up(c);
+	if (conn_where(c)->u_tls)
+		conn_tls(c);
+	else
+		conn_carried(c);
+}
+
+/* One address did not work: the next, or the end if that was the last. */
+static void
+conn_refused(struct conn *c, uint32_t which, const struct msg_connected *m)
+{
+	char	 why[MSG_TEXT_LEN], ip[NM_ADDRTEXT];
+
+	c->c_id[which] = 0;
+	c->c_failed++;
+	if (c->c_tried < c->c_nip) {
+		conn_connect(c);
 		return;
 	}
-	c->c_state = CONN_HANDSHAKE;
-	if ((c->c_ssl = tls_new(&c->c_url, why, sizeof(why))) == NULL)
-		conn_fail(c, why);
-	else
-		tls_handshake(c);
+	if (c->c_failed < c->c_nip)
+		return;
+	nm_addr_text(c->c_ip[which].af, c->c_ip[which].addr, ip, sizeof(ip));
+	(void)snprintf(why, sizeof(why), "connect to %s port %u: %s", ip,
+	    conn_where(c)->u_port, m->sys_errno != 0 ?
+	    strerror(m->sys_errno) : msg_strerror(m->error));
+	conn_fail(c, why);
 }
 
 int
@@ -454,7 +608,7 @@ conn_connected(struct imsg *imsg)
 {
 	struct msg_connected	 m;
 	struct conn		*c;
-	char			 why[MSG_TEXT_LEN], ip[NM_ADDRTEXT];
+	uint32_t		 which;
 	int			 fd;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1)
@@ -465,25 +619,16 @@ conn_connected(struct imsg *imsg)
 			close(fd);
 		return -1;
 	}
-	c = conn_find(imsg_get_id(imsg), CONN_CONNECTING);
+	c = conn_find(imsg_get_id(imsg), &which);
 	if (c == NULL) {		/* given up meanwhile */
 		if (fd != -1)
 			close(fd);
-		return 0;
-	}
-	if (fd != -1) {
+	} else if (fd == -1)
+		conn_refused(c, which, &m);
+	else {
+		if (conn_where(c)->u_ip.af == 0)
+			lookup_good(conn_where(c)->u_host, &c->c_ip[which]);
 		conn_take(c, fd);
-		return 0;
 	}
-	if (c->c_tried < c->c_nip) {
-		conn_connect(c);
-		return 0;
-	}
-	nm_addr_text(c->c_ip[c->c_tried - 1].af, c->c_ip[c->c_tried - 1].addr,
-	    ip, sizeof(ip));
-	(void)snprintf(why, sizeof(why), "connect to %s port %u: %s", ip,
-	    c->c_url.u_port, m.sys_errno != 0 ? strerror(m.sys_errno) :
-	    msg_strerror(m.error));
-	conn_fail(c, why);
 	return 0;
 }

@@ -32,6 +32,7 @@ static struct event		 ev_expiry;	/* own key */
 static struct retry		 retry_key, retry_sess, retry_poll,
 				 retry_update;
 static struct session		*sess;
+static struct dial		*dial;		/* on the way to one */
 static struct fetch		*fetch;
 static struct url		 url;
 static struct msg_keys		 keys;
@@ -43,13 +44,18 @@ static char			 logged[MSG_TEXT_LEN];
 static int			 have_conf, have_keys, have_server, up, want;
 static int			 update_due, warned;
 static int			 pin_refused;	/* a person must decide */
+static int			 no_pin;	/* cryptod has none */
 
-static void	 control_session_up(void);
-static void	 control_session_lost(const char *, uint32_t);
+static void	 control_session_up(struct session *);
+static void	 control_session_lost(void *, const char *, uint32_t);
+static void	 control_dial_failed(const char *, uint32_t);
 static void	 control_step_cb(int, short, void *);
 
 static const struct session_cb	 session_cb = {
-	control_session_up, control_session_lost
+	NULL, control_session_lost
+};
+static const struct dial_cb	 dial_cb = {
+	control_session_up, control_dial_failed
 };
 
 static void
@@ -155,10 +161,18 @@ control_trouble(const char *why)
 {
 	(void)strlcpy(trouble, why, sizeof(trouble));
 	if (strcmp(why, logged) != 0) {
-		log_warnx("control server %s: %s", ctrld_conf()->c_msg.url,
-		    why);
+		/* health_set() may just have said it. */
+		if (strcmp(why, health_text(HEALTH_TLS)) != 0)
+			log_warnx("control server %s: %s",
+			    ctrld_conf()->c_msg.url, why);
 		(void)strlcpy(logged, why, sizeof(logged));
 	}
+}
+
+const char *
+control_trouble_now(void)
+{
+	return trouble;
 }
 
 static void
@@ -180,6 +194,7 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 	fetch = NULL;
 	if (status == 200 && serverkey_parse(body, len, server_key) == 0) {
 		have_server = 1;
+		no_pin = 0;
 		retry_good(&retry_key);
 	} else {
 		if (status == -1)
@@ -192,6 +207,11 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 			    "/key: not the answer of a control server");
 		control_trouble(why);
 		retry_later(&retry_key, 0);
+		/* A key that was pinned once needs no word of TLS. */
+		if (!no_pin) {
+			memset(server_key, 0, sizeof(server_key));
+			have_server = 1;
+		}
 	}
 	control_step();
 }
@@ -219,14 +239,17 @@ control_key_get(void)
 		    "comes the first time, then pinned",
 		    ctrld_conf()->c_msg.url);
 	}
-	fetch = fetch_start("GET", &u, control_key_cb, NULL);
+	fetch = fetch_start("GET", &u, NULL, control_key_cb, NULL);
 }
 
 /* --- the session --- */
 
 static void
-control_session_up(void)
+control_session_up(struct session *s)
 {
+	dial = NULL;
+	sess = s;
+	session_adopt(s, &session_cb, NULL);
 	up = 1;
 	pin_refused = 0;
 	sess_since = os_now();
@@ -236,25 +259,40 @@ control_session_up(void)
 }
 
 static void
-control_session_lost(const char *why, uint32_t code)
+control_no_session(const char *why, uint32_t code)
 {
-	sess = NULL;
-	if (up && os_now() - sess_since >= LIVED * NS_PER_S)
-		retry_good(&retry_sess);
-	up = 0;
 	if (code == MSG_E_PIN) {
 		pin_refused = 1;
 		control_trouble("the server's key is not the one that was "
 		    "pinned: if that is meant, `shoalctl login "
 		    "--new-server-key'");
-	} else
+	} else if (code != MSG_E_NOKEY)
 		control_trouble(why);
+	else
+		no_pin = 1;
 	/* The key may have changed, or have been a wrong one. */
 	if (code != MSG_E_CONN && code != MSG_E_TIMEOUT)
 		have_server = 0;
 	retry_later(&retry_sess, code == MSG_E_PIN ? BACKOFF_MAX_MS : 0);
 	control_report(0);
 	control_step();
+}
+
+static void
+control_session_lost(void *arg, const char *why, uint32_t code)
+{
+	sess = NULL;
+	up = 0;
+	if (os_now() - sess_since >= LIVED * NS_PER_S)
+		retry_good(&retry_sess);
+	control_no_session(why, code);
+}
+
+static void
+control_dial_failed(const char *why, uint32_t code)
+{
+	dial = NULL;
+	control_no_session(why, code);
 }
 
 static void
@@ -265,6 +303,8 @@ control_disconnect(void)
 	login_drop();
 	poll_stop();
 	update_stop();
+	dial_close(dial);
+	dial = NULL;
 	session_close(sess);
 	sess = NULL;
 	up = 0;
@@ -392,10 +432,8 @@ control_keys(const struct msg_keys *k)
 void
 control_cryptod_new(void)
 {
-	if (sess != NULL && !up) {
-		session_close(sess);
-		sess = NULL;
-	}
+	dial_close(dial);
+	dial = NULL;
 	control_step();
 }
 
@@ -412,7 +450,8 @@ control_conf(int changed)
 	}
 	if (changed) {
 		control_disconnect();
-		have_server = warned = pin_refused = 0;
+		have_server = warned = pin_refused = no_pin = 0;
+		dial_plan_set(NULL);
 		retry_good(&retry_key);
 		retry_good(&retry_sess);
 		if (have_conf) {
@@ -475,7 +514,7 @@ control_logout(void)
 void
 control_link_change(void)
 {
-	if (sess == NULL && fetch == NULL) {
+	if (sess == NULL && dial == NULL && fetch == NULL) {
 		retry_good(&retry_key);
 		retry_good(&retry_sess);
 	} else {
@@ -498,9 +537,9 @@ control_connect(void)
 			control_key_get();
 		return 0;
 	}
-	if (!retry_waits(&retry_sess))
-		sess = session_open(&url, ctrld_conf()->c_msg.url,
-		    server_key, &session_cb);
+	if (dial == NULL && !retry_waits(&retry_sess))
+		dial = dial_open(&url, ctrld_conf()->c_msg.url, server_key,
+		    &dial_cb);
 	return 0;
 }
 
@@ -527,7 +566,7 @@ control_step_cb(int fd, short events, void *arg)
 	if (!have_conf || !have_keys)
 		return;
 	if ((!want || login_quiet()) && !login_ending()) {
-		if (sess != NULL || fetch != NULL)
+		if (sess != NULL || dial != NULL || fetch != NULL)
 			control_disconnect();
 		control_report(0);
 		return;

@@ -409,7 +409,7 @@ static int
 dnsd_msg(struct chan *c, struct imsg *imsg)
 {
 	return imsg_get_type(imsg) == IMSG_RESOLVED ?
-	    conn_resolved(imsg) : -1;
+	    lookup_resolved(imsg) : -1;
 }
 
 static int
@@ -439,7 +439,7 @@ ctrld_channel(enum proc proc, int fd, int fresh)
 	if (proc == PROC_CRYPTOD)
 		control_cryptod_new();
 	else if (proc == PROC_DNSD)
-		conn_dnsd_new();
+		lookup_dnsd_new();
 	map_channel_new(proc);
 	return 0;
 }

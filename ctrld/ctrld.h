@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "channel.h"
+#include "dial.h"
 #include "log.h"
 #include "messages.h"
 #include "netmap.h"
@@ -71,17 +72,28 @@ void		 timer_ms(struct event *, uint32_t);
 
 struct ssl_st;
 
+/* What a handshake learnt of the server's certificate. */
+struct tls_peer {
+	const struct url *tp_url;	/* whose it should be */
+	int		 tp_lax;	/* a bad one is noted, not refused */
+	long		 tp_error;	/* X509_V_*, the first */
+	char		 tp_subject[96];
+	char		 tp_issuer[96];
+};
+
 /* As root, before the chroot: what OpenSSL loads at its first use. */
 void	 tls_warmup(void);
 /*
  * A client session over memory BIOs that verifies the server's certificate
- * against the configured CA certificates and the URL's host. NULL: logged
- * into the buffer. Freed with SSL_free().
+ * against the configured CA certificates and the URL's host. The peer must
+ * outlive it. NULL: logged into the buffer. Freed with SSL_free().
  */
 struct ssl_st
-	*tls_new(const struct url *, char *, size_t);
+	*tls_new(struct tls_peer *, char *, size_t);
 /* Why a handshake failed, in words. */
-void	 tls_error(struct ssl_st *, char *, size_t);
+void	 tls_error(struct tls_peer *, char *, size_t);
+/* What was wrong with the certificate, if anything, in words; 1 or 0. */
+int	 tls_complaint(const struct tls_peer *, char *, size_t);
 
 /* --- conn.c --- */
 
@@ -99,13 +111,24 @@ struct conn_cb {
 	void	(*cc_lost)(struct conn *, void *, const char *);
 };
 
+/* Out of the ordinary; all zero is ordinary. */
+struct conn_opt {
+	struct msg_ip	 co_ip;		/* connect there: no look-up */
+	const char	*co_ace;	/* tunnel through this host, by TLS */
+	uint32_t	 co_limit;	/* ms until up; 0: CONN_TIMEOUT */
+	uint32_t	 co_purpose;	/* CONN_*; 0: CONN_CONTROL */
+	int		 co_lax;	/* TLS is a carrier, not a proof */
+};
+
 /*
- * Look up, connect, shake hands; bounded by CONN_TIMEOUT until up. Answers
- * come from the loop, never from within conn_open().
+ * Look up, connect, shake hands; bounded by CONN_TIMEOUT until up. The
+ * addresses of a name are tried side by side, IPv6 first. Answers come
+ * from the loop, never from within conn_open(). The options may be NULL.
  */
 #define CONN_TIMEOUT	15	/* seconds */
 struct conn
-	*conn_open(const struct url *, const struct conn_cb *, void *);
+	*conn_open(const struct url *, const struct conn_opt *,
+	    const struct conn_cb *, void *);
 void	 conn_close(struct conn *);
 /* End it; cc_lost is called from the loop, with this text. */
 void	 conn_abort(struct conn *, const char *);
@@ -113,11 +136,29 @@ void	 conn_abort(struct conn *, const char *);
 #define CONN_QUEUE_MAX	(4 * 1024 * 1024)
 void	 conn_write(struct conn *, const void *, size_t);
 
-/* Messages for conns: 0, or -1 if malformed. */
-int	 conn_resolved(struct imsg *);
+/* Message for conns: 0, or -1 if malformed. */
 int	 conn_connected(struct imsg *);
+
+/* --- lookup.c: addresses of a name --- */
+
+struct lookup;
+
+/*
+ * Ask dnsd; if that fails, relays of the DERP map; then what was good last.
+ * Calls back once, from the loop, with addresses (families by turns, IPv6
+ * first), or with none and a text why; the object is gone then.
+ */
+#define LOOKUP_MAX	RESOLVED_MAX
+struct lookup
+	*lookup_start(const char *, void (*)(const struct msg_ip *, size_t,
+	    const char *, void *), void *);
+void	 lookup_cancel(struct lookup *);
+/* This address of this name led to a server. */
+void	 lookup_good(const char *, const struct msg_ip *);
+/* RESOLVED from dnsd: 0, or -1 if malformed. */
+int	 lookup_resolved(struct imsg *);
 /* dnsd was replaced: ask again for what it owes. */
-void	 conn_dnsd_new(void);
+void	 lookup_dnsd_new(void);
 
 /* --- fetch.c: one HTTP/1.1 request with a small answer --- */
 
@@ -132,26 +173,51 @@ void	 conn_dnsd_new(void);
 struct fetch;
 struct fetch
 	*fetch_start(const char *, const struct url *,
-	    void (*)(int, const char *, size_t, void *), void *);
+	    const struct conn_opt *, void (*)(int, const char *, size_t,
+	    void *), void *);
 void	 fetch_cancel(struct fetch *);
-
-/* --- session.c: Noise session and HTTP/2 in it --- */
 
 struct session;
 
+/* --- dial.c: races for a session --- */
+
+struct dial;
+
+/*
+ * up: here is the session, to be adopted at once. failed: as sc_lost. The
+ * dial is gone when either is called. Neither is called from dial_open().
+ */
+struct dial_cb {
+	void	(*dc_up)(struct session *);
+	void	(*dc_failed)(const char *, uint32_t);
+};
+struct dial
+	*dial_open(const struct url *, const char *,
+	    const uint8_t[MSG_KEY_LEN], const struct dial_cb *);
+void	 dial_close(struct dial *);
+/* The server's plan for later dials; NULL: none. */
+void	 dial_plan_set(const struct dial_plan *);
+const struct dial_plan
+	*dial_plan_now(void);
+
+/* --- session.c: Noise session and HTTP/2 in it --- */
+
 /*
  * up: requests may be made.
- * lost: over, why; the session is gone when it returns, its rpcs have been
+ * lost: over, why; the session is gone when it is called, its rpcs have been
  * told. code: enum msg_error of cryptod where that refused, else MSG_E_CONN.
  */
 struct session_cb {
-	void	(*sc_up)(void);
-	void	(*sc_lost)(const char *, uint32_t);
+	void	(*sc_up)(struct session *, void *);
+	void	(*sc_lost)(void *, const char *, uint32_t);
 };
 
+/* A server key of zeros means the one that is pinned for that URL. */
 struct session
-	*session_open(const struct url *, const char *,
-	    const uint8_t[MSG_KEY_LEN], const struct session_cb *);
+	*session_open(const struct dial_try *, const char *,
+	    const uint8_t[MSG_KEY_LEN], const struct session_cb *, void *);
+/* Somebody else's from here on; from within sc_up. */
+void	 session_adopt(struct session *, const struct session_cb *, void *);
 /* Without callbacks; NULL is fine. rpcs are dropped without a word. */
 void	 session_close(struct session *);
 /* Write out what HTTP/2 has to say; after starting or cancelling rpcs. */
@@ -243,6 +309,9 @@ void	 control_report(int);
 void	 control_self_changed(void);
 /* Is the node meant to have a tunnel now? */
 int	 control_running(void);
+/* What keeps it from the server, or "". */
+const char
+	*control_trouble_now(void);
 
 /* --- poll.c: the map stream and lite updates --- */
 
@@ -366,6 +435,25 @@ void	 ping_init(void);
  * Source: control.md 5.3.
  */
 char	*c2n_answer(const char *, size_t, size_t *);
+
+/* --- health.c --- */
+
+enum health {
+	HEALTH_TLS,		/* a certificate that is not the server's */
+	HEALTH_LOOKUP,
+	HEALTH_EXPIRY,		/* of the own key, soon */
+	HEALTH_CLOCK,
+	HEALTH_VERSION,		/* the server recommends another */
+	HEALTH_MAX
+};
+#define HEALTH_ROWS	32	/* of the server's, that are shown */
+
+/* Something is wrong, in words (logged if new); NULL: well again. */
+void	 health_set(enum health, const char *);
+const char
+	*health_text(enum health);
+/* CTL_HEALTH rows for a CTL_STATUS request. */
+void	 health_answer(uint32_t);
 
 /* --- answer.c: what operators ask --- */
 

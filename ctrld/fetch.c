@@ -174,7 +174,8 @@ fetch_lost(struct conn *conn, void *arg, const char *why)
 
 struct fetch *
 fetch_start(const char *method, const struct url *u,
-    void (*done)(int, const char *, size_t, void *), void *arg)
+    const struct conn_opt *opt, void (*done)(int, const char *, size_t,
+    void *), void *arg)
 {
 	struct timeval	 tv = { FETCH_TIMEOUT, 0 };
 	struct fetch	*f;
@@ -187,6 +188,6 @@ fetch_start(const char *method, const struct url *u,
 	f->f_arg = arg;
 	evtimer_set(&f->f_ev, fetch_timeout_cb, f);
 	(void)evtimer_add(&f->f_ev, &tv);
-	f->f_conn = conn_open(u, &fetch_cb, f);
+	f->f_conn = conn_open(u, opt, &fetch_cb, f);
 	return f;
 }

@@ -243,6 +243,22 @@ map_url(const char *url)
 	log_info("the control server asks to visit %s", text);
 }
 
+/* How to reach the server from now on; kept with the map. */
+static void
+map_dial(json_t *j)
+{
+	struct dial_plan	 p;
+
+	if (dial_plan_parse(j, &p) == -1) {
+		log_debug("the control server's dial plan cannot be read");
+		return;
+	}
+	if (memcmp(&p, dial_plan_now(), sizeof(p)) == 0)
+		return;
+	dial_plan_set(&p);
+	cache_changed();
+}
+
 static void
 map_effects(const struct nm_effects *fx)
 {
@@ -252,6 +268,8 @@ map_effects(const struct nm_effects *fx)
 		ping_request(fx->ms_ping);
 	if (fx->ms_what & NM_SE_URL)
 		map_url(fx->ms_url);
+	if (fx->ms_what & NM_SE_DIAL)
+		map_dial(fx->ms_dial);
 	if (fx->ms_what & NM_SE_EXIT)
 		log_warnx("the control server asks this node to exit: "
 		    "not obeyed");

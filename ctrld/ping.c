@@ -144,7 +144,7 @@ ping_plain(const struct url *u)
 			    "host: refused");
 		return;
 	}
-	(void)fetch_start("HEAD", u, fetch_done, NULL);
+	(void)fetch_start("HEAD", u, NULL, fetch_done, NULL);
 }
 
 void

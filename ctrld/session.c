@@ -32,14 +32,15 @@ enum session_state {
 };
 
 struct session {
+	TAILQ_ENTRY(session)	 s_entry;
 	struct event		 s_evping;
 	struct event		 s_evlimit;	/* until up */
-	struct url		 s_url;
 	char			 s_urltext[MSG_NAME_LEN];
 	char			 s_auth[MSG_NAME_LEN + 16];
 	struct rpcs		 s_rpcs;
 	struct noise_early	 s_early;
 	const struct session_cb	*s_cb;
+	void			*s_arg;
 	struct conn		*s_conn;
 	struct noise_record	*s_tx;
 	struct noise_record	*s_rx;
@@ -57,7 +58,8 @@ struct session {
 /* A handshake answer, or a record, with what else one read brings. */
 #define IN_MAX	(HTTP_HEAD_MAX + 65536)
 
-static struct session	*current;	/* there is at most one */
+/* The one in use, or those that race to become it. */
+static TAILQ_HEAD(, session)	 sessions = TAILQ_HEAD_INITIALIZER(sessions);
 
 static void	 sess_up(struct conn *, void *);
 static void	 sess_data(struct conn *, void *, uint8_t *, size_t);
@@ -86,8 +88,7 @@ session_authority(struct session *s)
 static void
 session_free(struct session *s)
 {
-	if (current == s)
-		current = NULL;
+	TAILQ_REMOVE(&sessions, s, s_entry);
 	(void)evtimer_del(&s->s_evping);
 	(void)evtimer_del(&s->s_evlimit);
 	if (s->s_state == SESS_INIT || s->s_state == SESS_UPGRADE ||
@@ -140,15 +141,17 @@ sess_lost(struct conn *conn, void *arg, const char *why)
 	const struct session_cb	*cb;
 	char			 text[MSG_TEXT_LEN];
 	uint32_t		 code;
+	void			*cbarg;
 
 	s->s_conn = NULL;
 	cb = s->s_cb;
+	cbarg = s->s_arg;
 	code = s->s_code;
 	(void)strlcpy(text, why, sizeof(text));
 	s->s_flushing = 1;
 	rpc_lost(s, text);
 	session_free(s);
-	cb->sc_lost(text, code);
+	cb->sc_lost(cbarg, text, code);
 }
 
 static void
@@ -164,28 +167,41 @@ session_ping_cb(int fd, short events, void *arg)
 }
 
 struct session *
-session_open(const struct url *u, const char *text,
-    const uint8_t server[MSG_KEY_LEN], const struct session_cb *cb)
+session_open(const struct dial_try *t, const char *text,
+    const uint8_t server[MSG_KEY_LEN], const struct session_cb *cb, void *arg)
 {
-	struct timeval	 tv = { 2 * CONN_TIMEOUT, 0 };
+	struct conn_opt	 opt;
 	struct session	*s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal(NULL);
-	s->s_url = *u;
 	s->s_cb = cb;
+	s->s_arg = arg;
 	s->s_code = MSG_E_CONN;
 	(void)strlcpy(s->s_urltext, text, sizeof(s->s_urltext));
-	url_authority(u, s->s_auth, sizeof(s->s_auth));
+	url_authority(&t->dt_url, s->s_auth, sizeof(s->s_auth));
 	memcpy(s->s_server, server, sizeof(s->s_server));
 	TAILQ_INIT(&s->s_rpcs);
 	noise_early_init(&s->s_early);
 	evtimer_set(&s->s_evlimit, session_limit_cb, s);
-	(void)evtimer_add(&s->s_evlimit, &tv);
+	timer_ms(&s->s_evlimit, t->dt_limit);
 	evtimer_set(&s->s_evping, session_ping_cb, s);
-	current = s;
-	s->s_conn = conn_open(u, &sess_cb, s);
+	TAILQ_INSERT_TAIL(&sessions, s, s_entry);
+	/* Noise authenticates the server, so TLS need only carry it. */
+	memset(&opt, 0, sizeof(opt));
+	opt.co_ip = t->dt_ip;
+	opt.co_ace = t->dt_ace;
+	opt.co_limit = t->dt_limit;
+	opt.co_lax = 1;
+	s->s_conn = conn_open(&t->dt_url, &opt, &sess_cb, s);
 	return s;
+}
+
+void
+session_adopt(struct session *s, const struct session_cb *cb, void *arg)
+{
+	s->s_cb = cb;
+	s->s_arg = arg;
 }
 
 /* --- handshake --- */
@@ -210,10 +226,23 @@ sess_up(struct conn *conn, void *arg)
 static struct session *
 session_find(uint32_t id, enum session_state state)
 {
-	if (current == NULL || current->s_id != id ||
-	    current->s_state != state)
-		return NULL;
-	return current;
+	struct session	*s;
+
+	TAILQ_FOREACH(s, &sessions, s_entry)
+		if (s->s_id == id && s->s_state == state)
+			return s;
+	return NULL;
+}
+
+static int
+session_alive(const struct session *me)
+{
+	struct session	*s;
+
+	TAILQ_FOREACH(s, &sessions, s_entry)
+		if (s == me)
+			return 1;
+	return 0;
 }
 
 int
@@ -273,7 +302,10 @@ in_upgrade(struct session *s)
 	}
 	if (h.h_status != 101 || !h.h_noise || !h.h_upgrade) {
 		(void)snprintf(why, sizeof(why), "upgrade to the control "
-		    "protocol refused: HTTP status %d", h.h_status);
+		    "protocol refused: HTTP status %d%s", h.h_status,
+		    h.h_status / 100 == 2 || h.h_status / 100 == 3 ? ": no "
+		    "control server, or something in its place (a captive "
+		    "portal, a proxy)" : "");
 		session_fail(s, why, MSG_E_CONN);
 		return 0;
 	}
@@ -521,9 +553,9 @@ session_noise_keys(struct imsg *imsg)
 	(void)evtimer_del(&s->s_evlimit);
 	session_flush(s);
 	if (s->s_state == SESS_UP)
-		s->s_cb->sc_up();
+		s->s_cb->sc_up(s, s->s_arg);
 	/* What came along with the handshake. */
-	if (current == s && s->s_state == SESS_UP && s->s_inlen > 0)
+	if (session_alive(s) && s->s_state == SESS_UP && s->s_inlen > 0)
 		in_records(s);
 	return 0;
 }

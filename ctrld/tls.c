@@ -55,7 +55,7 @@ ca_load(SSL_CTX *ctx, const char *pem, size_t len)
 }
 
 static SSL_CTX *
-ctx_new(char *why, size_t len)
+ctx_new(int lax, char *why, size_t len)
 {
 	const struct ctrld_conf	*c;
 	SSL_CTX			*ctx;
@@ -65,9 +65,8 @@ ctx_new(char *why, size_t len)
 		fatalx("SSL_CTX_new");
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		fatalx("SSL_CTX_set_min_proto_version");
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	if (ca_load(ctx, c->c_ca, c->c_calen) == 0) {
+	if (ca_load(ctx, c->c_ca, c->c_calen) == 0 && !lax) {
 		(void)strlcpy(why, "no CA certificates: install "
 		    "ca-certificates or set `ca file'", len);
 		SSL_CTX_free(ctx);
@@ -91,14 +90,60 @@ host_set(SSL *ssl, const struct url *u)
 	    SSL_set_tlsext_host_name(ssl, name) == 1 ? 0 : -1;
 }
 
+/* The certificate's owner and issuer, for people. */
+static void
+name_text(const X509_NAME *name, char *dst, size_t len)
+{
+	char	 buf[128];
+	int	 n;
+
+	n = X509_NAME_get_text_by_NID(name, NID_organizationName, buf,
+	    sizeof(buf));
+	if (n <= 0)
+		buf[0] = '\0';
+	text_vis(dst, len, buf);
+	if (X509_NAME_get_text_by_NID(name, NID_commonName, buf,
+	    sizeof(buf)) <= 0)
+		return;
+	if (dst[0] != '\0')
+		(void)strlcat(dst, ", ", len);
+	n = strlen(dst);
+	text_vis(dst + n, len - n, buf);
+}
+
+/* Called for each certificate; the first complaint is kept. */
+static int
+verify_cb(int good, X509_STORE_CTX *ctx)
+{
+	struct tls_peer	*tp;
+	X509		*leaf;
+	SSL		*ssl;
+
+	ssl = X509_STORE_CTX_get_ex_data(ctx,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	tp = SSL_get_app_data(ssl);
+	if (good)
+		return 1;
+	if (tp->tp_error == X509_V_OK) {
+		tp->tp_error = X509_STORE_CTX_get_error(ctx);
+		if ((leaf = X509_STORE_CTX_get0_cert(ctx)) != NULL) {
+			name_text(X509_get_subject_name(leaf),
+			    tp->tp_subject, sizeof(tp->tp_subject));
+			name_text(X509_get_issuer_name(leaf),
+			    tp->tp_issuer, sizeof(tp->tp_issuer));
+		}
+	}
+	return tp->tp_lax;
+}
+
 struct ssl_st *
-tls_new(const struct url *u, char *why, size_t len)
+tls_new(struct tls_peer *tp, char *why, size_t len)
 {
 	SSL_CTX	*ctx;
 	SSL	*ssl;
 	BIO	*in, *out;
 
-	if ((ctx = ctx_new(why, len)) == NULL)
+	if ((ctx = ctx_new(tp->tp_lax, why, len)) == NULL)
 		return NULL;
 	ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx);		/* ssl holds it */
@@ -108,7 +153,10 @@ tls_new(const struct url *u, char *why, size_t len)
 		fatal(NULL);
 	SSL_set_bio(ssl, in, out);
 	SSL_set_connect_state(ssl);
-	if (host_set(ssl, u) == -1) {
+	SSL_set_app_data(ssl, tp);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, verify_cb);
+	tp->tp_error = X509_V_OK;
+	if (host_set(ssl, tp->tp_url) == -1) {
 		(void)strlcpy(why, "TLS host name", len);
 		SSL_free(ssl);
 		return NULL;
@@ -116,20 +164,57 @@ tls_new(const struct url *u, char *why, size_t len)
 	return ssl;
 }
 
+/*
+ * A certificate for the right name by an issuer that nobody here knows is
+ * the mark of a box that reads along.
+ */
+static const char *
+complaint(long error)
+{
+	switch (error) {
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_CERT_UNTRUSTED:
+		return "something between here and there intercepts TLS, or "
+		    "the server has a CA of its own: if it is to be trusted, "
+		    "name that CA's certificate with `ca file'";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "this is another server, or a captive portal: check "
+		    "the URL and what the name resolves to";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "check the date of this host; if it is right, the "
+		    "server's certificate must be renewed";
+	default:
+		return "it is refused";
+	}
+}
+
+int
+tls_complaint(const struct tls_peer *tp, char *buf, size_t len)
+{
+	if (tp->tp_error == X509_V_OK)
+		return 0;
+	(void)snprintf(buf, len, "certificate of %s: %s: issued to \"%s\" "
+	    "by \"%s\": %s", tp->tp_url->u_host,
+	    X509_verify_cert_error_string(tp->tp_error), tp->tp_subject,
+	    tp->tp_issuer, complaint(tp->tp_error));
+	return 1;
+}
+
 void
-tls_error(struct ssl_st *ssl, char *buf, size_t len)
+tls_error(struct tls_peer *tp, char *buf, size_t len)
 {
 	const char	*reason;
-	long		 verify;
 
-	verify = SSL_get_verify_result(ssl);
-	if (verify != X509_V_OK) {
-		(void)snprintf(buf, len, "server certificate: %s",
-		    X509_verify_cert_error_string(verify));
-	} else {
+	if (!tls_complaint(tp, buf, len)) {
 		reason = ERR_reason_error_string(ERR_peek_error());
-		(void)snprintf(buf, len, "TLS: %s",
-		    reason == NULL ? "broken" : reason);
+		(void)snprintf(buf, len, "TLS with %s: %s",
+		    tp->tp_url->u_host, reason == NULL ? "broken" : reason);
 	}
 	ERR_clear_error();
 }

@@ -223,7 +223,7 @@ struct msg_key {
 
 struct msg_noise_start {
 	char		 url[MSG_NAME_LEN];	/* control URL: names the pin */
-	uint8_t		 server[MSG_KEY_LEN];
+	uint8_t		 server[MSG_KEY_LEN];	/* zero: the pinned one */
 	uint16_t	 version;		/* capability version */
 	uint8_t		 pad[6];
 };
@@ -627,6 +627,16 @@ struct msg_ctl_tailnet {
 	char		 domain[MSG_NAME_LEN];
 	char		 suffix[MSG_NAME_LEN];
 	uint32_t	 magicdns;
+};
+
+struct msg_ctl_health {			/* something is not well */
+	char		 id[64];
+	char		 title[128];
+	char		 text[MSG_TEXT_LEN];
+	char		 severity[16];		/* "high", "medium", "low" */
+	char		 url[MSG_TEXT_LEN];	/* to do about it, or "" */
+	char		 label[64];		/* of that */
+	uint32_t	 connectivity;		/* 1: this is why it fails */
 };
 
 struct msg_ctl_peerstat {		/* from netd */
@@ -1114,13 +1124,15 @@ M(CTL_STATE, P_CTL | P_PARENT, P_CTL | P_PARENT, \
 M(CTL_WATCH, P_CTL, P_PARENT, LEN_NONE, FD_NO, \
     "CTL_STATE now and at each change, until I hang up") \
 M(CTL_STATUS, P_CTL | P_PARENT, P_PARENT | P_CTRLD | P_NETD, LEN_NONE, FD_NO, \
-    "CTL_STATE, CTL_TAILNET, rows of CTL_NODE, CTL_USER, CTL_PEERSTAT") \
+    "CTL_STATE, CTL_TAILNET, rows of CTL_NODE, CTL_USER, CTL_HEALTH, ...") \
 M(CTL_TAILNET, P_CTRLD | P_PARENT, P_PARENT | P_CTL, \
     LEN_FIX(msg_ctl_tailnet), FD_NO, "the tailnet") \
 M(CTL_NODE, P_CTRLD | P_PARENT, P_PARENT | P_CTL, LEN_FIX(msg_ctl_node), \
     FD_NO, "a node") \
 M(CTL_USER, P_CTRLD | P_PARENT, P_PARENT | P_CTL, LEN_FIX(msg_ctl_user), \
     FD_NO, "a user") \
+M(CTL_HEALTH, P_CTRLD | P_PARENT, P_PARENT | P_CTL, \
+    LEN_FIX(msg_ctl_health), FD_NO, "something is not well") \
 M(CTL_PEERSTAT, P_NETD | P_PARENT, P_PARENT | P_CTL, \
     LEN_FIX(msg_ctl_peerstat), FD_NO, "traffic and path of a peer") \
 M(CTL_UP, P_CTL, P_PARENT, LEN_NONE, FD_NO, "connect") \

@@ -21,8 +21,8 @@
 
 #define CONN_TIMEOUT	10		/* seconds */
 #define CONN_MAX	16		/* under way, per child */
-#define CONN_BURST	32
-#define CONN_NS		(500 * 1000000LL)
+#define CONN_BURST	64
+#define CONN_NS		(200 * 1000000LL)
 #define UPSTREAM_BURST	64
 #define UPSTREAM_NS	(20 * 1000000LL)
 
@@ -203,8 +203,10 @@ purpose_check(enum proc proc, const struct msg_connect *m)
 	if (m->purpose == CONN_CONTROL && proc == PROC_CTRLD)
 		return broker_check_control(&shoald_conf()->c_control,
 		    &m->ep);
-	if ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE) &&
-	    proc == PROC_NETD)
+	/* ctrld asks relays for names: dataplane.md 3.8. */
+	if ((m->purpose == CONN_DERP && proc == PROC_CTRLD) ||
+	    ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE) &&
+	    proc == PROC_NETD))
 		return broker_check_derp(derp_ports, nderp_ports, m->purpose,
 		    &m->ep);
 	return MSG_E_REFUSED;

@@ -64,6 +64,16 @@ ep_ip(const struct msg_endpoint *ep, struct msg_ip *ip)
 	return 0;
 }
 
+/*
+ * The control server is dialled over TLS and over plain HTTP, on the ports
+ * of the URL or the usual ones. Source: control.md 2.2.
+ */
+static int
+control_port(const struct url *u, uint16_t port)
+{
+	return port == u->u_port || port == (u->u_tls ? 80 : 443);
+}
+
 int
 broker_check_control(const struct url *u, const struct msg_endpoint *ep)
 {
@@ -71,7 +81,7 @@ broker_check_control(const struct url *u, const struct msg_endpoint *ep)
 
 	if (ep_ip(ep, &ip) == -1 || ep->port == 0)
 		return MSG_E_BAD;
-	if (ep->port != u->u_port || ip_never(&ip))
+	if (!control_port(u, ep->port) || ip_never(&ip))
 		return MSG_E_REFUSED;
 	if (u->u_ip.af != 0)
 		return memcmp(&u->u_ip, &ip, sizeof(ip)) == 0 ?

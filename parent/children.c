@@ -372,6 +372,7 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 	case IMSG_CTL_TAILNET:
 	case IMSG_CTL_NODE:
 	case IMSG_CTL_USER:
+	case IMSG_CTL_HEALTH:
 	case IMSG_CTL_PEERSTAT:
 	case IMSG_CTL_PONG:
 	case IMSG_CTL_TEXT:

@@ -94,6 +94,23 @@ add_user(struct status *st, struct imsg *imsg)
 }
 
 static void
+add_health(struct status *st, struct imsg *imsg)
+{
+	struct msg_ctl_health	*h;
+
+	st->st_health = grow(st->st_health, st->st_nhealth,
+	    sizeof(*st->st_health));
+	h = &st->st_health[st->st_nhealth++];
+	conn_data(imsg, h, sizeof(*h));
+	clean_text(h->id, sizeof(h->id));
+	clean_text(h->title, sizeof(h->title));
+	clean_text(h->text, sizeof(h->text));
+	clean_text(h->severity, sizeof(h->severity));
+	clean_text(h->url, sizeof(h->url));
+	clean_text(h->label, sizeof(h->label));
+}
+
+static void
 row_cb(struct imsg *imsg, void *arg)
 {
 	struct collect	*c = arg;
@@ -121,6 +138,9 @@ row_cb(struct imsg *imsg, void *arg)
 		break;
 	case IMSG_CTL_USER:
 		add_user(st, imsg);
+		break;
+	case IMSG_CTL_HEALTH:
+		add_health(st, imsg);
 		break;
 	case IMSG_CTL_PEERSTAT:
 		c->c_stats = grow(c->c_stats, c->c_nstats,
@@ -220,6 +240,7 @@ status_free(struct status *st)
 {
 	free(st->st_peers);
 	free(st->st_users);
+	free(st->st_health);
 	memset(st, 0, sizeof(*st));
 }
 

@@ -164,11 +164,23 @@ static void
 show_health(const struct status *st)
 {
 	const struct msg_ctrl_state	*c = &st->st_state.c;
+	const struct msg_ctl_health	*h;
+	size_t				 i;
 
-	if (c->error[0] == '\0' && c->online)
+	if (c->error[0] == '\0' && c->online && st->st_nhealth == 0)
 		return;
-	printf("\n# Health check:\n#     - %s\n", c->error[0] != '\0' ?
-	    c->error : "not connected to the control server");
+	printf("\n# Health check:\n");
+	if (c->error[0] != '\0' || !c->online)
+		printf("#     - %s\n", c->error[0] != '\0' ? c->error :
+		    "not connected to the control server");
+	for (i = 0; i < st->st_nhealth; i++) {
+		h = &st->st_health[i];
+		printf("#     - %s%s%s\n", h->title, h->title[0] != '\0' &&
+		    h->text[0] != '\0' ? ": " : "", h->text);
+		if (h->url[0] != '\0')
+			printf("#       %s%s%s\n", h->label,
+			    h->label[0] != '\0' ? ": " : "", h->url);
+	}
 }
 
 static int

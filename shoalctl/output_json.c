@@ -34,7 +34,7 @@ static json_t	*prefixes_json(const struct msg_prefix *, uint32_t);
 static void	 peer_traffic(json_t *, const struct peer *);
 static json_t	*peer_json(const struct peer *);
 static json_t	*user_json(const struct msg_ctl_user *);
-static json_t	*health_json(const struct msg_ctrl_state *);
+static json_t	*health_json(const struct status *);
 static json_t	*tailnet_json(const struct status *);
 static json_t	*users_json(const struct status *);
 static json_t	*peers_json(const struct status *, const struct args *);
@@ -243,17 +243,34 @@ user_json(const struct msg_ctl_user *u)
 	return o;
 }
 
-static json_t *
-health_json(const struct msg_ctrl_state *c)
+static void
+add_text(json_t *list, const char *text)
 {
-	json_t		*list = json_array(), *v;
+	json_t	*v = json_string(text);
 
-	if (c->error[0] == '\0')
-		return list;
-	v = json_string(c->error);
 	if (json_array_append_new(list, v != NULL ? v : json_string("?")) ==
 	    -1)
 		errx(1, "out of memory");
+}
+
+static json_t *
+health_json(const struct status *st)
+{
+	const struct msg_ctl_health	*h;
+	char				 text[sizeof(h->title) +
+					    sizeof(h->text) + 2];
+	json_t				*list = json_array();
+	size_t				 i;
+
+	if (st->st_state.c.error[0] != '\0')
+		add_text(list, st->st_state.c.error);
+	for (i = 0; i < st->st_nhealth; i++) {
+		h = &st->st_health[i];
+		(void)snprintf(text, sizeof(text), "%s%s%s", h->title,
+		    h->title[0] != '\0' && h->text[0] != '\0' ? ": " : "",
+		    h->text);
+		add_text(list, text);
+	}
 	return list;
 }
 
@@ -331,7 +348,7 @@ json_status(const struct status *st, const struct args *a)
 	    json_null());
 	set(o, "Self", self != NULL && a->a_self ? peer_json(self) :
 	    json_null());
-	set(o, "Health", health_json(&st->st_state.c));
+	set(o, "Health", health_json(st));
 	set_str(o, "MagicDNSSuffix", st->st_tailnet.suffix);
 	set(o, "CurrentTailnet", tailnet_json(st));
 	set(o, "CertDomains", json_null());

@@ -102,8 +102,10 @@ struct status {
 	struct msg_ctl_tailnet	 st_tailnet;
 	struct peer		*st_peers;	/* the node itself too */
 	struct msg_ctl_user	*st_users;
+	struct msg_ctl_health	*st_health;
 	size_t			 st_npeers;
 	size_t			 st_nusers;
+	size_t			 st_nhealth;
 };
 
 /* 0 or the exit status. Free with status_free(). */

@@ -6,7 +6,8 @@
  * all its turns, the map stream, pings, and a server that misbehaves.
  */
 /* link: ../../ctrld/backoff.c ../../ctrld/c2n.c ../../ctrld/cache.c */
-/* link: ../../ctrld/control.c ../../ctrld/hostinfo.c ../../ctrld/http1.c */
+/* link: ../../ctrld/control.c ../../ctrld/dial.c ../../ctrld/dialplan.c */
+/* link: ../../ctrld/health.c ../../ctrld/hostinfo.c ../../ctrld/http1.c */
 /* link: ../../ctrld/ifconf.c ../../ctrld/login.c ../../ctrld/map.c */
 /* link: ../../ctrld/names.c ../../ctrld/netinfo.c ../../ctrld/ping.c */
 /* link: ../../ctrld/poll.c */
@@ -333,8 +334,13 @@ conn_cb(int fd, short events, void *arg)
 	free(c);
 }
 
+#define DEAD	66			/* 192.0.2.66 */
+static struct msg_ip	 dialled;	/* the last */
+static unsigned int	 deads;
+
 struct conn *
-conn_open(const struct url *u, const struct conn_cb *cb, void *arg)
+conn_open(const struct url *u, const struct conn_opt *opt,
+    const struct conn_cb *cb, void *arg)
 {
 	struct conn	*c;
 
@@ -344,6 +350,16 @@ conn_open(const struct url *u, const struct conn_cb *cb, void *arg)
 	c->c_arg = arg;
 	evtimer_set(&c->c_ev, conn_cb, c);
 	timer_ms(&c->c_ev, 0);
+	memset(&dialled, 0, sizeof(dialled));
+	if (opt != NULL)
+		dialled = opt->co_ip;
+	/* Nobody is at home there, or there. */
+	if (u->u_tls || dialled.addr[3] == DEAD) {
+		deads++;
+		c->c_up = 1;
+		conn_abort(c, "connection refused");
+		return c;
+	}
 	line = c;
 	server_open();
 	return c;
@@ -425,7 +441,8 @@ fetch_cb(int fd, short events, void *arg)
 
 struct fetch *
 fetch_start(const char *method, const struct url *u,
-    void (*done)(int, const char *, size_t, void *), void *arg)
+    const struct conn_opt *opt, void (*done)(int, const char *, size_t,
+    void *), void *arg)
 {
 	struct fetch	*f;
 
@@ -816,6 +833,8 @@ first_map(struct stream *s, json_t *j, const char *fmt)
 	poll_stream = s;
 }
 
+static char	*netinfo;	/* of the last lite update */
+
 /* What all servers do; 1 if it was that. */
 static int
 usual(struct stream *s, json_t *j)
@@ -832,6 +851,9 @@ usual(struct stream *s, json_t *j)
 		return 0;
 	}
 	updates++;
+	free(netinfo);
+	netinfo = json_dumps(json_object_get(json_object_get(j, "Hostinfo"),
+	    "NetInfo"), JSON_COMPACT);
 	if (!json_is_true(json_object_get(j, "OmitPeers")) ||
 	    strcmp(str(json_object_get(j, "Hostinfo"), "Hostname"),
 	    "here") != 0)
@@ -1018,6 +1040,14 @@ is_needing_login(void)
 	return state.state == CTRL_NEEDSLOGIN && registers >= 2;
 }
 
+static unsigned int	 want_updates;
+
+static int
+is_updated(void)
+{
+	return updates >= want_updates;
+}
+
 /* Begin anew: no login, no map, this server. */
 static void
 begin(void (*request)(struct stream *, json_t *), const char *authkey)
@@ -1062,6 +1092,90 @@ test_pings(void)
 	send_map(poll_stream, "{\"PingRequest\":{\"URL\":"
 	    "\"http://192.0.2.2/\"}}");
 	until("pings", is_answered);
+}
+
+static int
+is_polled_twice(void)
+{
+	return polls >= 2 && is_running();
+}
+
+/*
+ * The server's plan goes before the name, and if it leads nowhere, the name
+ * is asked after all.
+ */
+static void
+test_plan(void)
+{
+	static const struct dial_plan	 none;
+
+	begin(serve_second, "secret");
+	until("plan: running", is_running);
+	send_map(poll_stream, "{\"ControlDialPlan\":{\"Candidates\":["
+	    "{\"IP\":\"192.0.2.66\",\"DialTimeoutSec\":5},"
+	    "{\"IP\":\"192.0.2.7\",\"DialStartDelaySec\":0.2,"
+	    "\"DialTimeoutSec\":5}]}}");
+	send_map(poll_stream, "{\"OnlineChange\":{\"2\":true}}");
+	while (dial_plan_now()->dp_n == 0)
+		(void)event_loop(EVLOOP_ONCE);
+	hang_up();
+	deads = 0;
+	until("plan: again", is_polled_twice);
+	if (dialled.addr[3] != 7 || deads == 0)
+		errx(1, "plan: dialled .%u", dialled.addr[3]);
+	send_map(poll_stream, "{\"ControlDialPlan\":{\"Candidates\":["
+	    "{\"IP\":\"192.0.2.66\",\"DialTimeoutSec\":5}]}}");
+	while (dial_plan_now()->dp_n == 2)
+		(void)event_loop(EVLOOP_ONCE);
+	hang_up();
+	polls = 1;
+	until("plan: by name", is_polled_twice);
+	if (dialled.addr[3] != 1)
+		errx(1, "plan: dialled .%u", dialled.addr[3]);
+	dial_plan_set(&none);
+}
+
+/* Latencies alone are no reason to bother the server. */
+static void
+test_netinfo(void)
+{
+	struct {
+		struct msg_netinfo	 m;
+		struct msg_netinfo_lat	 l;
+	} b;
+	json_t		*j;
+	unsigned int	 before;
+
+	begin(serve_second, "secret");
+	until("netinfo: running", is_running);
+	memset(&b, 0, sizeof(b));
+	b.m.udp = b.m.os_ipv6 = 1;
+	b.m.varies = b.m.upnp = -1;
+	b.m.preferred_derp = 900;
+	b.m.nlat = 1;
+	b.l.region = 900;
+	b.l.family = AF_WIRE_INET;
+	b.l.latency = 25 * 1000000;
+	before = want_updates = updates + 1;
+	deliver(netinfo_msg, 1, &b, sizeof(b));
+	until("netinfo: told", is_updated);
+	b.l.latency = 90 * 1000000;
+	deliver(netinfo_msg, 1, &b, sizeof(b));
+	b.m.preferred_derp = 901;
+	want_updates++;
+	deliver(netinfo_msg, 1, &b, sizeof(b));
+	until("netinfo: told again", is_updated);
+	if (updates != before + 1)
+		errx(1, "netinfo: %u updates", updates - before);
+	j = ju_load(netinfo, strlen(netinfo));
+	if (json_integer_value(json_object_get(j, "PreferredDERP")) != 901 ||
+	    !json_is_true(json_object_get(j, "WorkingUDP")) ||
+	    !json_is_false(json_object_get(j, "PMP")) ||
+	    json_object_get(j, "UPnP") != NULL ||
+	    json_real_value(json_object_get(json_object_get(j,
+	    "DERPLatency"), "900-v4")) != 0.09)
+		errx(1, "netinfo: %s", netinfo);
+	json_decref(j);
 }
 
 static void
@@ -1135,6 +1249,8 @@ main(void)
 	bad_second("not JSON", "{");
 	bad_second("a pause", "{\"Debug\":{\"SleepSeconds\":0.01}}");
 	test_pings();
+	test_plan();
+	test_netinfo();
 	test_expiry();
 	control_logout();
 	until("the end", is_out);
