@@ -5,6 +5,7 @@
 #	make deps		install the Debian packages that are missing
 #	make demo		a tailnet of two nodes in network namespaces (root)
 #	make regress		all tests; make regress-vectors: those on test data
+#	make natlab		every pair of kinds of NAT (root): a table
 #	make bench		measure, beside the peers found
 #	make bench-relay	the relay alone
 
@@ -53,6 +54,11 @@ regress: all
 
 regress-vectors: libs
 	cd regress/unit && ${MAKE} vectors
+
+natlab: all
+	mkdir -p regress/out
+	NATLAB=all NATLAB_JOBS=4 NATLAB_JSON=regress/out/natlab.json \
+	    sh regress/e2e/natpairs.sh
 
 bench: all
 	sh regress/bench/bench.sh
