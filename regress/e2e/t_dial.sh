@@ -1,0 +1,134 @@
+#!/bin/sh
+# Ways to the control server: plain and TLS race, either may be shut, and a
+# box that intercepts TLS is named and does not stop a node that has pinned
+# the server's key; but no node logs in through it.
+command -v stunnel >/dev/null || command -v stunnel4 >/dev/null ||
+    { echo "skip: needs stunnel"; exit 77; }
+. "$(dirname "$0")/lib.sh"
+
+mkca()	# name organisation
+{
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+	    -subj "/O=$2/CN=$1" -keyout "$LAB/$1.key" \
+	    -out "$LAB/$1.pem" 2>/dev/null
+}
+
+cert()	# name ca
+{
+	openssl req -newkey rsa:2048 -nodes -subj "/CN=coord.test" \
+	    -keyout "$LAB/$1.key" -out "$LAB/$1.csr" 2>/dev/null
+	echo "subjectAltName=DNS:coord.test" >"$LAB/$1.ext"
+	openssl x509 -req -in "$LAB/$1.csr" -CA "$LAB/$2.pem" \
+	    -CAkey "$LAB/$2.key" -CAcreateserial -days 2 \
+	    -extfile "$LAB/$1.ext" -out "$LAB/$1.pem" 2>/dev/null
+}
+
+proxy()	# certificate
+{
+	[ -z "${PROXY:-}" ] || kill_wait "$PROXY"
+	cat >"$LAB/stunnel.conf" <<-X
+	foreground = yes
+	pid =
+	[control]
+	accept = 10.77.0.1:443
+	connect = 10.77.0.1:8080
+	cert = $LAB/$1.pem
+	key = $LAB/$1.key
+	X
+	on_bg coord "$LAB/coord/stunnel.log" \
+	    "$(command -v stunnel4 || command -v stunnel)" "$LAB/stunnel.conf"
+	PROXY=$BGPID
+	wait_for 5 on coord sh -c "ss -ltn | grep -q :443"
+}
+
+# shut port: packets to that port vanish, as they do behind some firewalls.
+shut()
+{
+	on coord nft -f - <<-X
+	table inet shut {}
+	delete table inet shut
+	table inet shut {
+		chain in {
+			type filter hook input priority 0
+			tcp dport { ${1:-9} } drop
+		}
+	}
+	X
+}
+
+# Break what there is, so that the node must dial again.
+cut()
+{
+	on coord ss -K dst 10.77.0.2 >/dev/null 2>&1
+	on a ss -K dst 10.77.0.1 >/dev/null 2>&1
+}
+
+by_port()
+{
+	ctl_is a '.Self.Online == true' && on a ss -Htn state established \
+	    dst 10.77.0.1 dport = ":$1" | grep -q .
+}
+
+health_has()
+{
+	ctl_is a --arg t "$1" 'any(.Health[]; contains($t))'
+}
+
+lab_init dial
+lab_host coord 1
+lab_host a 2
+lab_host b 3
+mkdir -p "/etc/netns/$P-a" "/etc/netns/$P-b"
+for h in a b; do
+	echo "10.77.0.1 coord.test" >"/etc/netns/$P-$h/hosts"
+done
+trap 'rm -rf /etc/netns/$P-a /etc/netns/$P-b; lab_end' EXIT
+coord_conf >"$LAB/coord/coordd.conf"
+cat >>"$LAB/coord/coordd.conf" <<X
+listen on 10.77.0.1 port 80
+X
+sed -i 's|^url .*|url "https://coord.test"|' "$LAB/coord/coordd.conf"
+coord_run || exit 1
+coordctl user create u >/dev/null
+key=$(key_create --user u --reusable)
+mkca ca "Test CA"
+mkca box "Corporate Inspection Ltd"
+cert good ca
+cert forged box
+chmod 644 "$LAB/ca.pem"
+for h in a b; do
+	node_conf $h "auth key \"$key\"
+ca file \"$LAB/ca.pem\""
+	sed -i 's|^control .*|control "https://coord.test"|' "$LAB/$h/shoald.conf"
+done
+
+proxy good
+node_run a
+check "a node logs in" node_wait_up a 10
+check "its session goes over plain HTTP, which was first" \
+    wait_for 5 by_port 80
+shut 80
+cut
+check "port 80 shut: it goes over TLS" wait_for 20 by_port 443
+shut 443
+cut
+check "port 443 shut: it goes over plain HTTP" wait_for 20 by_port 80
+shut 80
+proxy forged
+cut
+check "TLS intercepted: the pinned key carries it all the same" \
+    wait_for 20 by_port 443
+check "and the box is named" wait_for 5 health_has "Corporate Inspection Ltd"
+node_stop a
+shut 80
+node_run a 2
+check "it starts behind the box, too" wait_for 20 by_port 443
+check "and says so in text" sh -c \
+    "$SHOALCTL -s $LAB/a/shoald.sock status | grep -q 'intercepts TLS'"
+shut
+node_run b
+check "a node that knows no key does not log in there" wait_for 8 \
+    grep -q 'Corporate Inspection Ltd' "$LAB/b/shoald.1.log"
+check "nothing was registered" nodes_is 'length == 1'
+proxy good
+check "the box is gone: it logs in" node_wait_up b 35
