@@ -13,6 +13,7 @@ for h in a b; do
 	ns_make $h
 	on $h sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 	tun_make $h w0
+	ip -n "$P-$h" link set w0 txqueuelen 10000
 done
 ip -n "$P-a" addr add 10.88.0.1/24 dev w0
 ip -n "$P-b" addr add 10.88.0.2/24 dev w0
@@ -55,15 +56,15 @@ flow b a 10.88.0.1 500 200 1000
 is "changed as it runs: 5 ms, jitter of 20 ms, order kept" \
     '.got == 500 and .min >= 5 and .p50 > 12 and .max < 90 and .late == 0'
 wire_run "ab loss 10 dup 5 corrupt 5" 7
-flow a b 10.88.0.2 4000 200 200
+flow a b 10.88.0.2 4000 200 300
 is "loss of 10, copies of 5, broken 5 per cent" '.got > 3220 and .got < 3620
     and .dup > 110 and .dup < 250 and .corrupt > 110 and .corrupt < 270'
 FIRST=$(echo "$RESULT" | jq -r .which)
 wire_run "ab loss 10 dup 5 corrupt 5" 7
-flow a b 10.88.0.2 4000 200 200
+flow a b 10.88.0.2 4000 200 300
 is "the same seed, the same fate" ".which == \"$FIRST\""
 wire_run "ab loss 10 dup 5 corrupt 5" 8
-flow a b 10.88.0.2 4000 200 200
+flow a b 10.88.0.2 4000 200 300
 is "another seed, another fate" ".which != \"$FIRST\""
 wire_run "ab reorder 5 gap 4"
 flow a b 10.88.0.2 3000 200 400

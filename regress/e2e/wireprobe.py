@@ -12,6 +12,7 @@ import time
 import zlib
 
 PORT = 7801
+SO_RCVBUFFORCE = 33
 
 
 def send(addr, n, size, us):
@@ -26,7 +27,7 @@ def send(addr, n, size, us):
 
 def recv(seconds):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     s.bind(('0.0.0.0', PORT))
     print('ready', file=sys.stderr, flush=True)
     seen, delays, bad, dup, late, size = set(), [], 0, 0, 0, 0
