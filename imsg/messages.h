@@ -162,6 +162,7 @@ struct msg_conf_netd {
 #define FORCE_NO_GSO	0x02
 #define FORCE_NO_GRO	0x04
 #define FORCE_NO_USO	0x08
+#define FORCE_NO_MULTI	0x10
 
 struct msg_conf_ctrld {
 	char		 url[MSG_NAME_LEN];

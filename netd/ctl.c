@@ -97,6 +97,11 @@ debug_path(uint32_t id)
 		text(id, "udp%d port %u:%s%s", nd.n_udp[i].u_af,
 		    nd.n_udp[i].u_port, nd.n_udp[i].u_gso ? " gso" : "",
 		    nd.n_udp[i].u_gro ? " gro" : "");
+	text(id, "cipher: several packets at once by %s", nd.n_cipher);
+	a = permille(t->s_segs, t->s_seals);
+	b = permille(r->s_datagrams, r->s_opens);
+	text(id, "segments: %u.%u per sealing, %u.%u per opening", a / 10,
+	    a % 10, b / 10, b % 10);
 	a = permille(t->s_sent, t->s_sends);
 	b = permille(r->s_datagrams, r->s_recvs);
 	c = permille(r->s_segs, r->s_writes);

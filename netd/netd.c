@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "blake2s.h"
+#include "chapoly.h"
 #include "netd.h"
 
 #define NETD_USER	"_shoalnet"
@@ -67,6 +68,7 @@ netd_warmup(void)
 	    wg_seal(k, pkt, pkt + 16, 0, 0, 0) == -1)
 		fatal("cipher");
 	wg_key_free(k);
+	nd.n_cipher = chapoly_init(NULL);
 	arc4random_buf(pkt, sizeof(pkt));
 }
 
@@ -109,6 +111,8 @@ netd_conf_commit(void)
 		return;
 	udp_offloads(&nd.n_udp[0]);
 	udp_offloads(&nd.n_udp[1]);
+	nd.n_cipher = chapoly_init(nd.n_conf.force_path & FORCE_NO_MULTI ?
+	    "avx512" : NULL);
 	rx_init(nd.n_rx, tun_coal_caps());
 }
 

@@ -727,7 +727,7 @@ void	 tsmp_advertise(struct peer *, int64_t);
 #define GSO_MAX_SEGS	64
 #define GSO_MAX_BYTES	65507
 
-/* Sealed datagrams to one destination: they go out in one send. */
+/* Datagrams to one destination: sealed together, they go out in one send. */
 struct tx_group {
 	struct peer	*g_peer;
 	struct addr	 g_addr;	/* a_af 0: by the relay alone */
@@ -737,6 +737,7 @@ struct tx_group {
 	unsigned int	 g_n;
 	int		 g_closed;	/* has a shorter one */
 	uint16_t	 g_relay;	/* and there too, 0: not */
+	int		 g_sealed;
 };
 
 enum tx_drop {
@@ -757,6 +758,7 @@ struct tx_stats {
 	uint64_t	 s_sends;
 	uint64_t	 s_sent;	/* datagrams */
 	uint64_t	 s_blocked;
+	uint64_t	 s_seals;	/* calls of the cipher */
 	uint64_t	 s_drop[TXD_MAX];
 };
 
@@ -765,6 +767,7 @@ struct tx {
 	uint8_t		 t_in[65536];
 	uint8_t		 t_buf[TX_BUF];
 	struct tx_group	 t_group;
+	struct wg_item	 t_item[GSO_MAX_SEGS];	/* of the group, to seal */
 	struct segmenter t_seg;		/* what is being sent */
 	struct peer	*t_peer;	/* to whom; NULL: nothing is */
 	struct tx_stats	 t_stats;
@@ -815,8 +818,16 @@ enum rx_drop {
 	RXD_MAX
 };
 
+/* A transport message that waits to be opened with others. */
+struct rx_item {
+	struct keypair	*ri_keypair;
+	struct addr	 ri_src;
+	uint32_t	 ri_index;	/* is the session still there? */
+};
+
 struct rx_stats {
 	uint64_t	 s_recvs;
+	uint64_t	 s_opens;	/* calls of the cipher */
 	uint64_t	 s_datagrams;
 	uint64_t	 s_bytes;
 	uint64_t	 s_writes;
@@ -828,6 +839,9 @@ struct rx_stats {
 /* All that one thread needs which carries packets this way. */
 struct rx {
 	uint8_t		 r_buf[RX_MSGS][RX_BUF];
+	struct wg_item	 r_wg[WG_BATCH];
+	struct rx_item	 r_item[WG_BATCH];
+	size_t		 r_n;		/* of them */
 	struct coal	 r_coal;
 	struct rx_stats	 r_stats;
 	struct peer	*r_peer;	/* whose packets come at the moment */
@@ -848,6 +862,13 @@ void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
 void	 rx_relayed(struct rx *, uint16_t, const uint8_t *, uint8_t *,
 	    size_t, int64_t);
 void	 rx_flush(struct rx *);
+/*
+ * One datagram: (bytes, which are changed and must stay until rx_open() has
+ * been called; length; source).
+ */
+void	 rx_datagram(struct rx *, uint8_t *, size_t, const struct addr *);
+/* Open and deliver what waits for it. */
+void	 rx_open(struct rx *);
 /* Book what was received so far to the peers. */
 void	 rx_account(struct rx *);
 const char *rx_drop_name(enum rx_drop);
@@ -1117,6 +1138,7 @@ struct netd {
 	struct msg_portmap n_portmap;
 	uint8_t		 n_key[MSG_KEY_LEN];	/* own node key */
 	uint8_t		 n_disco[MSG_KEY_LEN];
+	const char	*n_cipher;	/* multi-packet way, or "none" */
 	size_t		 n_staged;	/* bytes, all peers */
 	int		 n_have_key;
 };

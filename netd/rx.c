@@ -32,12 +32,12 @@ static struct log_limit	 tun_limit;
 
 static void	 rx_write(void *, const struct iovec *, int, int);
 static void	 rx_message(struct rx *, const struct udp_in *);
-static void	 rx_datagram(struct rx *, uint8_t *, size_t,
-		    const struct addr *);
 static int	 rx_geneve(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
 static void	 rx_transport(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
+static void	 rx_opened(struct rx *, const struct rx_item *,
+		    const struct wg_item *);
 static void	 rx_batch(struct rx *, struct peer *, const struct addr *);
 static void	 rx_plain(struct rx *, struct peer *, uint8_t *, size_t);
 static int	 rx_filter(struct rx *, struct peer *, const uint8_t *,
@@ -86,6 +86,7 @@ rx_wakeup(struct rx *rx, uint8_t af)
 		rx->r_stats.s_recvs += n;
 		for (i = 0; i < n; i++)
 			rx_message(rx, &in[i]);
+		rx_open(rx);
 		/* The buffers are used again by the next round. */
 		coal_flush(&rx->r_coal);
 		if (n < RX_MSGS)
@@ -110,13 +111,20 @@ rx_message(struct rx *rx, const struct udp_in *in)
 	}
 }
 
-static void
+void
 rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 {
-	switch (wg_classify(p, len)) {
-	case WG_MSG_TRANSPORT:
+	int	 type = wg_classify(p, len);
+
+	/* All things happen in the order in which they came. */
+	if (type == WG_MSG_TRANSPORT) {
 		rx_transport(rx, p, len, src);
-		break;
+		return;
+	}
+	if (type == 0 && rx_geneve(rx, p, len, src) == 0)
+		return;
+	rx_open(rx);
+	switch (type) {
 	case WG_MSG_INITIATION:
 	case WG_MSG_RESPONSE:
 	case WG_MSG_COOKIE:
@@ -125,8 +133,7 @@ rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 	default:
 		if (disco_looks_like(p, len))
 			disco_input(p, len, src, rx->r_via, rx->r_now);
-		else if (src->a_af == ADDR_DERP || src->a_vni != 0 ||
-		    rx_geneve(rx, p, len, src) == -1)
+		else
 			rx->r_stats.s_drop[RXD_UNKNOWN]++;
 	}
 }
@@ -158,23 +165,29 @@ rx_relayed(struct rx *rx, uint16_t region, const uint8_t *key, uint8_t *p,
 void
 rx_flush(struct rx *rx)
 {
+	rx_open(rx);
 	coal_flush(&rx->r_coal);
 	rx_account(rx);
 }
 
-/* From a peer relay: what is inside comes from that address and its VNI. */
+/*
+ * From a peer relay: what is inside comes from that address and its VNI.
+ * -1: it is nothing of that kind.
+ */
 static int
 rx_geneve(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 {
 	struct geneve	 g;
 	struct addr	 from = *src;
 
-	if (geneve_parse(p, len, &g) == -1 || g.g_vni == 0)
+	if (src->a_af == ADDR_DERP || disco_looks_like(p, len) ||
+	    geneve_parse(p, len, &g) == -1 || g.g_vni == 0)
 		return -1;
 	from.a_vni = g.g_vni;
 	p += GENEVE_HDR_LEN;
 	len -= GENEVE_HDR_LEN;
 	if (g.g_proto == GENEVE_PROTO_DISCO && disco_looks_like(p, len)) {
+		rx_open(rx);
 		if (!g.g_control)
 			disco_input(p, len, &from, NULL, rx->r_now);
 		return 0;
@@ -183,8 +196,10 @@ rx_geneve(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 		return -1;
 	if (wg_classify(p, len) == WG_MSG_TRANSPORT)
 		rx_transport(rx, p, len, &from);
-	else if (wg_classify(p, len) != 0)
+	else if (wg_classify(p, len) != 0) {
+		rx_open(rx);
 		hs_input(p, len, &from, NULL, rx->r_now);
+	}
 	return 0;
 }
 
@@ -235,13 +250,14 @@ rx_late_rekey(struct rx *rx, struct peer *p, struct keypair *k)
 	hs_initiate(p, rx->r_now, 0);
 }
 
+/* A transport message: it is opened together with those that follow. */
 static void
 rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
 {
 	struct idx_entry	*ie;
 	struct keypair		*k;
-	struct peer		*p;
-	ssize_t			 n;
+	struct rx_item		*ri;
+	struct wg_item		*wi;
 
 	ie = idx_find(&nd.n_idx, wg_receiver(b));
 	if (ie == NULL || ie->ie_kind != IDX_KEYPAIR) {
@@ -250,26 +266,64 @@ rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
 		return;
 	}
 	k = ie->ie_ptr;
-	p = k->k_peer;
 	if (rx->r_now - k->k_created >= WG_REJECT_AFTER_TIME * NSEC) {
 		rx->r_stats.s_drop[RXD_EXPIRED]++;
 		return;
 	}
-	n = wg_open(k->k_recv, b, len, b + WG_TRANSPORT_HDR_LEN);
-	if (n == -1) {
+	if (rx->r_n == WG_BATCH)
+		rx_open(rx);
+	wi = &rx->r_wg[rx->r_n];
+	ri = &rx->r_item[rx->r_n++];
+	wi->wi_key = k->k_recv;
+	wi->wi_pkt = b;
+	wi->wi_len = len;
+	ri->ri_keypair = k;
+	ri->ri_index = k->k_local;
+	ri->ri_src = *src;
+}
+
+void
+rx_open(struct rx *rx)
+{
+	size_t	 i, n = rx->r_n;
+
+	if (n == 0)
+		return;
+	rx->r_n = 0;
+	rx->r_stats.s_opens++;
+	wg_open_many(rx->r_wg, n);
+	for (i = 0; i < n; i++)
+		rx_opened(rx, &rx->r_item[i], &rx->r_wg[i]);
+}
+
+/* Its session may have gone with the messages before it. */
+static void
+rx_opened(struct rx *rx, const struct rx_item *ri, const struct wg_item *wi)
+{
+	struct idx_entry	*ie = idx_find(&nd.n_idx, ri->ri_index);
+	struct keypair		*k = ri->ri_keypair;
+	struct peer		*p;
+
+	if (ie == NULL || ie->ie_kind != IDX_KEYPAIR || ie->ie_ptr != k) {
+		rx->r_stats.s_drop[RXD_INDEX]++;
+		return;
+	}
+	if (wi->wi_out == -1) {
 		rx->r_stats.s_drop[RXD_AUTH]++;
 		return;
 	}
-	if (wg_replay_check(&k->k_replay, wg_counter(b)) == -1) {
+	if (wg_replay_check(&k->k_replay, wg_counter(wi->wi_pkt)) == -1) {
 		rx->r_stats.s_drop[RXD_REPLAY]++;
 		return;
 	}
-	rx_batch(rx, p, src);
-	rx->r_bytes += len;
+	p = k->k_peer;
+	rx_batch(rx, p, &ri->ri_src);
+	rx->r_bytes += wi->wi_len;
 	if (slots_received(&p->p_wg->w_slots, &nd.n_idx, k))
 		hs_confirmed(p, rx->r_now);
-	if (n > 0)
-		rx_plain(rx, p, b + WG_TRANSPORT_HDR_LEN, n);
+	if (wi->wi_out > 0)
+		rx_plain(rx, p, wi->wi_pkt + WG_TRANSPORT_HDR_LEN,
+		    wi->wi_out);
 	rx_late_rekey(rx, p, k);
 }
 

@@ -34,7 +34,8 @@ static void		 tx_input(struct tx *, const struct vnet_hdr *,
 			    uint8_t *, size_t);
 static int		 tx_pump(struct tx *);
 static size_t		 geneve_wg(uint8_t *, uint32_t);
-static int		 tx_seal(struct tx *, struct keypair *, size_t);
+static void		 tx_cut(struct tx *, struct keypair *, size_t);
+static int		 tx_seal(struct tx *);
 static int		 tx_room(struct tx *, const struct path_to *, size_t);
 static int		 tx_send(struct tx *);
 static void		 tx_error(struct tx *);
@@ -135,6 +136,24 @@ tx_relay(struct tx *tx)
 	}
 }
 
+/* Seal the whole group: 0, or -1 if that failed and nothing may be sent. */
+static int
+tx_seal(struct tx *tx)
+{
+	struct tx_group	*g = &tx->t_group;
+	unsigned int	 i;
+
+	if (g->g_sealed)
+		return 0;
+	g->g_sealed = 1;
+	tx->t_stats.s_seals++;
+	wg_seal_many(tx->t_item, g->g_n);
+	for (i = 0; i < g->g_n; i++)
+		if (tx->t_item[i].wi_out == -1)
+			return -1;
+	return 0;
+}
+
 /*
  * Send the group. 0: it is gone, or lost; -1: the socket is full, the group
  * waits and nothing may be added.
@@ -149,6 +168,11 @@ tx_send(struct tx *tx)
 
 	if (g->g_n == 0)
 		return 0;
+	if (tx_seal(tx) == -1) {
+		tx->t_stats.s_drop[TXD_SEAL] += g->g_n;
+		memset(g, 0, sizeof(*g));
+		return 0;
+	}
 	if (p != NULL && p->p_path != NULL)
 		flag = &p->p_path->pa_nogso;
 	while (g->g_addr.a_af != 0 && g->g_sent < g->g_len) {
@@ -230,35 +254,34 @@ tx_room(struct tx *tx, const struct path_to *to, size_t len)
 	return 0;
 }
 
-/* Cut the next segment out and seal it straight into the send buffer. */
-static int
-tx_seal(struct tx *tx, struct keypair *k, size_t len)
+/* Cut the next segment out into the send buffer; sealed with the group. */
+static void
+tx_cut(struct tx *tx, struct keypair *k, size_t len)
 {
 	struct tx_group	*g = &tx->t_group;
+	struct wg_item	*wi = &tx->t_item[g->g_n];
 	uint8_t		*out = tx->t_buf + g->g_len, *plain;
-	size_t		 padded;
-	ssize_t		 n;
+	size_t		 n;
 
 	if (g->g_addr.a_vni != 0)
 		out += geneve_wg(out, g->g_addr.a_vni);
 	plain = out + WG_TRANSPORT_HDR_LEN;
 	segment_next(&tx->t_seg, plain);
-	padded = wg_pad(len, nd.n_tun.t_mtu);
-	memset(plain + len, 0, padded - len);
-	n = wg_seal(k->k_send, out, plain, padded, k->k_remote,
-	    k->k_counter);
-	if (n == -1)
-		return -1;
-	k->k_counter++;
-	n += out - (tx->t_buf + g->g_len);
+	wi->wi_key = k->k_send;
+	wi->wi_pkt = out;
+	wi->wi_len = wg_pad(len, nd.n_tun.t_mtu);
+	wi->wi_receiver = k->k_remote;
+	wi->wi_counter = k->k_counter++;
+	memset(plain + len, 0, wi->wi_len - len);
+	n = out - (tx->t_buf + g->g_len) + wi->wi_len +
+	    WG_TRANSPORT_OVERHEAD;
 	g->g_len += n;
 	g->g_n++;
-	if ((size_t)n < g->g_size)
+	if (n < g->g_size)
 		g->g_closed = 1;
 	tx->t_stats.s_segs++;
 	tx->t_stats.s_bytes += len;
 	tx->t_peer->p_tx += n;
-	return 0;
 }
 
 /*
@@ -286,10 +309,7 @@ tx_pump(struct tx *tx)
 		if (tx_room(tx, &to, wg_pad(len, nd.n_tun.t_mtu) +
 		    WG_TRANSPORT_OVERHEAD) == -1)
 			return -1;
-		if (tx_seal(tx, k, len) == -1) {
-			tx->t_stats.s_drop[TXD_SEAL]++;
-			break;
-		}
+		tx_cut(tx, k, len);
 		n++;
 	}
 	tx->t_peer = NULL;

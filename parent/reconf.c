@@ -44,7 +44,7 @@ reconf_force_path(void)
 
 	if ((s = getenv("SHOAL_FORCE_PATH")) == NULL)
 		return 0;
-	v = strtonum(s, 0, 15, &err);
+	v = strtonum(s, 0, 31, &err);
 	return err == NULL ? v : 0;
 #else
 	return 0;

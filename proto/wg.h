@@ -179,6 +179,26 @@ ssize_t	 wg_seal(struct wg_key *, uint8_t *, const uint8_t *, size_t,
  */
 ssize_t	 wg_open(struct wg_key *, const uint8_t *, size_t, uint8_t *);
 
+/* A transport message of a batch; packet and plaintext + 16 in place. */
+struct wg_item {
+	struct wg_key	*wi_key;
+	uint8_t		*wi_pkt;
+	size_t		 wi_len;	/* of the plaintext; open: of all */
+	uint64_t	 wi_counter;	/* seal only */
+	uint32_t	 wi_receiver;	/* seal only */
+	ssize_t		 wi_out;	/* as wg_seal() or wg_open() answers */
+};
+
+/* Most items of one call. */
+#define WG_BATCH	64
+
+/*
+ * The same for several messages, of any mix of keys: by the multi-packet
+ * way where chapoly_init() found one and it pays, else one by one.
+ */
+void	 wg_seal_many(struct wg_item *, size_t);
+void	 wg_open_many(struct wg_item *, size_t);
+
 /* wg_handshake.c: what needs private keys; all structs are to be wiped */
 
 /* A handshake under way, either role. */

@@ -38,9 +38,9 @@ lab_init offload
 two_nodes || exit 1
 A6=$(ip6 a) B4=$(ip4 b)
 both "all offloads"
-force a 15
+force a 31
 both "a has none"
-force b 15
+force b 31
 both "nobody has any"
 force a 0
 both "b has none"
@@ -48,6 +48,8 @@ force b 2
 both "b sends one by one"
 force b 4
 both "b receives one by one"
+force b 16
+both "b has no multi-packet cipher"
 force b 8
 both "b has no UDP segmentation on its tunnel"
 check "debug path tells so" sh -c \
