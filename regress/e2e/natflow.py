@@ -6,6 +6,13 @@
 #       after the path is direct, or at `seconds`. One line of JSON: ms to
 #       the first answer, ms to the direct path, how many were sent, lost,
 #       lost after the first answer, and the longest gap between answers.
+#   natflow.py stream addr log
+#       sends a number every 20 ms for ever; the log has a line for each
+#       answer: its number and the time, ms since 1970
+#   natflow.py gap log from to
+#       the longest time without an answer in that part of the log, ms
+#   natflow.py settled log since
+#       have answers come for a second, at least one in 0.3 s, after since?
 import json
 import select
 import socket
@@ -130,8 +137,55 @@ def run(addr, name, seconds, after, cmd):
     print(json.dumps(res), flush=True)
 
 
+def wall():
+    return int(time.time() * 1000)
+
+
+def stream(addr, log):
+    f = Flow(addr)
+    n = 0
+    t = time.monotonic()
+    with open(log, 'w', buffering=1) as out:
+        while True:
+            t += STEP
+            while (left := t - time.monotonic()) > 0:
+                if select.select([f.s], [], [], left)[0]:
+                    try:
+                        b = f.s.recv(2000)
+                    except OSError:
+                        continue
+                    i = int.from_bytes(b[:4], 'big')
+                    print(i, wall(), file=out)
+            try:
+                f.s.sendto(n.to_bytes(4, 'big') + bytes(60), f.dest)
+            except OSError:
+                pass
+            n += 1
+
+
+def times(log, start, end):
+    with open(log) as f:
+        ts = [int(x.split()[1]) for x in f if x.endswith('\n')]
+    return [start] + [t for t in ts if start <= t <= end] + [end]
+
+
+def gap(log, start, end):
+    ts = times(log, start, end)
+    return max(b - a for a, b in zip(ts, ts[1:]))
+
+
+def settled(log, since):
+    return wall() - 1000 >= since and gap(log, wall() - 1000, wall()) < 300
+
+
 if sys.argv[1] == 'echo':
     echo()
+elif sys.argv[1] == 'stream':
+    stream(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == 'gap':
+    print(gap(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+elif sys.argv[1] == 'settled':
+    sys.exit(0 if settled(sys.argv[2], int(sys.argv[3])) else 1)
 else:
     run(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]),
         sys.argv[6:])

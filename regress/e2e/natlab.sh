@@ -222,16 +222,24 @@ nat_tell()
 	echo "$3" >"$LAB/$1/ctl.t$2"
 }
 
-site_nat()	# name N arguments of nat...
+# nat_make name N interface arguments of nat...: a NAT at that interface.
+nat_make()
 {
-	_s=$1 _sn=$2
-	shift 2
-	tun_make "$_s" eth0
+	_s=$1 _sn=$2 _if=$3
+	shift 3
+	tun_make "$_s" "$_if"
 	tun_make core "t$_sn"
 	ip -n "$P-core" route add "11.1.$_sn.1" dev "t$_sn"
-	ip -n "$P-$_s" addr add "192.168.$_sn.2/24" dev eth0
-	nat_start "$_s" "$_s:eth0" "core:t$_sn" -e "11.1.$_sn.1" "$@"
-	ip -n "$P-$_s" route add default via "192.168.$_sn.1"
+	ip -n "$P-$_s" addr add "192.168.$_sn.2/24" dev "$_if"
+	nat_start "$_s" "$_s:$_if" "core:t$_sn" -e "11.1.$_sn.1" "$@"
+}
+
+site_nat()	# name N arguments of nat...
+{
+	_sa=$1 _sb=$2
+	shift 2
+	nat_make "$_sa" "$_sb" eth0 "$@"
+	ip -n "$P-$_sa" route add default via "192.168.$_sb.1"
 }
 
 site_cgn()	# name N
@@ -443,6 +451,14 @@ site_ctl()
 	shift
 	# shellcheck disable=SC2046
 	on "$_sc" $(cat "$LAB/$_sc/cmd") "$@"
+}
+
+# site_path a b: direct, relay or none.
+site_path()
+{
+	site_ctl "$1" status --json | jq -r --arg n "$2" '.Peer[]? |
+	    select(.HostName == $n) | if (.CurAddr // "") != "" then "direct"
+	    elif (.Relay // "") != "" then "relay" else "none" end'
 }
 
 # site_ready a b: is a running, and does it see b?
