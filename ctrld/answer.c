@@ -114,6 +114,7 @@ answer_node(uint32_t id, const struct nm_node *n, int self)
 	    (n->n_wgonly ? NODE_WGONLY : 0) |
 	    (n->n_sharer != 0 ? NODE_SHARED : 0);
 	m.derp = n->n_homederp;
+	derp_code(map_now(), m.derp, m.region, sizeof(m.region));
 	m.cap = n->n_cap < UINT16_MAX ? n->n_cap : UINT16_MAX;
 	node_host(n, &m);
 	node_tags(n, &m);

@@ -394,6 +394,8 @@ int	 filter_caps_update(struct netmap *);
 
 /* Inside a change to netd: all of it; NULL: there is none. */
 void	 push_derp(struct netmap *);
+/* The code of that region into a buffer; "" if there is none. */
+void	 derp_code(struct netmap *, uint16_t, char *, size_t);
 /* Pure: 0, or -1 for what netd shall not get. Region: its nodes, borrowed. */
 int	 pushderp_region(const char *, json_t *, json_t *,
 	    struct msg_nm_derp_region *, json_t **);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,6 +175,8 @@ pushderp_region(const char *key, json_t *j, json_t *scores,
 		return -1;
 	(void)copy_str(v[RF_CODE], m->code, sizeof(m->code));
 	(void)copy_str(v[RF_NAME], m->name, sizeof(m->name));
+	text_plain(m->code);
+	text_plain(m->name);
 	if (json_is_true(v[RF_NOHOME]) || json_is_true(v[RF_AVOID]))
 		m->flags = DERP_REGION_NOHOME;
 	score = json_number_value(json_object_get(scores, key));
@@ -183,6 +186,22 @@ pushderp_region(const char *key, json_t *j, json_t *scores,
 		    (uint32_t)(score * 1000 + 0.5);
 	*nodes = v[RF_NODES];
 	return 0;
+}
+
+void
+derp_code(struct netmap *nm, uint16_t id, char *buf, size_t len)
+{
+	json_t	*v[MF_MAX] = { NULL, NULL }, *f[RF_MAX];
+	char	 key[8];
+
+	buf[0] = '\0';
+	(void)snprintf(key, sizeof(key), "%u", id);
+	if (id == 0 || ju_fields(nm->nm_derp, map_fields, MF_MAX, v) == -1 ||
+	    v[MF_REGIONS] == NULL || ju_fields(json_object_get(
+	    v[MF_REGIONS], key), region_fields, RF_MAX, f) == -1)
+		return;
+	(void)copy_str(f[RF_CODE], buf, len);
+	text_plain(buf);
 }
 
 static void

@@ -603,6 +603,7 @@ struct msg_ctl_node {			/* status, whois */
 	uint32_t	 flags;			/* NODE_* */
 	uint16_t	 derp;
 	uint16_t	 cap;
+	char		 region[32];		/* code of derp, or "" */
 	uint32_t	 naddrs;
 	struct msg_ip	 addr[8];
 	uint32_t	 nroutes;		/* primary; more not told */
@@ -651,6 +652,7 @@ struct msg_ctl_peerstat {		/* from netd */
 	uint8_t		 active;
 	uint8_t		 pad;
 	uint32_t	 vni;			/* ep is a peer relay; or 0 */
+	char		 relay[32];		/* code of that region, or "" */
 };
 
 #define PING_DISCO	1
@@ -672,6 +674,7 @@ struct msg_ctl_pong {
 	struct msg_endpoint ep;			/* direct path, or af 0 */
 	uint32_t	 vni;			/* ep is a peer relay; or 0 */
 	uint32_t	 pad2;
+	char		 relay[32];		/* code of that region, or "" */
 };
 
 struct msg_ctl_fail {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "netd.h"
@@ -16,7 +17,10 @@ static void	 peer_stat(uint32_t, struct peer *, int64_t);
 static void	 text(uint32_t, const char *, ...)
 		    __attribute__((__format__ (printf, 2, 3)));
 static void	 debug_path(uint32_t);
-static void	 debug_peers(uint32_t);
+static void	 debug_choice(uint32_t, struct peer *, int64_t);
+static void	 debug_candidates(uint32_t, const struct peer *, int64_t);
+static void	 debug_pings(uint32_t, const struct peer *, int64_t);
+static void	 debug_peers(uint32_t, uint64_t);
 static unsigned int permille(uint64_t, uint64_t);
 
 static void
@@ -34,9 +38,11 @@ peer_stat(uint32_t id, struct peer *p, int64_t now)
 		m.last_write = os_date() - (now - p->p_last_write);
 	if (p->p_path != NULL) {
 		peer_best(p, now, &at);
-		if (at.a_af == ADDR_DERP)
+		if (at.a_af == ADDR_DERP) {
 			m.derp = at.a_port;
-		else {
+			strlcpy(m.relay, derpmap_name(m.derp),
+			    sizeof(m.relay));
+		} else {
 			addr_to_ep(&at, &m.ep);
 			m.vni = at.a_vni;
 		}
@@ -129,32 +135,92 @@ debug_path(uint32_t id)
 			    (unsigned long long)r->s_verdict[i]);
 }
 
+/* One line for a peer: what is sent where. */
 static void
-debug_peers(uint32_t id)
+debug_choice(uint32_t id, struct peer *p, int64_t now)
 {
-	const struct path	*pa;
-	struct peer		*p;
+	const struct path	*pa = p->p_path;
+	struct path_to		 to;
 	char			 buf[ADDR_TEXT];
-	int64_t			 now = os_now();
+
+	if (!peer_dest(p, now, &to))
+		memset(&to, 0, sizeof(to));
+	text(id, "peer %llu: sends to %s%s%s; best %s, %lld us; session %s",
+	    (unsigned long long)p->p_id, to.pt_addr.a_af == 0 ? "" :
+	    path_trusted(pa, now) ? "the path" : "the old path",
+	    to.pt_addr.a_af != 0 && to.pt_relay != 0 ? " and " :
+	    to.pt_addr.a_af == 0 && to.pt_relay == 0 ? "nowhere" : "",
+	    to.pt_relay == 0 ? "" : derpmap_name(to.pt_relay),
+	    addr_print(&pa->pa_best, buf),
+	    (long long)(pa->pa_latency / 1000),
+	    p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL ?
+	    "up" : "none");
+}
+
+static void
+debug_candidates(uint32_t id, const struct peer *p, int64_t now)
+{
+	const struct path_cand	*pc;
+	char			 buf[ADDR_TEXT];
 	unsigned int		 i;
 
-	for (p = peer_first(); p != NULL; p = peer_next(p)) {
-		if ((pa = p->p_path) == NULL)
-			continue;
-		text(id, "peer %llu: best %s%s, %lld us, session %s",
+	for (i = 0; i < p->p_path->pa_ncand; i++) {
+		pc = &p->p_path->pa_cand[i];
+		text(id, "peer %llu: candidate %s,%s%s%s, %lld us, %s%lld s",
 		    (unsigned long long)p->p_id,
-		    addr_print(&pa->pa_best, buf),
-		    path_trusted(pa, now) ? "" : " (old)",
-		    (long long)(pa->pa_latency / 1000),
-		    p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL ?
-		    "up" : "none");
-		for (i = 0; i < pa->pa_ncand; i++)
-			text(id, "peer %llu: candidate %s, %lld us",
-			    (unsigned long long)p->p_id,
-			    addr_print(&pa->pa_cand[i].pc_addr, buf),
-			    (long long)(pa->pa_cand[i].pc_latency / 1000));
+		    addr_print(&pc->pc_addr, buf),
+		    pc->pc_flags & CAND_NETMAP ? " netmap" : "",
+		    pc->pc_flags & CAND_PING ? " ping" : "",
+		    pc->pc_flags & CAND_CALL ? " call" : "",
+		    (long long)(pc->pc_latency / 1000),
+		    pc->pc_last_ping == 0 ? "never pinged for " : "pinged ",
+		    (long long)((now - pc->pc_last_ping) / NSEC));
 	}
-	text(id, "%zu peers", peer_count());
+}
+
+static void
+debug_pings(uint32_t id, const struct peer *p, int64_t now)
+{
+	static const char *const	 why[] = {
+		[PING_DISCOVER] = "discovery",
+		[PING_HEARTBEAT] = "heartbeat",
+		[PING_CLI] = "operator"
+	};
+	const struct path_ping		*pp;
+	char				 buf[ADDR_TEXT];
+	unsigned int			 i;
+
+	for (i = 0; p->p_path->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
+		pp = &p->p_path->pa_ping[i];
+		if (pp->pp_used)
+			text(id, "peer %llu: no pong yet of %s, %s, %lld ms",
+			    (unsigned long long)p->p_id,
+			    addr_print(&pp->pp_addr, buf), why[pp->pp_why],
+			    (long long)((now - pp->pp_sent) / MSEC));
+	}
+}
+
+/* All that are active, or one. */
+static void
+debug_peers(uint32_t id, uint64_t which)
+{
+	struct peer	*p;
+	int64_t		 now = os_now();
+
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if (p->p_path == NULL || (which != 0 && which != p->p_id))
+			continue;
+		debug_choice(id, p, now);
+		debug_candidates(id, p, now);
+		if (which != 0)
+			debug_pings(id, p, now);
+	}
+	if (which == 0)
+		text(id, "%zu peers", peer_count());
+	else if ((p = peer_find(which)) == NULL)
+		text(id, "no such peer");
+	else if (p->p_path == NULL)
+		text(id, "peer %llu: idle", (unsigned long long)which);
 }
 
 int
@@ -167,11 +233,13 @@ ctl_debug(uint32_t id, const struct msg_str64 *m)
 	if (strcmp(m->s, "path") == 0)
 		debug_path(id);
 	else if (strcmp(m->s, "peers") == 0)
-		debug_peers(id);
+		debug_peers(id, 0);
+	else if (strncmp(m->s, "peer ", 5) == 0)
+		debug_peers(id, strtonum(m->s + 5, 1, INT64_MAX, NULL));
 	else {
 		memset(&fail, 0, sizeof(fail));
 		fail.code = 2;
-		strlcpy(fail.text, "netd knows: path, peers",
+		strlcpy(fail.text, "netd knows: path, peer N, peers",
 		    sizeof(fail.text));
 		(void)chan_compose(proc_parent(), IMSG_CTL_FAIL, id, -1,
 		    &fail, sizeof(fail));

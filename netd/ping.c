@@ -180,9 +180,10 @@ ping_done(struct ping *pg, struct peer *p, const struct addr *from,
 	memset(&m, 0, sizeof(m));
 	m.peer = p->p_id;
 	m.latency = latency;
-	if (from->a_af == ADDR_DERP)
+	if (from->a_af == ADDR_DERP) {
 		m.derp = from->a_port;
-	else {
+		strlcpy(m.relay, derpmap_name(m.derp), sizeof(m.relay));
+	} else {
 		addr_to_ep(from, &m.ep);
 		m.vni = from->a_vni;
 	}

@@ -78,6 +78,16 @@ ago_text(int64_t when, char *buf, size_t len)
 		    (long long)(s / 86400));
 }
 
+/* A region's code, or what stands for it. */
+const char *
+relay_text(const char *code, uint16_t id, char *buf, size_t len)
+{
+	if (strlcpy(buf, code, len) >= len || *code == '\0')
+		(void)snprintf(buf, len, "derp-%u", id);
+	clean_text(buf, len);
+	return buf;
+}
+
 static void
 peer_state(const struct peer *p)
 {
@@ -91,10 +101,13 @@ peer_state(const struct peer *p)
 	(void)endpoint_text(&s->ep, addr, sizeof(addr));
 	if (p->p_node.flags & NODE_EXPIRED)
 		printf("expired");
+	else if (s->active && addr[0] != '\0' && s->vni != 0)
+		printf("active; peer-relay %s:vni:%u", addr, s->vni);
 	else if (s->active && addr[0] != '\0')
 		printf("active; direct %s", addr);
 	else if (s->active && s->derp != 0)
-		printf("active; relay %u", s->derp);
+		printf("active; relay \"%s\"", relay_text(s->relay, s->derp,
+		    addr, sizeof(addr)));
 	else if (s->active)
 		printf("active");
 	else if (p->p_node.flags & NODE_EXITNODE)

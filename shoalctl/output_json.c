@@ -172,14 +172,16 @@ peer_traffic(json_t *o, const struct peer *p)
 {
 	const struct msg_ctl_peerstat	*s = &p->p_stat;
 	char				 text[ADDR_LEN + 8];
-	uint16_t			 derp;
+	char				 vni[ADDR_LEN + 32] = "";
 
-	derp = s->derp != 0 ? s->derp : p->p_node.derp;
 	set(o, "Addrs", json_null());
-	set_str(o, "CurAddr", endpoint_text(&s->ep, text, sizeof(text)));
-	(void)snprintf(text, sizeof(text), "%u", derp);
-	set_str(o, "Relay", derp != 0 ? text : "");
-	set_str(o, "PeerRelay", "");
+	(void)endpoint_text(&s->ep, text, sizeof(text));
+	if (s->vni != 0)
+		(void)snprintf(vni, sizeof(vni), "%s:vni:%u", text, s->vni);
+	set_str(o, "CurAddr", s->vni != 0 ? "" : text);
+	set_str(o, "Relay", p->p_node.derp == 0 ? "" : relay_text(
+	    p->p_node.region, p->p_node.derp, text, sizeof(text)));
+	set_str(o, "PeerRelay", vni);
 	set_int(o, "RxBytes", s->rx);
 	set_int(o, "TxBytes", s->tx);
 	set_time(o, "Created", p->p_node.created);

@@ -69,11 +69,18 @@ static void
 show_pong(const struct msg_ctl_pong *m, const struct msg_ip *ip,
     const char *name)
 {
-	char	 addr[ADDR_LEN], via[ADDR_LEN + 8];
+	char	 addr[ADDR_LEN], via[ADDR_LEN + 32], relay[ADDR_LEN];
 
-	if (endpoint_text(&m->ep, via, sizeof(via))[0] == '\0')
-		(void)snprintf(via, sizeof(via), m->derp != 0 ? "DERP(%u)" :
-		    "tunnel", m->derp);
+	(void)endpoint_text(&m->ep, addr, sizeof(addr));
+	if (m->derp != 0)
+		(void)snprintf(via, sizeof(via), "DERP(%s)", relay_text(
+		    m->relay, m->derp, relay, sizeof(relay)));
+	else if (m->vni != 0)
+		(void)snprintf(via, sizeof(via), "peer-relay(%s:vni:%u)",
+		    addr, m->vni);
+	else
+		(void)strlcpy(via, addr[0] != '\0' ? addr : "tunnel",
+		    sizeof(via));
 	printf("pong from %s (%s) via %s in ", name, ip_text(ip, addr,
 	    sizeof(addr)), via);
 	if (m->latency < 10000000)
@@ -112,7 +119,7 @@ ping_once(const struct msg_ctl_ping *p, const char *name)
 		return PING_STOP;
 	}
 	show_pong(&m, &p->ip, name);
-	return m.ep.af != 0 ? PING_DIRECT : PING_RELAYED;
+	return m.ep.af != 0 && m.vni == 0 ? PING_DIRECT : PING_RELAYED;
 }
 
 int

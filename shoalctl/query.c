@@ -183,12 +183,32 @@ text_cb(struct imsg *imsg, void *arg)
 	printf("%s\n", line);
 }
 
+/* "peer NAME": netd knows peers by number. */
+static int
+debug_peer(const char *name)
+{
+	struct msg_str64	 m;
+	struct status		 st;
+	int			 r;
+
+	conn_open(socket_path, 0);
+	memset(&m, 0, sizeof(m));
+	if ((r = whois_get(name, &st)) == 0 && st.st_npeers > 0)
+		(void)snprintf(m.s, sizeof(m.s), "netd peer %llu",
+		    (unsigned long long)st.st_peers[0].p_node.id);
+	status_free(&st);
+	return r != 0 ? r :
+	    conn_ask(IMSG_CTL_DEBUG, &m, sizeof(m), text_cb, NULL);
+}
+
 int
 cmd_debug(const struct args *a)
 {
 	struct msg_str64	 m;
 	size_t			 i, n = 0;
 
+	if (a->a_nword == 2 && strcmp(a->a_word[0], "peer") == 0)
+		return debug_peer(a->a_word[1]);
 	memset(&m, 0, sizeof(m));
 	for (i = 0; i < a->a_nword; i++) {
 		if (i > 0)

@@ -129,6 +129,8 @@ char	*short_name(const struct msg_ctl_node *, char *, size_t);
 
 /* Every string that an answer carries is printable from here on. */
 void	 clean_text(char *, size_t);
+/* The code of a DERP region, "derp-900" if it has none. */
+const char *relay_text(const char *, uint16_t, char *, size_t);
 
 /* output.c and output_json.c: how answers are shown. */
 

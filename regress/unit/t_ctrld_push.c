@@ -5,6 +5,7 @@
  * ctrld's differences: what netd, dnsd and the parent know after deltas is
  * what a full transfer would have told them, and a delta costs what it names.
  */
+/* link: ../../ctrld/text.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
 /* link: ../../ctrld/pushfilter.c */
 /* link: ../../ctrld/names.c ../../ctrld/ifconf.c */
