@@ -135,6 +135,23 @@ control_state(void)
 	    login_needs_person() ? CTRL_NEEDSLOGIN : CTRL_STARTING;
 }
 
+/* A new home relay is no good while nobody can be told of it. */
+static void
+control_tell_netd(int online)
+{
+	struct msg_u32	 m;
+
+	m.v = online != 0;
+	(void)chan_compose(ctrld_netd(), IMSG_CTRL_ONLINE, 0, -1, &m,
+	    sizeof(m));
+}
+
+void
+control_netd_new(void)
+{
+	control_tell_netd(told.online);
+}
+
 void
 control_report(int force)
 {
@@ -150,6 +167,8 @@ control_report(int force)
 		(void)strlcpy(m.error, login_error(), sizeof(m.error));
 	if (!force && memcmp(&m, &told, sizeof(m)) == 0)
 		return;
+	if (m.online != told.online)
+		control_tell_netd(m.online);
 	told = m;
 	(void)chan_compose(proc_parent(), IMSG_CTRL_STATE, 0, -1, &m,
 	    sizeof(m));

@@ -440,6 +440,8 @@ ctrld_channel(enum proc proc, int fd, int fresh)
 		control_cryptod_new();
 	else if (proc == PROC_DNSD)
 		lookup_dnsd_new();
+	else
+		control_netd_new();
 	map_channel_new(proc);
 	return 0;
 }

@@ -305,6 +305,8 @@ struct session
 	*control_session(void);
 /* Tell the parent, if it is news. force: in any case. */
 void	 control_report(int);
+/* netd was replaced: it does not know whether the server hears us. */
+void	 control_netd_new(void);
 /* The map stream ended, or must: for map.c. */
 void	 control_self_changed(void);
 /* Is the node meant to have a tunnel now? */

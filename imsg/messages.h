@@ -677,6 +677,49 @@ struct msg_ctl_pong {
 	char		 relay[32];		/* code of that region, or "" */
 };
 
+#define NETCHECK_FULL	0x01			/* measure all regions */
+#define NETCHECK_VERBOSE 0x02			/* and wait for all */
+struct msg_ctl_netcheck {
+	uint32_t	 flags;
+};
+
+/* A report of netcheck. Tri-states: -1 unknown, 0 no, 1 yes. */
+struct msg_ctl_netreport {
+	int64_t		 date;			/* ns since 1970 */
+	int64_t		 took;			/* ns */
+	uint8_t		 udp;
+	uint8_t		 ipv4;
+	uint8_t		 ipv6;
+	uint8_t		 cansend4;
+	uint8_t		 cansend6;
+	uint8_t		 os6;
+	int8_t		 icmp4;			/* tri-states */
+	int8_t		 varies;
+	int8_t		 upnp;
+	int8_t		 pmp;
+	int8_t		 pcp;
+	int8_t		 captive;
+	uint16_t	 preferred;		/* region, 0: none measured */
+	uint16_t	 home;			/* region, 0: none */
+	struct msg_endpoint global4;		/* af 0: none */
+	struct msg_endpoint global6;
+};
+
+struct msg_ctl_netregion {			/* all of the DERP map */
+	uint16_t	 id;
+	uint8_t		 pad[6];
+	char		 code[32];
+	char		 name[64];
+	int64_t		 latency;		/* ns, 0: none */
+	int64_t		 latency4;
+	int64_t		 latency6;
+};
+
+struct msg_ctl_netseen {			/* our address, as seen */
+	struct msg_endpoint ep;
+	uint32_t	 count;
+};
+
 struct msg_ctl_fail {
 	uint32_t	 code;			/* exit status wanted: 1 or 2 */
 	char		 text[MSG_TEXT_LEN];
@@ -1048,6 +1091,8 @@ M(LOGOUT, P_PARENT, P_CTRLD, LEN_NONE, FD_NO, \
     "log out and forget the node key") \
 M(CTRL_STATE, P_CTRLD, P_PARENT, LEN_FIX(msg_ctrl_state), FD_NO, \
     "state of the control session, at each change") \
+M(CTRL_ONLINE, P_CTRLD, P_NETD, LEN_FIX(msg_u32), FD_NO, \
+    "1: the map stream is up, the server hears of changes") \
 M(IFCONF_BEGIN, P_CTRLD, P_PARENT, LEN_NONE, FD_NO, \
     "addresses and routes of the tunnel follow") \
 M(IFCONF_ADDR, P_CTRLD, P_PARENT, LEN_FIX(msg_prefix), FD_NO, \
@@ -1152,6 +1197,15 @@ M(CTL_PING, P_CTL | P_PARENT, P_PARENT | P_NETD, LEN_FIX(msg_ctl_ping), FD_NO, \
     "ping a peer") \
 M(CTL_PONG, P_NETD | P_PARENT, P_PARENT | P_CTL, LEN_FIX(msg_ctl_pong), FD_NO, \
     "its answer, or the error") \
+M(CTL_NETCHECK, P_CTL | P_PARENT, P_PARENT | P_NETD, \
+    LEN_FIX(msg_ctl_netcheck), FD_NO, \
+    "run a netcheck; CTL_NETREPORT, CTL_NETREGION, CTL_NETSEEN answer") \
+M(CTL_NETREPORT, P_NETD | P_PARENT, P_PARENT | P_CTL, \
+    LEN_FIX(msg_ctl_netreport), FD_NO, "what it found") \
+M(CTL_NETREGION, P_NETD | P_PARENT, P_PARENT | P_CTL, \
+    LEN_FIX(msg_ctl_netregion), FD_NO, "latency of a region") \
+M(CTL_NETSEEN, P_NETD | P_PARENT, P_PARENT | P_CTL, \
+    LEN_FIX(msg_ctl_netseen), FD_NO, "an address that relays saw us at") \
 M(CTL_DEBUG, P_CTL | P_PARENT, P_PARENT | P_NODEKIDS, \
     LEN_FIX(msg_str64), FD_NO, "tell of this; CTL_TEXT answers") \
 M(CTL_TEXT, P_NODEKIDS | P_PARENT, P_PARENT | P_CTL, \

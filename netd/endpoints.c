@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "netd.h"
+#include "netcheck.h"
 
-#define EP_LOCAL	1		/* control.md 4.1 */
 #define ADDRS_MAX	1024
+#define HOLD_SEC	1
 #define PER_SUBNET	2		/* IPv6 addresses of one subnet */
 #define FRESH		(27 * NSEC)	/* dataplane.md 2.5 */
 
@@ -28,9 +28,12 @@ static struct msg_localaddr	*addrs;		/* in force */
 static size_t			 naddrs;
 static struct msg_localaddr	*pending;	/* since LOCALADDR_BEGIN */
 static size_t			 npending;
-static struct msg_endpoint	 last[MSG_LIST_MAX];
-static size_t			 nlast;
+static struct ep_set		 last;		/* as told */
+static struct ep_cache		 cache;
+static struct event		 ev_hold;
 static int			 told;
+static int			 holding;
+static int			 have_netmap;
 static void			(*refresher)(int64_t);
 static int64_t			 measured;	/* 0: never */
 
@@ -40,6 +43,10 @@ static size_t	 choose(const struct msg_localaddr *, size_t, uint16_t,
 static int	 crowded(const struct msg_endpoint *, size_t,
 		    const struct msg_localaddr *);
 static int	 addr_add(struct imsg *);
+static void	 hold_cb(int, short, void *);
+static int	 hold(const struct ep_set *);
+static void	 add_stun(struct ep_set *);
+static void	 add_local(struct ep_set *);
 static void	 links_changed(void);
 
 static enum ep_class
@@ -172,18 +179,39 @@ endpoints_message(struct imsg *imsg)
 	naddrs = npending;
 	pending = NULL;
 	npending = 0;
-	if (m.v)
+	if (m.v) {
+		memset(&cache, 0, sizeof(cache));
 		links_changed();
+	}
+	netcheck_link_changed(m.v);
 	endpoints_update(0);
 	return 0;
+}
+
+unsigned int
+endpoints_families(void)
+{
+	enum ep_class	 class;
+	unsigned int	 have = 0;
+	size_t		 i;
+
+	for (i = 0; i < naddrs; i++) {
+		class = classify(&addrs[i]);
+		if (addrs[i].p.af == AF_WIRE_INET && class == EP_GOOD)
+			have |= NC_HAVE4;
+		if (addrs[i].p.af == AF_WIRE_INET6 && (class == EP_GOOD ||
+		    class == EP_SPARE))
+			have |= NC_HAVE6;
+	}
+	return have;
 }
 
 size_t
 endpoints_get(struct msg_endpoint *out, size_t max)
 {
-	size_t	 n = nlast < max ? nlast : max;
+	size_t	 n = last.s_n < max ? last.s_n : max;
 
-	memcpy(out, last, n * sizeof(*out));
+	memcpy(out, last.s_ep, n * sizeof(*out));
 	return n;
 }
 
@@ -214,23 +242,98 @@ endpoints_refresh(int64_t now)
 		refresher(now);
 }
 
+static void
+hold_cb(int fd, short events, void *arg)
+{
+	endpoints_update(0);
+}
+
+/*
+ * Just started: what STUN will say is worth a moment's wait, or the server
+ * would hear of us twice. Not where there are no relays to ask.
+ */
+static int
+hold(const struct ep_set *s)
+{
+	struct timeval	 tv = { HOLD_SEC, 0 };
+
+	if (told || ep_has_type(s, EP_STUN))
+		return 0;
+	if (have_netmap && (derpmap_now()->dm_nregions == 0 ||
+	    !netcheck_running()))
+		return 0;
+	if (!holding) {
+		holding = 1;
+		if (evtimer_add(&ev_hold, &tv) == -1)
+			fatal("evtimer_add");
+		return 1;
+	}
+	return evtimer_pending(&ev_hold, NULL);
+}
+
+/* STUN, as far as it has been asked; and the port of a hard NAT's owner. */
+static void
+add_stun(struct ep_set *s)
+{
+	const struct nc_facts	*f = netcheck_facts();
+	struct addr		 a;
+	size_t			 i;
+
+	for (i = 0; i < f->f_n; i++)
+		ep_add_addr(s, &f->f_addr[i], EP_STUN);
+	if (f->f_varies != 1 || nd.n_conf.port == 0 || f->f_n == 0 ||
+	    f->f_addr[0].a_af != AF_WIRE_INET)
+		return;
+	a = f->f_addr[0];
+	a.a_port = nd.n_conf.port;
+	ep_add_addr(s, &a, EP_STUN4LOCAL);
+}
+
+static void
+add_local(struct ep_set *s)
+{
+	struct msg_endpoint	 ep[MSG_LIST_MAX];
+	size_t			 i, n;
+
+	n = endpoints_choose(addrs, naddrs, udp_sock(AF_WIRE_INET)->u_port,
+	    udp_sock(AF_WIRE_INET6)->u_port, ep, nitems(ep));
+	for (i = 0; i < n; i++)
+		ep_add(s, &ep[i]);
+}
+
 void
 endpoints_update(int force)
 {
 	struct msg_nm_list	 ml;
-	struct msg_endpoint	 ep[MSG_LIST_MAX];
-	size_t			 n;
+	struct msg_endpoint	 mapped;
+	struct ep_set		 s;
 
-	n = portmap_endpoint(ep, nitems(ep));
-	n += endpoints_choose(addrs, naddrs, udp_sock(AF_WIRE_INET)->u_port,
-	    udp_sock(AF_WIRE_INET6)->u_port, ep + n, nitems(ep) - n);
-	if (!force && told && n == nlast &&
-	    memcmp(ep, last, n * sizeof(ep[0])) == 0)
+	memset(&s, 0, sizeof(s));
+	if (portmap_endpoint(&mapped, 1) == 1)
+		ep_add(&s, &mapped);
+	add_stun(&s);
+	ep_cache_update(&cache, &s, os_now());
+	add_local(&s);
+	if (!force && told && ep_same(&s, &last))
+		return;
+	last = s;
+	if (hold(&s))
 		return;
 	memset(&ml, 0, sizeof(ml));
-	ml.n = n;
+	ml.n = s.s_n;
 	told = chan_compose2(&nd.n_ctrld, IMSG_ENDPOINTS, 0, -1, &ml,
-	    sizeof(ml), ep, n * sizeof(ep[0])) == 0;
-	memcpy(last, ep, n * sizeof(ep[0]));
-	nlast = n;
+	    sizeof(ml), s.s_ep, s.s_n * sizeof(s.s_ep[0])) == 0;
+}
+
+void
+endpoints_netmap(void)
+{
+	have_netmap = 1;
+	endpoints_update(0);
+}
+
+void
+endpoints_init(void)
+{
+	evtimer_set(&ev_hold, hold_cb, NULL);
 }

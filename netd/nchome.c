@@ -174,10 +174,8 @@ nc_history_add(struct nc_history *h, struct nc_report *r,
 {
 	struct choice	 c;
 	int64_t		 frame = 0;
-	uint16_t	 old = 0;
+	uint16_t	 old = ho->ho_home;
 
-	if (h->h_last.nr_now != 0)
-		old = h->h_last.nr_preferred;
 	if (old != 0 && ho->ho_last_frame != NULL)
 		frame = ho->ho_last_frame(old);
 	past_add(h, r, ho->ho_now);

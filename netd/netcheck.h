@@ -11,11 +11,11 @@
 
 #include "netd.h"
 
-#define NC_REPORT_TIME		(5 * NSEC)	/* one run, at most */
+#define NC_REPORT_TIME		(5 * NSEC)	/* one run at most */
 #define NC_STUN_TIME		(3 * NSEC)	/* of it, for STUN */
 #define NC_FULL_EVERY		(300 * NSEC)
 #define NC_MEMORY		(305 * NSEC)	/* of reports */
-#define NC_ENOUGH		3	/* regions; the rest is not waited for */
+#define NC_ENOUGH		3	/* regions; no wait for the rest */
 #define NC_REGIONS_MAX		128
 #define NC_NODES_MAX		32	/* of one region */
 #define NC_PROBES_MAX		1024
@@ -114,14 +114,11 @@ void	 nc_report_order(const struct nc_map *, const struct nc_report *,
 
 /* --- ncplan.c: whom to ask, when ----------------------------------------- */
 
-#define NC_HAVE4	0x01		/* the host has such addresses */
-#define NC_HAVE6	0x02
-
 struct nc_probe {
 	int64_t		 p_delay;	/* from the start of the run */
 	uint16_t	 p_region;	/* index into the map */
 	uint8_t		 p_node;	/* index into the region */
-	uint8_t		 p_af;		/* AF_WIRE_*: with the region, its set */
+	uint8_t		 p_af;		/* AF_WIRE_*; with the region: set */
 };
 
 /*
@@ -153,6 +150,7 @@ void	 nc_run_begins(struct nc_history *, int64_t, int);
 
 struct nc_home {
 	const struct nc_map *ho_map;
+	uint16_t	 ho_home;	/* now; 0: none */
 	int64_t		 (*ho_last_frame)(uint16_t);	/* 0: never */
 	int64_t		 ho_started;	/* when the run began */
 	int64_t		 ho_now;
@@ -170,5 +168,71 @@ int64_t	 nc_history_best(const struct nc_history *, uint16_t);
 void	 nc_history_reset(struct nc_history *);
 /* No region answered: one by chance, but the same for the same seed; or 0. */
 uint16_t nc_fallback(const struct nc_map *, uint32_t);
+
+/* --- epset.c: own endpoints put together (2.8) --------------------------- */
+
+#define EP_LOCAL	1		/* EndpointTypes of control.md 4.1 */
+#define EP_STUN		2
+#define EP_STUN4LOCAL	4		/* that address, and our own port */
+#define EP_CACHE_MAX	64
+#define EP_CACHE_PER_IP	6
+#define EP_CACHE_TIME	(310 * NSEC)
+
+struct ep_set {
+	struct msg_endpoint s_ep[MSG_LIST_MAX];
+	size_t		 s_n;
+};
+
+/* What was told lately, oldest first. */
+struct ep_cache {
+	struct {
+		struct msg_endpoint o_ep;
+		int64_t		 o_until;
+	}		 c_old[EP_CACHE_MAX];
+	size_t		 c_n;
+};
+
+/* Unless the same address and port are there: the first one wins. */
+void	 ep_add(struct ep_set *, const struct msg_endpoint *);
+void	 ep_add_addr(struct ep_set *, const struct addr *, uint8_t);
+int	 ep_has_type(const struct ep_set *, uint8_t);
+/* The same endpoints and types, in any order? */
+int	 ep_same(const struct ep_set *, const struct ep_set *);
+/* Remember these, and add to them those of the last minutes. */
+void	 ep_cache_update(struct ep_cache *, struct ep_set *, int64_t);
+
+/* --- nchost.c: addresses of relays by name ------------------------------- */
+
+/*
+ * (host or literal address, family, the address): 1 known; 0 asked for,
+ * netcheck_host_known() follows; -1 there is none.
+ */
+int	 nc_host(const char *, uint8_t, struct msg_ip *);
+
+/* --- ncprobe.c: latency by HTTPS, captive portals ------------------------ */
+
+/*
+ * Begin; netcheck_https() and netcheck_captive() tell what is found, and
+ * netcheck_host_known() that all is done. Home, or 0: whose nodes come first.
+ */
+void	 ncprobe_https(const struct nc_map *);
+void	 ncprobe_captive(uint16_t);
+int	 ncprobe_busy(void);
+void	 ncprobe_stop(void);
+
+/* --- nctell.c: who hears of a report ------------------------------------- */
+
+/* A run is over: home, control, disco, and operators that asked. */
+void	 nctell_report(const struct nc_map *, const struct nc_report *);
+/* Does somebody want the latency of all regions? */
+int	 nctell_verbose(void);
+
+/* --- netcheck.c: for the others of these files --------------------------- */
+
+void	 netcheck_host_known(void);
+void	 netcheck_https(uint16_t, uint8_t, int64_t);
+void	 netcheck_captive(int);
+/* The last report; nr_now 0: none yet. */
+const struct nc_report *netcheck_report(void);
 
 #endif /* NETD_NETCHECK_H */

@@ -154,6 +154,7 @@ netd_descriptor(struct imsg *imsg)
 static int
 netd_ctl(struct imsg *imsg)
 {
+	struct msg_ctl_netcheck	 nc;
 	struct msg_ctl_ping	 ping;
 	struct msg_str64	 what;
 	uint32_t		 id = imsg_get_id(imsg);
@@ -164,6 +165,9 @@ netd_ctl(struct imsg *imsg)
 	case IMSG_CTL_PING:
 		return msg_get(imsg, &ping, sizeof(ping)) == -1 ? -1 :
 		    ping_start(id, &ping);
+	case IMSG_CTL_NETCHECK:
+		return msg_get(imsg, &nc, sizeof(nc)) == -1 ? -1 :
+		    netcheck_ctl(id, &nc);
 	default:
 		return msg_get(imsg, &what, sizeof(what)) == -1 ? -1 :
 		    ctl_debug(id, &what);
@@ -196,6 +200,7 @@ netd_parent_msg(struct imsg *imsg)
 		return hs_active_message(imsg);
 	case IMSG_CTL_STATUS:
 	case IMSG_CTL_PING:
+	case IMSG_CTL_NETCHECK:
 	case IMSG_CTL_DEBUG:
 		return netd_ctl(imsg);
 	default:
@@ -219,6 +224,7 @@ netd_channel(enum proc who, int fd, int fresh)
 		    NULL);
 		netmap_abort();
 		endpoints_update(1);
+		netcheck_ctrld_new();
 		return 0;
 	case PROC_DNSD:
 		chan_close(&nd.n_dnsd);
@@ -280,7 +286,8 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 static int
 netd_ctrld_msg(struct chan *c, struct imsg *imsg)
 {
-	return netmap_message(imsg);
+	return imsg_get_type(imsg) == IMSG_CTRL_ONLINE ?
+	    netcheck_online_message(imsg) : netmap_message(imsg);
 }
 
 static int
@@ -317,6 +324,8 @@ main(int argc, char *argv[])
 	rx_init(nd.n_rx, 0);
 	peer_timers_init();
 	hs_init();
+	endpoints_init();
+	netcheck_init();
 	netmap_filter();
 	proc_child_run();
 }

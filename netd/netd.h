@@ -1090,9 +1090,50 @@ void	 endpoints_measured(int64_t);
 int	 endpoints_fresh(int64_t);
 /* Ports or addresses changed: tell ctrld if the list differs. */
 void	 endpoints_update(int);
+void	 endpoints_init(void);
+/* A netmap has come: it tells whether there are relays to ask. */
+void	 endpoints_netmap(void);
+/* Families that the host has addresses of: NC_HAVE4, NC_HAVE6. */
+unsigned int endpoints_families(void);
+#define NC_HAVE4	0x01
+#define NC_HAVE6	0x02
 /* Pure: choose from addresses, with the ports; returns how many. */
 size_t	 endpoints_choose(const struct msg_localaddr *, size_t, uint16_t,
 	    uint16_t, struct msg_endpoint *, size_t);
+
+/* --- netcheck.c, nctell.c: what the network is like (2.9, 4) ------------- */
+
+#define NC_FACTS_MAX	16
+
+/* What the last run found out about our own addresses. */
+struct nc_facts {
+	struct addr	 f_addr[NC_FACTS_MAX];	/* the best of a family first */
+	size_t		 f_n;
+	int64_t		 f_time;	/* 0: nothing is known */
+	int8_t		 f_varies;	/* -1 unknown, 0 no, 1 yes */
+};
+
+void	 netcheck_init(void);
+const struct nc_facts *netcheck_facts(void);
+/* A run is wanted, soon; full: of all regions. Runs never overlap. */
+void	 netcheck_kick(int);
+/* Is one under way, or about to be? */
+int	 netcheck_running(void);
+/* A STUN message came: (datagram, length, source, now). */
+void	 netcheck_stun(const uint8_t *, size_t, const struct addr *, int64_t);
+/* Packets came from the TUN device: an idle node asks nobody. */
+void	 netcheck_active(int64_t);
+/* A change of the netmap was committed. */
+void	 netcheck_netmap(void);
+void	 netcheck_map_changed(void);	/* the DERP map is another one */
+/* The host's addresses changed; 1: a major change (2.7). */
+void	 netcheck_link_changed(int);
+/* ctrld was replaced. */
+void	 netcheck_ctrld_new(void);
+/* CTRL_ONLINE: 0, or -1 if it is bad. */
+int	 netcheck_online_message(struct imsg *);
+/* An operator asks for a report. 0, or -1 if the question is bad. */
+int	 netcheck_ctl(uint32_t, const struct msg_ctl_netcheck *);
 
 /* --- ctl.c: what operators ask ------------------------------------------- */
 

@@ -522,6 +522,8 @@ nm_commit(struct imsg *imsg)
 		derpmap_commit(change.c_derp);
 		change.c_derp = NULL;
 	}
+	netcheck_netmap();
+	endpoints_netmap();
 	netmap_abort();
 	hs_active_start();
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "disco.h"
 #include "netd.h"
+#include "stun.h"
 
 static const char *const drop_names[RXD_MAX] = {
 	[RXD_UNKNOWN] = "unknown datagram",
@@ -131,7 +132,9 @@ rx_datagram(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 		hs_input(p, len, src, rx->r_via, rx->r_now);
 		break;
 	default:
-		if (disco_looks_like(p, len))
+		if (stun_looks_like(p, len))
+			netcheck_stun(p, len, src, rx->r_now);
+		else if (disco_looks_like(p, len))
 			disco_input(p, len, src, rx->r_via, rx->r_now);
 		else
 			rx->r_stats.s_drop[RXD_UNKNOWN]++;

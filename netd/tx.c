@@ -383,6 +383,7 @@ tx_wakeup(struct tx *tx)
 
 	tx->t_now = os_now();
 	peer_timers_poke(tx->t_now);
+	netcheck_active(tx->t_now);
 	for (i = 0; i < TX_READS && bytes < TX_BYTES && !tx->t_blocked; i++) {
 		if ((n = tun_read(&vh, tx->t_in, sizeof(tx->t_in))) == -1) {
 			if (errno != EAGAIN && errno != EINTR)

@@ -375,6 +375,9 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 	case IMSG_CTL_HEALTH:
 	case IMSG_CTL_PEERSTAT:
 	case IMSG_CTL_PONG:
+	case IMSG_CTL_NETREPORT:
+	case IMSG_CTL_NETREGION:
+	case IMSG_CTL_NETSEEN:
 	case IMSG_CTL_TEXT:
 	case IMSG_CTL_END:
 	case IMSG_CTL_FAIL:

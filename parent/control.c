@@ -30,6 +30,7 @@
 #define ACCEPT_PAUSE	1		/* seconds, when out of descriptors */
 #define ASK_MS		10000
 #define PING_MS_MAX	60000
+#define NETCHECK_MS	15000
 
 struct client {
 	TAILQ_ENTRY(client)	 c_entry;
@@ -326,6 +327,21 @@ verb_ping(const struct client *c, struct imsg *imsg)
 	return 0;
 }
 
+static int
+verb_netcheck(const struct client *c, struct imsg *imsg)
+{
+	static const enum proc	 who[] = { PROC_NETD };
+	struct msg_ctl_netcheck	 m;
+	uint32_t		 id = imsg_get_id(imsg);
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	/* Up to five seconds, maybe after one that is under way. */
+	client_ask(c, id, who, nitems(who), IMSG_CTL_NETCHECK, &m, sizeof(m),
+	    NETCHECK_MS);
+	return 0;
+}
+
 /* A line for a person. */
 __attribute__((__format__ (printf, 3, 4)))
 static void
@@ -438,6 +454,8 @@ client_read(struct client *c, struct imsg *imsg)
 		return verb_whois(c, imsg);
 	case IMSG_CTL_PING:
 		return verb_ping(c, imsg);
+	case IMSG_CTL_NETCHECK:
+		return verb_netcheck(c, imsg);
 	case IMSG_CTL_DEBUG:
 		return verb_debug(c, imsg);
 	default:

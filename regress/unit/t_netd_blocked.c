@@ -5,7 +5,8 @@
  * A UDP socket that is full again and again: nothing lost, nothing twice.
  */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
-/* link: ../../netd/derpmap.c stub_derp.c ../../netd/endpoints.c */
+/* link: ../../netd/derpmap.c stub_derp.c stub_netcheck.c */
+/* link: ../../netd/endpoints.c ../../netd/epset.c */
 /* link: ../../netd/portmap.c */
 /* link: ../../netd/cookie.c ../../netd/handshake.c ../../netd/heap.c */
 /* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */

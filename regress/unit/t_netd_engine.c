@@ -6,8 +6,9 @@
  */
 /* link: netd_world.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
-/* link: ../../netd/derpmap.c stub_derp.c */
+/* link: ../../netd/derpmap.c stub_derp.c stub_netcheck.c */
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
+/* link: ../../netd/epset.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
 /* link: ../../netd/netd_disco.c ../../netd/netmap.c ../../netd/path.c */
 /* link: ../../netd/peer.c ../../netd/ping.c ../../netd/portmap.c */

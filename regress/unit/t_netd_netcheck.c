@@ -7,7 +7,7 @@
  */
 
 /* link: ../../netd/ncplan.c ../../netd/ncreport.c ../../netd/nchome.c */
-/* link: ../../netd/addr.c */
+/* link: ../../netd/addr.c ../../netd/epset.c */
 
 #include <sys/types.h>
 
@@ -341,7 +341,8 @@ last_frame(uint16_t id)
 static uint16_t
 report(struct nc_history *h, int64_t now, unsigned int a, unsigned int b)
 {
-	struct nc_home		 ho = { &map, last_frame, now - NSEC, now };
+	struct nc_home		 ho = { &map, h->h_last.nr_preferred,
+	    last_frame, now - NSEC, now };
 	struct nc_report	 r;
 
 	nc_report_init(&r);
@@ -475,6 +476,68 @@ test_fallback(void)
 	want(nc_fallback(&map, 1) == 0, "fallback: no regions");
 }
 
+/* --- endpoints --- */
+
+static struct ep_set *
+set(size_t n, const uint16_t *port)
+{
+	static struct ep_set	 s;
+	struct addr		 a;
+	size_t			 i;
+
+	memset(&s, 0, sizeof(s));
+	for (i = 0; i < n; i++) {
+		a = ip4(1, port[i]);
+		ep_add_addr(&s, &a, EP_STUN);
+	}
+	return &s;
+}
+
+static void
+test_ep_set(void)
+{
+	static const uint16_t	 p[] = { 1, 2, 1 }, q[] = { 2, 1 };
+	struct ep_set		 s = *set(3, p), t = *set(2, q);
+	struct addr		 a = ip4(1, 1);
+
+	want(s.s_n == 2, "no duplicates");
+	ep_add_addr(&s, &a, EP_LOCAL);
+	want(s.s_n == 2 && !ep_has_type(&s, EP_LOCAL), "first type wins");
+	want(ep_has_type(&s, EP_STUN), "has the type");
+	want(ep_same(&s, &t), "order does not matter");
+	t.s_ep[0].type = EP_LOCAL;
+	want(!ep_same(&s, &t), "types do");
+	t.s_n = 1;
+	want(!ep_same(&s, &t), "less");
+}
+
+static void
+test_ep_cache(void)
+{
+	static const uint16_t	 a[] = { 1 }, b[] = { 2 };
+	struct ep_cache		 c;
+	struct ep_set		*s;
+	uint16_t		 port;
+
+	memset(&c, 0, sizeof(c));
+	ep_cache_update(&c, set(1, a), T0);
+	s = set(1, b);
+	ep_cache_update(&c, s, T0 + NSEC);
+	want(s->s_n == 2 && s->s_ep[0].port == 2, "the old one too");
+	s = set(1, b);
+	ep_cache_update(&c, s, T0 + EP_CACHE_TIME + 1);
+	want(s->s_n == 1, "not for ever");
+	s = set(0, b);
+	ep_cache_update(&c, s, T0 + 2 * EP_CACHE_TIME + 1);
+	want(s->s_n == 1, "seen again: kept longer");
+	for (port = 10; port < 30; port++) {
+		s = set(1, &port);
+		ep_cache_update(&c, s, T0 + 3 * EP_CACHE_TIME + port);
+	}
+	want(s->s_n == EP_CACHE_PER_IP && c.c_n == EP_CACHE_PER_IP &&
+	    s->s_ep[1].port == 24, "six of an address, the latest");
+}
+
 int
 main(void)
 {
@@ -494,5 +557,7 @@ main(void)
 	test_full_when();
 	test_bounded();
 	test_fallback();
+	test_ep_set();
+	test_ep_cache();
 	return 0;
 }
