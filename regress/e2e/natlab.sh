@@ -7,6 +7,11 @@
 #				that kind
 #	site_node name program user	a node there (shoald or tailscaled)
 #	site_end name		and away with it
+#	wire_make name if N [line]	a wire from the core to an interface there
+#	wire_tell N line	changes it; see wire.c
+#
+# With DERP_WIRED=yes the relays stand behind wires 1 and 2 (ab: towards the
+# core), and coturn is not in their map.
 #
 # Kinds:
 #	open	public addresses of both families
@@ -65,12 +70,8 @@ core_make()
 	addr add 11.0.0.1/32 dev lo
 	addr add 11.0.1.1/32 dev lo
 	addr add 11.0.1.2/32 dev lo
-	addr add 11.0.2.1/32 dev lo
-	addr add 11.0.3.1/32 dev lo
 	addr add 2c0f:77::1/128 dev lo nodad
 	addr add 2c0f:77::11/128 dev lo nodad
-	addr add 2c0f:77:2::1/128 dev lo nodad
-	addr add 2c0f:77:3::1/128 dev lo nodad
 	route add unreachable 10.0.0.0/8
 	route add unreachable 100.64.0.0/10
 	route add unreachable 172.16.0.0/12
@@ -94,7 +95,45 @@ derp_up()
 	grep -q 'relaying for' "$LAB/core/derpd.$1.log"
 }
 
-# derp_start N [host]: region 90N on 11.0.(N+1).1.
+# wire_make name interface N [line]: packets for it must be routed to wN in
+# the core.
+wire_make()
+{
+	tun_make "$1" "$2"
+	tun_make core "w$3"
+	"$LAB/wire" -c "$LAB/wire.$3" -x "${4:-both delay 0}" -a "$P-$1:$2" \
+	    -b "$P-core:w$3" >"$LAB/core/wire.$3.log" 2>&1 </dev/null &
+	LABPIDS="$LABPIDS $!"
+	ip -n "$P-core" link set "w$3" txqueuelen 5000
+	ip -n "$P-$1" link set "$2" txqueuelen 5000
+}
+
+wire_tell()	# N line
+{
+	echo "$2" >"$LAB/wire.$1"
+}
+
+# derp_host N: where the relay of that region runs.
+derp_host()
+{
+	_n=$(($1 + 1)) _dev=lo _host=core
+	if [ -n "${DERP_WIRED:-}" ]; then
+		_dev=eth0 _host=derp$1
+		ns_make "derp$1"
+		wire_make "derp$1" eth0 "$1"
+		ip -n "$P-core" route add "11.0.$_n.1" dev "w$1"
+		ip -n "$P-core" route add "2c0f:77:$_n::1" dev "w$1"
+	fi
+	ip -n "$P-$_host" addr add "11.0.$_n.1/32" dev $_dev
+	ip -n "$P-$_host" addr add "2c0f:77:$_n::1/128" dev $_dev nodad
+	[ $_dev = lo ] || ips "$_host" <<-X
+	route add default dev eth0
+	route add ::/0 dev eth0
+	X
+	eval "DERPHOST_$1=$_host"
+}
+
+# derp_start N: region 90N on 11.0.(N+1).1.
 derp_start()
 {
 	_n=$(($1 + 1))
@@ -109,7 +148,8 @@ derp_start()
 	state "$LAB/core/derp$1/key"
 	X
 	mkdir -p "$LAB/core/derp$1"
-	on_bg "${2:-core}" "$LAB/core/derpd.$1.log" "$DERPD" -dv \
+	eval "_host=\$DERPHOST_$1"
+	on_bg "$_host" "$LAB/core/derpd.$1.log" "$DERPD" -dv \
 	    -f "$LAB/core/derpd.$1.conf"
 	eval "DERPPID_$1=$BGPID"
 	wait_for 5 derp_up "$1"
@@ -124,6 +164,10 @@ derp_pin()
 # In region 902 the first node is coturn, for STUN only.
 derp_map()
 {
+	_stun='{"Name": "902s", "RegionID": 902, "STUNOnly": true,
+	   "HostName": "stun.test", "IPv4": "11.0.1.1",
+	   "IPv6": "2c0f:77::11"},'
+	[ -z "${DERP_WIRED:-}" ] || _stun=
 	cat <<-X
 	{"Regions": {
 	 "901": {"RegionID": 901, "RegionCode": "one", "RegionName": "One",
@@ -131,9 +175,7 @@ derp_map()
 	   "HostName": "derp1.test", "CertName": "$(derp_pin 1)",
 	   "IPv4": "11.0.2.1", "IPv6": "2c0f:77:2::1"}]},
 	 "902": {"RegionID": 902, "RegionCode": "two", "RegionName": "Two",
-	  "Nodes": [{"Name": "902s", "RegionID": 902, "STUNOnly": true,
-	   "HostName": "stun.test", "IPv4": "11.0.1.1",
-	   "IPv6": "2c0f:77::11"},
+	  "Nodes": [$_stun
 	   {"Name": "902a", "RegionID": 902, "CanPort80": true,
 	   "HostName": "derp2.test", "CertName": "$(derp_pin 2)",
 	   "IPv4": "11.0.3.1", "IPv6": "2c0f:77:3::1"}]}}}
@@ -184,9 +226,11 @@ natlab_init()
 {
 	lab_init "$1"
 	trap natlab_end EXIT
-	natlab_tools nat
+	natlab_tools nat wire
 	core_make
 	turn_start
+	derp_host 1
+	derp_host 2
 	derp_start 1 && derp_start 2 && natlab_coord && return
 	fail "the public side starts"
 	exit 1
@@ -415,6 +459,7 @@ site_shoald()	# name key
 	state "$LAB/$1/state"
 	socket "$LAB/$1/sock"
 	auth key "$2"
+	${NODE_LINES:-}
 	X
 	chmod 600 "$LAB/$1/shoald.conf"
 	on_bg "$1" "$LAB/$1/node.log" "$SHOALD" -dv -f "$LAB/$1/shoald.conf"
