@@ -21,8 +21,16 @@
 #define SRVREQ_MAX_FOLLOWUP	511
 #define SRVREQ_MAX_ENDPOINTS	256
 
-/* Versions that this server speaks to. Source: control.md 7. */
-#define SRVREQ_MIN_VERSION	113
+/*
+ * Versions that this server speaks to: the oldest is of March 2023. Those
+ * below each of these need the older form of something; control.md 7.
+ */
+#define SRVREQ_MIN_VERSION	60
+#define SRVREQ_V_LITE		68	/* polls say nothing about the node */
+#define SRVREQ_V_CAPMAP		74	/* Node.CapMap, not Capabilities */
+#define SRVREQ_V_FILTERS	81	/* PacketFilters, not PacketFilter */
+#define SRVREQ_V_HOMEDERP	111	/* Node.HomeDERP, not DERP */
+#define SRVREQ_V_NOMEASURE	115	/* NoMeasureNoHome, not Avoid */
 
 struct srvreq_register {
 	uint8_t		 sr_node[32];

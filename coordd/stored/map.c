@@ -82,7 +82,8 @@ viewer_close(struct brain *b, struct viewer *v, int replaced)
 }
 
 static void
-viewer_open(struct brain *b, struct node *n, const struct msg_rpc *rpc)
+viewer_open(struct brain *b, struct node *n, const struct msg_rpc *rpc,
+    unsigned int version)
 {
 	struct viewer	*v;
 
@@ -94,6 +95,7 @@ viewer_open(struct brain *b, struct node *n, const struct msg_rpc *rpc)
 	v = xcalloc(1, sizeof(*v));
 	v->v_rpc = *rpc;
 	v->v_node = n;
+	v->v_version = version;
 	if (RB_INSERT(viewers, &b->b_viewers, v) != NULL)
 		fatalx("two polls on one stream");
 	n->n_viewer = v;
@@ -159,7 +161,8 @@ update_node(struct brain *b, struct node *n, const struct map_req *q)
 }
 
 static void
-answer_once(struct brain *b, struct node *n, const struct msg_rpc *rpc)
+answer_once(struct brain *b, struct node *n, const struct msg_rpc *rpc,
+    unsigned int version)
 {
 	struct buf	 t = { NULL, 0, 0 };
 	uint64_t	*row;
@@ -168,7 +171,7 @@ answer_once(struct brain *b, struct node *n, const struct msg_rpc *rpc)
 	policy_refresh(b);
 	row = xcalloc(b->b_words, sizeof(*row));
 	policy_row(b, n, row);
-	map_full(b, &t, n, row, b->b_words, hash);
+	map_full(b, &t, n, version, row, b->b_words, hash);
 	b->b_nsent++;
 	b->b_sink->s_answer(b->b_sinkarg, rpc, 200, RPC_T_MAP, t.b_text,
 	    t.b_len, RPC_F_MSGEND | RPC_F_END);
@@ -217,14 +220,16 @@ map_request(struct brain *b, const struct map_req *q)
 			return;
 		}
 	}
+	/* A poll tells nothing that a lite update does not, if new enough. */
+	if (!q->m_read_only && (!q->m_stream ||
+	    q->m_version < SRVREQ_V_LITE) && update_node(b, n, q) == -1)
+		return;
 	if (q->m_stream) {
-		viewer_open(b, n, &q->m_rpc);
+		viewer_open(b, n, &q->m_rpc, q->m_version);
 		return;
 	}
-	if (!q->m_read_only && update_node(b, n, q) == -1)
-		return;
 	if (q->m_omit_peers)
 		brain_answer(b, &q->m_rpc, 200, RPC_T_JSON, "");
 	else
-		answer_once(b, n, &q->m_rpc);
+		answer_once(b, n, &q->m_rpc, q->m_version);
 }

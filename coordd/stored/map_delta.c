@@ -168,7 +168,8 @@ send_full(struct brain *b, struct viewer *v)
 
 	viewer_grow(v, b->b_words);
 	policy_row(b, v->v_node, v->v_sent);
-	map_full(b, &t, v->v_node, v->v_sent, b->b_words, v->v_filter);
+	map_full(b, &t, v->v_node, v->v_version, v->v_sent, b->b_words,
+	    v->v_filter);
 	v->v_npend = v->v_nremoved = 0;
 	b->b_nsent++;
 	b->b_sink->s_answer(b->b_sinkarg, &v->v_rpc, 200, RPC_T_MAP,
@@ -235,7 +236,8 @@ delta_changed(struct brain *b, struct viewer *v, struct delta *d,
 		for (w = d->d_full[i]; w != 0; w &= w - 1) {
 			slot = i * 64 + (size_t)__builtin_ctzll(w);
 			buf_str(t, n++ == 0 ? ",\"PeersChanged\":[" : ",");
-			map_node_peer(b, t, b->b_slots[slot], v->v_node);
+			map_node_peer(b, t, b->b_slots[slot], v->v_node,
+			    v->v_version);
 		}
 	if (n > 0)
 		buf_str(t, "]");
@@ -304,9 +306,7 @@ delta_filter(struct brain *b, struct viewer *v, struct buf *t)
 	text = map_filter(b, v->v_node, hash);
 	if (memcmp(hash, v->v_filter, sizeof(hash)) != 0) {
 		memcpy(v->v_filter, hash, sizeof(hash));
-		buf_str(t, ",\"PacketFilters\":{\"base\":");
-		buf_str(t, text);
-		buf_str(t, "}");
+		map_add_filter(t, v->v_version, text);
 	}
 	free(text);
 }
@@ -323,7 +323,7 @@ send_delta(struct brain *b, struct viewer *v)
 	/* A comma in front of each member; the first becomes the brace. */
 	if (v->v_flags & V_SELF) {
 		buf_str(&t, ",\"Node\":");
-		map_node_self(b, &t, v->v_node);
+		map_node_self(b, &t, v->v_node, v->v_version);
 	}
 	if (v->v_flags & V_DERP) {
 		buf_str(&t, ",\"DERPMap\":");

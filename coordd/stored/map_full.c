@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "log.h"
+#include "srvreq.h"
 #include "stored.h"
 
 char *
@@ -182,7 +183,7 @@ map_profiles(struct brain *b, struct buf *t, const struct node *self,
 
 static void
 full_peers(struct brain *b, struct buf *t, const struct node *self,
-    const uint64_t *row, size_t words)
+    unsigned int version, const uint64_t *row, size_t words)
 {
 	uint64_t	 w;
 	size_t		 i, slot;
@@ -192,15 +193,25 @@ full_peers(struct brain *b, struct buf *t, const struct node *self,
 		for (w = row[i]; w != 0; w &= w - 1) {
 			slot = i * 64 + (size_t)__builtin_ctzll(w);
 			buf_str(t, n++ == 0 ? ",\"Peers\":[" : ",");
-			map_node_peer(b, t, b->b_slots[slot], self);
+			map_node_peer(b, t, b->b_slots[slot], self, version);
 		}
 	if (n > 0)
 		buf_str(t, "]");
 }
 
+void
+map_add_filter(struct buf *t, unsigned int version, const char *rules)
+{
+	buf_str(t, version < SRVREQ_V_FILTERS ? ",\"PacketFilter\":" :
+	    ",\"PacketFilters\":{\"base\":");
+	buf_str(t, rules);
+	if (version >= SRVREQ_V_FILTERS)
+		buf_str(t, "}");
+}
+
 /* Source: control.md 4.14. */
 void
-map_full(struct brain *b, struct buf *t, struct node *n,
+map_full(struct brain *b, struct buf *t, struct node *n, unsigned int version,
     const uint64_t *row, size_t words, uint8_t hash[16])
 {
 	char	*filter;
@@ -208,10 +219,10 @@ map_full(struct brain *b, struct buf *t, struct node *n,
 	buf_str(t, "{\"ControlTime\":");
 	buf_time(t, b->b_date);
 	buf_str(t, ",\"Node\":");
-	map_node_self(b, t, n);
+	map_node_self(b, t, n, version);
 	buf_str(t, ",\"DERPMap\":");
 	map_derp(b, t);
-	full_peers(b, t, n, row, words);
+	full_peers(b, t, n, version, row, words);
 	buf_str(t, ",\"UserProfiles\":");
 	map_profiles(b, t, n, row, words);
 	buf_str(t, ",\"Domain\":");
@@ -219,9 +230,8 @@ map_full(struct brain *b, struct buf *t, struct node *n,
 	buf_str(t, ",\"CollectServices\":false,\"DNSConfig\":");
 	map_dns(b, t);
 	filter = map_filter(b, n, hash);
-	buf_str(t, ",\"PacketFilters\":{\"base\":");
-	buf_str(t, filter);
-	buf_str(t, "},\"SSHPolicy\":{\"rules\":null},"
+	map_add_filter(t, version, filter);
+	buf_str(t, ",\"SSHPolicy\":{\"rules\":null},"
 	    "\"Debug\":{\"DisableLogTail\":true}}");
 	free(filter);
 }

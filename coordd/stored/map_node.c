@@ -14,6 +14,7 @@
 #include "jsonutil.h"
 #include "keys.h"
 #include "log.h"
+#include "srvreq.h"
 #include "stored.h"
 
 static void
@@ -229,7 +230,7 @@ add_allowed(struct brain *b, struct buf *t, const struct node *n,
 
 static void
 add_node(struct brain *b, struct buf *t, struct node *n,
-    const struct node *viewer)
+    const struct node *viewer, unsigned int version)
 {
 	render(b, n);
 	buf_str(t, n->n_head);
@@ -240,47 +241,64 @@ add_node(struct brain *b, struct buf *t, struct node *n,
 		add_addrs(t, &n->n_rec);
 	}
 	buf_str(t, n->n_tail);
+	if (version < SRVREQ_V_HOMEDERP && n->n_rec.r_derp != 0)
+		buf_fmt(t, ",\"DERP\":\"127.3.3.40:%u\"", n->n_rec.r_derp);
 }
 
 void
 map_node_peer(struct brain *b, struct buf *t, struct node *n,
-    const struct node *viewer)
+    const struct node *viewer, unsigned int version)
 {
-	add_node(b, t, n, viewer);
+	add_node(b, t, n, viewer, version);
 	buf_str(t, "}");
 }
 
-/* Attributes of the node itself. Source: control.md 4.10. */
 static void
-add_capmap(struct brain *b, struct buf *t, struct node *n)
+add_cap(struct buf *t, int *n, int old, const char *name, const char *value)
+{
+	if ((*n)++ > 0)
+		buf_str(t, ",");
+	buf_json(t, name);
+	if (!old)
+		buf_fmt(t, ":%s", value);
+}
+
+/*
+ * Attributes of the node itself: those without a value as a mere list to who
+ * does not know the map. Source: control.md 4.10.
+ */
+static void
+add_capmap(struct brain *b, struct buf *t, struct node *n, int old)
 {
 	struct user	*u;
 	json_t		*caps = NULL, *v;
 	const char	*name;
+	int		 k = 0;
 
 	if (b->b_pstate != NULL)
 		caps = policy_node_caps(b->b_pstate, n->n_slot);
+	buf_str(t, old ? ",\"Capabilities\":[" : ",\"CapMap\":{");
 	/* Every node has an IPv6 address: let names answer with it. */
-	buf_str(t, ",\"CapMap\":{\"magicdns-aaaa\":null,"
-	    "\"default-auto-update\":[false]");
+	add_cap(t, &k, old, "magicdns-aaaa", "null");
+	if (!old)
+		add_cap(t, &k, old, "default-auto-update", "[false]");
 	u = user_find(b, n->n_rec.r_user);
 	if (u != NULL && u->u_role != ROLE_MEMBER)
-		buf_str(t, ",\"https://tailscale.com/cap/is-admin\":null");
-	json_object_foreach(caps, name, v) {
-		buf_str(t, ",");
-		buf_json(t, name);
-		buf_str(t, ":null");
-	}
-	buf_str(t, "}");
+		add_cap(t, &k, old, "https://tailscale.com/cap/is-admin",
+		    "null");
+	json_object_foreach(caps, name, v)
+		add_cap(t, &k, old, name, "null");
+	buf_str(t, old ? "]" : "}");
 	json_decref(caps);
 }
 
 void
-map_node_self(struct brain *b, struct buf *t, struct node *n)
+map_node_self(struct brain *b, struct buf *t, struct node *n,
+    unsigned int version)
 {
 	policy_refresh(b);
-	add_node(b, t, n, NULL);
-	add_capmap(b, t, n);
+	add_node(b, t, n, NULL, version);
+	add_capmap(b, t, n, version < SRVREQ_V_CAPMAP);
 	buf_str(t, "}");
 }
 

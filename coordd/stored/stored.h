@@ -672,6 +672,7 @@ struct viewer {
 	TAILQ_ENTRY(viewer)	 v_work;
 	struct msg_rpc		 v_rpc;
 	struct node		*v_node;
+	unsigned int		 v_version;	/* of the client */
 	uint64_t		*v_sent;	/* peers it was told of */
 	size_t			 v_words;
 	uint64_t		*v_removed;	/* Node.ID of the deleted */
@@ -717,11 +718,16 @@ void	 map_forget(struct brain *, struct node *);
 
 /* --- map_full.c, map_node.c ----------------------------------------------- */
 
-/* The whole map of a node with these peers; its filter's hash. */
+/*
+ * The whole map of a node with these peers, for a client of that version;
+ * its filter's hash.
+ */
 void	 map_full(struct brain *, struct buf *, struct node *,
-	    const uint64_t *, size_t, uint8_t [16]);
+	    unsigned int, const uint64_t *, size_t, uint8_t [16]);
 /* The filter's rules, a JSON array as text, and its hash. Caller frees. */
 char	*map_filter(struct brain *, struct node *, uint8_t [16]);
+/* The member of a message that carries them. */
+void	 map_add_filter(struct buf *, unsigned int, const char *);
 void	 map_dns(struct brain *, struct buf *);	/* the objects alone */
 void	 map_derp(struct brain *, struct buf *);
 /* Array of profiles: of a node (or NULL) and of the owners of these slots. */
@@ -729,8 +735,9 @@ void	 map_profiles(struct brain *, struct buf *, const struct node *,
 	    const uint64_t *, size_t);
 /* Nodes as JSON: as a viewer gets it; for itself; some fields. */
 void	 map_node_peer(struct brain *, struct buf *, struct node *,
-	    const struct node *);
-void	 map_node_self(struct brain *, struct buf *, struct node *);
+	    const struct node *, unsigned int);
+void	 map_node_self(struct brain *, struct buf *, struct node *,
+	    unsigned int);
 void	 map_node_patch(struct buf *, const struct node *, unsigned int);
 void	 map_node_stale(struct node *);		/* drop what is rendered */
 

@@ -103,8 +103,8 @@ req()
 is 400 "no JSON" req $HOST $PORT POST /machine/map 'x'
 is 400 "nested too deep" req $HOST $PORT POST /machine/map "$DEEP"
 is 413 "a body of 2 MiB" req -b $HOST $PORT POST /machine/map '{}'
-is 400 "capability version 90 in a request" req $HOST $PORT \
-    POST /machine/map "{\"Version\":90,\"NodeKey\":\"$NODE\"}"
+is 400 "capability version 59 in a request" req $HOST $PORT \
+    POST /machine/map "{\"Version\":59,\"NodeKey\":\"$NODE\"}"
 is 400 "capability version 70000 in a request" req $HOST $PORT \
     POST /machine/map "{\"Version\":70000,\"NodeKey\":\"$NODE\"}"
 is 200 "capability version 65535 in a request" req $HOST $PORT \

@@ -19,7 +19,9 @@ ts_start()	# host
 {
 	# It takes an interface for real only if there is a default route.
 	on "$1" ip route add default via 10.77.0.1
+	# Older ones want to be told where there is no iptables.
 	on_bg "$1" "$LAB/$1/tailscaled.log" env TS_NO_LOGS_NO_SUPPORT=true \
+	    TS_DEBUG_FIREWALL_MODE=nftables \
 	    "$TAILSCALED" --state="$LAB/$1/ts.state" \
 	    --socket="$LAB/$1/ts.sock" --statedir="$LAB/$1" \
 	    --tun=tailscale0 --no-logs-no-support

@@ -50,7 +50,7 @@ quiet(void)
 	json_t		*j;
 
 	lab_pass(&lab, 2000);
-	for (s = 0; s < 100; s++)
+	for (s = 0; s < 128; s++)
 		while ((j = lab_next(&lab, s)) != NULL)
 			json_decref(j);
 }
@@ -656,10 +656,103 @@ test_coalescing(void)
 	lab_close(&lab);
 }
 
+/* The first message of node one's poll with that version, and a delta. */
+static void
+band(unsigned int version, unsigned int s)
+{
+	struct map_req	 q;
+	json_t		*j, *p;
+
+	memset(&q, 0, sizeof(q));
+	q.m_rpc.conn = q.m_rpc.stream = s;
+	q.m_stream = 1;
+	q.m_version = version;
+	lab_map(&lab, &q, 1, 1);
+	j = next(s);
+	check_node(lab_at(j, "Node"));
+	p = lab_at(j, "Peers/0");
+	check_node(p);
+	CHECK((lab_at(j, "PacketFilter") != NULL) == (version < 81));
+	CHECK((lab_at(j, "PacketFilters/base") != NULL) == (version >= 81));
+	CHECK(json_is_array(lab_at(j, "Node/Capabilities")) == (version < 74));
+	CHECK(json_is_object(lab_at(j, "Node/CapMap")) == (version >= 74));
+	CHECK(strcmp(lab_str(p, "DERP"),
+	    version < 111 ? "127.3.3.40:3" : "") == 0);
+	CHECK(lab_int(p, "HomeDERP") == 3);
+	CHECK(json_array_size(lab_at(p, "AllowedIPs")) == 2);
+	CHECK(lab_at(j, "Health") == NULL && lab_at(j, "TKAInfo") == NULL);
+	json_decref(j);
+	lab_policy(&lab, "{\"acls\":[{\"action\":\"accept\",\"src\":"
+	    "[\"*\"],\"dst\":[\"*:22\"]}]}");
+	j = next(s);
+	CHECK((lab_at(j, "PacketFilter") != NULL) == (version < 81));
+	CHECK((lab_at(j, "PacketFilters/base") != NULL) == (version >= 81));
+	json_decref(j);
+	lab_policy(&lab, "{\"acls\":[{\"action\":\"accept\",\"src\":"
+	    "[\"*\"],\"dst\":[\"*:*\"]}]}");
+	quiet();
+	lab_hangup(&lab, s);
+}
+
+/* Each client gets what its version can read. control.md 7. */
+static void
+test_versions(void)
+{
+	static const unsigned int	 versions[] = {
+		60, 67, 68, 73, 74, 80, 81, 89, 90, 110, 111, 113, 145, 65535
+	};
+	struct map_req			 q;
+	size_t				 i;
+
+	start(POLICY_ALLOW, NULL);
+	lab_policy(&lab, "{\"acls\":[{\"action\":\"accept\",\"src\":"
+	    "[\"*\"],\"dst\":[\"*:*\"]}]}");
+	lab_join(&lab, 1, 1, alice, "one");
+	lab_join(&lab, 2, 2, bob, "two");
+	lab_lite(&lab, 2, 2, "192.0.2.7:41641",
+	    "{\"Hostname\":\"two\",\"NetInfo\":{\"PreferredDERP\":3}}");
+	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+		band(versions[i], 30 + i);
+	memset(&q, 0, sizeof(q));
+	q.m_rpc.conn = q.m_rpc.stream = 3;
+	q.m_version = 59;
+	lab_map(&lab, &q, 1, 1);
+	CHECK(lab_raw(&lab, 3, NULL, NULL) == 400);
+	lab_close(&lab);
+}
+
+/* Before 68 a poll tells what later clients say in lite updates. */
+static void
+test_old_poll(void)
+{
+	static const char	 host[] = "{\"Hostname\":\"renamed\"}";
+	struct map_req		 q;
+	unsigned int		 version;
+
+	start(POLICY_ALLOW, NULL);
+	lab_join(&lab, 1, 1, alice, "one");
+	for (version = 68; version >= 67; version--) {
+		memset(&q, 0, sizeof(q));
+		q.m_rpc.conn = q.m_rpc.stream = 40 + version;
+		q.m_stream = 1;
+		q.m_version = version;
+		q.m_hostinfo = host;
+		q.m_hostinfolen = strlen(host);
+		lab_map(&lab, &q, 1, 1);
+		quiet();
+		lab_hangup(&lab, 40 + version);
+		CHECK((node_find_label(&lab.l_b, "renamed") != NULL) ==
+		    (version < 68));
+	}
+	lab_close(&lab);
+}
+
 int
 main(void)
 {
 	test_first();
+	test_versions();
+	test_old_poll();
 	test_deny_by_default();
 	test_default();
 	test_no_delta_before_full();

@@ -153,14 +153,14 @@ test_machine_keys(void)
 	CHECK(lab_raw(&lab, 1, NULL, NULL) == 404);
 
 	lab_register_req(&q, 1, 1, 1, NULL, NULL);
-	q.q_version = 90;
+	q.q_version = 59;
 	register_request(&lab.l_b, &q);
 	CHECK(lab_raw(&lab, 1, NULL, NULL) == 400);
 	q.q_version = 130;
 	memset(q.q_node, 0, sizeof(q.q_node));
 	register_request(&lab.l_b, &q);
 	CHECK(lab_raw(&lab, 1, NULL, NULL) == 400);
-	m.m_version = 100;
+	m.m_version = 59;
 	lab_map(&lab, &m, 1, 1);
 	CHECK(lab_raw(&lab, 1, NULL, NULL) == 400);
 	lab_close(&lab);
