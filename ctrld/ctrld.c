@@ -127,6 +127,7 @@ main(int argc, char *argv[])
 	map_init();
 	cache_init();
 	ping_init();
+	peerping_init();
 	proc_child_run();
 }
 
@@ -400,6 +401,8 @@ netd_msg(struct chan *c, struct imsg *imsg)
 		return endpoints_msg(imsg);
 	case IMSG_NETINFO:
 		return netinfo_msg(imsg);
+	case IMSG_PEER_PONG:
+		return peerping_pong(imsg);
 	default:
 		return -1;
 	}

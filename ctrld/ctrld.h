@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "c2n.h"
 #include "channel.h"
 #include "dial.h"
 #include "log.h"
@@ -176,6 +177,8 @@ struct fetch
 	    const struct conn_opt *, void (*)(int, const char *, size_t,
 	    void *), void *);
 void	 fetch_cancel(struct fetch *);
+/* Give it a body (malloc, taken over), right after fetch_start(). */
+void	 fetch_put(struct fetch *, char *, size_t);
 
 struct session;
 
@@ -427,18 +430,26 @@ void	 cache_init(void);
 
 /* What a message asked for besides the map. */
 void	 ping_request(json_t *);
+/* POST this answer (malloc, taken over): in the session, or beside it. */
+void	 ping_post(const struct url *, int, char *, size_t);
 /* The new session begins: the URL seen last counts for nothing. */
 void	 ping_reset(void);
 void	 ping_init(void);
 
-/* --- c2n.c: pure --- */
+/* --- peerping.c: pings of peers for the server --- */
 
 /*
- * Answer a request that the server sends to the node: a raw HTTP/1.x
- * request in, a raw response out (malloc; *len). NULL: no memory.
- * Source: control.md 5.3.
+ * Ping an address by each of the types of the list, and POST what came of
+ * it to the URL; noise: in the session.
  */
-char	*c2n_answer(const char *, size_t, size_t *);
+void	 peerping_start(const struct url *, int, const char *, const char *);
+int	 peerping_pong(struct imsg *);	/* PEER_PONG: 0, or -1 malformed */
+void	 peerping_init(void);
+
+/* --- c2ndoc.c --- */
+
+/* A document for c2n_answer(): malloc, or NULL. */
+char	*c2n_doc(enum c2n_doc);
 
 /* --- health.c --- */
 
@@ -458,6 +469,8 @@ const char
 	*health_text(enum health);
 /* CTL_HEALTH rows for a CTL_STATUS request. */
 void	 health_answer(uint32_t);
+/* What was found here, for the server: new reference. */
+json_t	*health_json(void);
 
 /* --- answer.c: what operators ask --- */
 

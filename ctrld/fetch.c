@@ -23,6 +23,8 @@ struct fetch {
 	void		(*f_done)(int, const char *, size_t, void *);
 	void		*f_arg;
 	const char	*f_method;
+	char		*f_body;	/* of the request */
+	size_t		 f_bodylen;
 	uint8_t		*f_buf;
 	size_t		 f_len;
 	ssize_t		 f_headlen;	/* 0: head not complete */
@@ -43,8 +45,17 @@ fetch_cancel(struct fetch *f)
 		return;
 	(void)evtimer_del(&f->f_ev);
 	conn_close(f->f_conn);
+	free(f->f_body);
 	free(f->f_buf);
 	free(f);
+}
+
+void
+fetch_put(struct fetch *f, char *body, size_t len)
+{
+	free(f->f_body);
+	f->f_body = body;
+	f->f_bodylen = len;
 }
 
 /* Report and end; the object is gone. */
@@ -55,6 +66,7 @@ fetch_end(struct fetch *f, int status, const char *body, size_t len)
 	conn_close(f->f_conn);
 	f->f_conn = NULL;
 	f->f_done(status, body, len, f->f_arg);
+	free(f->f_body);
 	free(f->f_buf);
 	free(f);
 }
@@ -75,16 +87,21 @@ static void
 fetch_up(struct conn *conn, void *arg)
 {
 	struct fetch	*f = arg;
-	char		*req, auth[MSG_NAME_LEN + 16];
+	char		*req, auth[MSG_NAME_LEN + 16], length[64];
 	int		 n;
 
+	length[0] = '\0';
+	if (f->f_body != NULL)
+		(void)snprintf(length, sizeof(length),
+		    "Content-Length: %zu\r\n", f->f_bodylen);
 	n = asprintf(&req, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shoal\r\n"
-	    "Connection: close\r\n\r\n", f->f_method, f->f_url.u_path,
-	    url_authority(&f->f_url, auth, sizeof(auth)));
+	    "%sConnection: close\r\n\r\n", f->f_method, f->f_url.u_path,
+	    url_authority(&f->f_url, auth, sizeof(auth)), length);
 	if (n == -1)
 		fatal(NULL);
 	conn_write(conn, req, n);
 	free(req);
+	conn_write(conn, f->f_body, f->f_bodylen);
 }
 
 /* Is the body complete? eof: nothing more will come. 1, 0, or -1. */

@@ -52,6 +52,23 @@ health_text(enum health what)
 	return texts[what];
 }
 
+json_t *
+health_json(void)
+{
+	json_t	*o, *w;
+	size_t	 i;
+
+	w = json_object();
+	for (i = 0; i < HEALTH_MAX; i++)
+		if (texts[i][0] != '\0')
+			(void)json_object_set_new(w, kinds[i].id,
+			    json_pack("{s:s,s:s,s:s,s:s}", "WarnableCode",
+			    kinds[i].id, "Severity", kinds[i].severity,
+			    "Title", kinds[i].title, "Text", texts[i]));
+	o = json_pack("{s:o}", "Warnings", w);
+	return o;
+}
+
 static void
 row_send(uint32_t id, struct msg_ctl_health *m)
 {

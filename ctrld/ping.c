@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Ping requests of the server: HEAD of a URL, and c2n.
+ * Ping requests of the server: HEAD of a URL, c2n, pings of peers.
  * Source: control.md 4.13.
  */
 
@@ -19,9 +19,9 @@
 #define PAYLOAD_MAX	65536
 #define QUEUE_MAX	8
 
-enum ping_field { GF_URL, GF_NOISE, GF_TYPES, GF_PAYLOAD, GF_MAX };
+enum ping_field { GF_URL, GF_NOISE, GF_TYPES, GF_IP, GF_PAYLOAD, GF_MAX };
 static const char *const	 ping_fields[GF_MAX] = {
-	"URL", "URLIsNoise", "Types", "Payload"
+	"URL", "URLIsNoise", "Types", "IP", "Payload"
 };
 
 /* An answer that waits for the loop: the request came from within HTTP/2. */
@@ -120,7 +120,7 @@ ping_c2n(const struct url *u, json_t *payload)
 	len = 0;
 	if (ju_bytes(payload, PAYLOAD_MAX, &req, &len) == -1 || req == NULL)
 		return;
-	answer = c2n_answer((char *)req, len, &alen);
+	answer = c2n_answer((char *)req, len, c2n_doc, &alen);
 	free(req);
 	if (answer == NULL)
 		fatal(NULL);
@@ -131,20 +131,31 @@ ping_c2n(const struct url *u, json_t *payload)
  * Only the control server itself is asked over plain HTTP(S): a server must
  * not make nodes send requests to whom it likes.
  */
-static void
-ping_plain(const struct url *u)
+static int
+plain_ok(const struct url *u)
 {
 	struct url	 own;
 
-	if (url_parse(ctrld_conf()->c_msg.url, &own) == -1 ||
-	    strcasecmp(own.u_host, u->u_host) != 0 ||
-	    own.u_port != u->u_port) {
-		if (log_limit(&limit, os_now(), 3, 3600))
-			log_warnx("the control server asks to ping another "
-			    "host: refused");
-		return;
-	}
-	(void)fetch_start("HEAD", u, NULL, fetch_done, NULL);
+	if (url_parse(ctrld_conf()->c_msg.url, &own) == 0 &&
+	    strcasecmp(own.u_host, u->u_host) == 0 &&
+	    own.u_port == u->u_port)
+		return 1;
+	if (log_limit(&limit, os_now(), 3, 3600))
+		log_warnx("the control server asks to ping another host: "
+		    "refused");
+	return 0;
+}
+
+void
+ping_post(const struct url *u, int noise, char *body, size_t len)
+{
+	if (noise)
+		ping_queue(u, "POST", (uint8_t *)body, len, PING_LIMIT);
+	else if (plain_ok(u))
+		fetch_put(fetch_start("POST", u, NULL, fetch_done, NULL),
+		    body, len);
+	else
+		free(body);
 }
 
 void
@@ -167,12 +178,12 @@ ping_request(json_t *j)
 	if (strcmp(types, "c2n") == 0)
 		ping_c2n(&u, v[GF_PAYLOAD]);
 	else if (*types != '\0')
-		log_debug("the control server asks for a ping of a peer: "
-		    "not offered");
+		peerping_start(&u, json_is_true(v[GF_NOISE]), types,
+		    v[GF_IP] == NULL ? "" : json_string_value(v[GF_IP]));
 	else if (json_is_true(v[GF_NOISE]))
 		ping_queue(&u, "HEAD", NULL, 0, PING_LIMIT);
-	else
-		ping_plain(&u);
+	else if (plain_ok(&u))
+		(void)fetch_start("HEAD", &u, NULL, fetch_done, NULL);
 }
 
 void

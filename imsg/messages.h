@@ -1151,6 +1151,10 @@ M(DERP_OPEN, P_NETD, P_CRYPTOD, LEN_FIX(msg_derp_open), FD_NO, \
     "the relay's answer to the login of this id") \
 M(DERP_OPENED, P_CRYPTOD, P_NETD, LEN_FIX(msg_derp_opened), FD_NO, \
     "what it says, or the error") \
+M(PEER_PING, P_CTRLD, P_NETD, LEN_FIX(msg_ctl_ping), FD_NO, \
+    "the server wants a peer pinged") \
+M(PEER_PONG, P_NETD, P_CTRLD, LEN_FIX(msg_ctl_pong), FD_NO, \
+    "its answer, or the error") \
 M(ENDPOINTS, P_NETD, P_CTRLD, \
     LEN_LIST(msg_nm_list, msg_endpoint, MSG_LIST_MAX), FD_NO, \
     "own endpoints, at each change") \

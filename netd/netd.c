@@ -164,7 +164,7 @@ netd_ctl(struct imsg *imsg)
 		return ctl_status(id);
 	case IMSG_CTL_PING:
 		return msg_get(imsg, &ping, sizeof(ping)) == -1 ? -1 :
-		    ping_start(id, &ping);
+		    ping_start(proc_parent(), id, &ping);
 	case IMSG_CTL_NETCHECK:
 		return msg_get(imsg, &nc, sizeof(nc)) == -1 ? -1 :
 		    netcheck_ctl(id, &nc);
@@ -286,8 +286,17 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 static int
 netd_ctrld_msg(struct chan *c, struct imsg *imsg)
 {
-	return imsg_get_type(imsg) == IMSG_CTRL_ONLINE ?
-	    netcheck_online_message(imsg) : netmap_message(imsg);
+	struct msg_ctl_ping	 ping;
+
+	switch (imsg_get_type(imsg)) {
+	case IMSG_CTRL_ONLINE:
+		return netcheck_online_message(imsg);
+	case IMSG_PEER_PING:
+		return msg_get(imsg, &ping, sizeof(ping)) == -1 ? -1 :
+		    ping_start(c, imsg_get_id(imsg), &ping);
+	default:
+		return netmap_message(imsg);
+	}
 }
 
 static int

@@ -702,7 +702,8 @@ int	 disco_ping_cli(struct peer *, int64_t);
 
 /* --- ping.c: CTL_PING, TSMP, ICMP ---------------------------------------- */
 
-int	 ping_start(uint32_t, const struct msg_ctl_ping *);
+/* For whoever is at the other end of the channel: parent or ctrld. */
+int	 ping_start(struct chan *, uint32_t, const struct msg_ctl_ping *);
 /* A pong of disco for the operator: (peer, address, latency). */
 void	 ping_disco_pong(struct peer *, const struct addr *, int64_t);
 /*

@@ -26,9 +26,10 @@
 #define REJECTS_PER_SEC	100
 #define OWN_HOPS	64
 
-/* A ping that an operator waits for. */
+/* A ping that an operator waits for, or the control server. */
 struct ping {
 	TAILQ_ENTRY(ping) pg_entry;
+	struct chan	*pg_chan;	/* who asked */
 	uint32_t	 pg_id;		/* of the request */
 	uint64_t	 pg_peer;
 	struct msg_ip	 pg_ip;
@@ -43,7 +44,9 @@ static unsigned int	 npings;
 static struct event	 ev_ping;
 static int		 ev_ready;
 
-static void	 ping_fail(uint32_t, uint32_t);
+static void	 ping_answer(struct chan *, uint32_t,
+		    const struct msg_ctl_pong *);
+static void	 ping_fail(struct chan *, uint32_t, uint32_t);
 static void	 ping_done(struct ping *, struct peer *, const struct addr *,
 		    int64_t);
 static int	 ping_send(struct ping *, int64_t);
@@ -59,18 +62,24 @@ static void	 tsmp_answer(struct peer *, const uint8_t *,
 		    const struct pkt *);
 
 static void
-ping_fail(uint32_t id, uint32_t error)
+ping_answer(struct chan *c, uint32_t id, const struct msg_ctl_pong *m)
+{
+	(void)chan_compose(c, c == proc_parent() ? IMSG_CTL_PONG :
+	    IMSG_PEER_PONG, id, -1, m, sizeof(*m));
+}
+
+static void
+ping_fail(struct chan *c, uint32_t id, uint32_t error)
 {
 	struct msg_ctl_pong	 m;
 
 	memset(&m, 0, sizeof(m));
 	m.error = error;
-	(void)chan_compose(proc_parent(), IMSG_CTL_PONG, id, -1, &m,
-	    sizeof(m));
+	ping_answer(c, id, &m);
 }
 
 int
-ping_start(uint32_t id, const struct msg_ctl_ping *m)
+ping_start(struct chan *c, uint32_t id, const struct msg_ctl_ping *m)
 {
 	struct ping	*pg;
 	struct peer	*p;
@@ -82,15 +91,16 @@ ping_start(uint32_t id, const struct msg_ctl_ping *m)
 		return -1;
 	p = routes_find(nd.n_routes, m->ip.af, m->ip.addr);
 	if (p == NULL || npings >= PINGS_MAX) {
-		ping_fail(id, p == NULL ? MSG_E_PEER : MSG_E_RATE);
+		ping_fail(c, id, p == NULL ? MSG_E_PEER : MSG_E_RATE);
 		return 0;
 	}
 	if (m->type == PING_DISCO && p->p_flags & PEER_WGONLY) {
-		ping_fail(id, MSG_E_REFUSED);
+		ping_fail(c, id, MSG_E_REFUSED);
 		return 0;
 	}
 	if ((pg = calloc(1, sizeof(*pg))) == NULL)
 		fatal(NULL);
+	pg->pg_chan = c;
 	pg->pg_id = id;
 	pg->pg_peer = p->p_id;
 	pg->pg_ip = m->ip;
@@ -103,7 +113,7 @@ ping_start(uint32_t id, const struct msg_ctl_ping *m)
 	TAILQ_INSERT_TAIL(&pings, pg, pg_entry);
 	npings++;
 	if (ping_send(pg, now) == -1) {
-		ping_fail(id, MSG_E_CONN);
+		ping_fail(c, id, MSG_E_CONN);
 		TAILQ_REMOVE(&pings, pg, pg_entry);
 		free(pg);
 		npings--;
@@ -161,7 +171,7 @@ ping_cb(int fd, short events, void *arg)
 
 	TAILQ_FOREACH_SAFE(pg, &pings, pg_entry, tmp) {
 		if (now >= pg->pg_until) {
-			ping_fail(pg->pg_id, MSG_E_TIMEOUT);
+			ping_fail(pg->pg_chan, pg->pg_id, MSG_E_TIMEOUT);
 			TAILQ_REMOVE(&pings, pg, pg_entry);
 			free(pg);
 			npings--;
@@ -187,8 +197,7 @@ ping_done(struct ping *pg, struct peer *p, const struct addr *from,
 		addr_to_ep(from, &m.ep);
 		m.vni = from->a_vni;
 	}
-	(void)chan_compose(proc_parent(), IMSG_CTL_PONG, pg->pg_id, -1, &m,
-	    sizeof(m));
+	ping_answer(pg->pg_chan, pg->pg_id, &m);
 	TAILQ_REMOVE(&pings, pg, pg_entry);
 	free(pg);
 	npings--;

@@ -6,11 +6,12 @@
  * all its turns, the map stream, pings, and a server that misbehaves.
  */
 /* link: ../../ctrld/backoff.c ../../ctrld/c2n.c ../../ctrld/cache.c */
+/* link: ../../ctrld/c2ndoc.c */
 /* link: ../../ctrld/control.c ../../ctrld/dial.c ../../ctrld/dialplan.c */
 /* link: ../../ctrld/health.c ../../ctrld/hostinfo.c ../../ctrld/http1.c */
 /* link: ../../ctrld/ifconf.c ../../ctrld/login.c ../../ctrld/map.c */
 /* link: ../../ctrld/names.c ../../ctrld/netinfo.c ../../ctrld/ping.c */
-/* link: ../../ctrld/poll.c */
+/* link: ../../ctrld/peerping.c ../../ctrld/poll.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
 /* link: ../../ctrld/pushfilter.c ../../ctrld/rpc.c */
 /* link: ../../ctrld/session.c ../../ctrld/text.c ../../ctrld/url.c */
@@ -167,6 +168,10 @@ deliver(int (*f)(struct imsg *), uint32_t id, const void *data, size_t len)
 	close(sv[1]);
 }
 
+static struct msg_ctl_ping	 asked;	/* of netd */
+static uint32_t			 asked_id;
+static unsigned int		 nasked;
+
 /* What cryptod is asked is done from the loop, as if it were a process. */
 static struct event	 ev_crypt;
 static struct {
@@ -259,6 +264,11 @@ chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
 {
 	if (c == &chans[3] && type == IMSG_CTRL_STATE)
 		memcpy(&state, data, sizeof(state));
+	if (c == &chans[1] && type == IMSG_PEER_PING) {
+		memcpy(&asked, data, sizeof(asked));
+		asked_id = id;
+		nasked++;
+	}
 	if (c != &chans[0])
 		return 0;
 	if (ntodo == nitems(todo) || len > sizeof(todo[0].data))
@@ -456,6 +466,17 @@ fetch_start(const char *method, const struct url *u,
 	evtimer_set(&f->f_ev, fetch_cb, f);
 	timer_ms(&f->f_ev, 0);
 	return f;
+}
+
+static char	*posted;		/* outside of the session */
+
+void
+fetch_put(struct fetch *f, char *body, size_t len)
+{
+	free(posted);
+	if ((posted = strndup(body, len)) == NULL)
+		err(1, NULL);
+	free(body);
 }
 
 void
@@ -923,6 +944,8 @@ serve_refused(struct stream *s, json_t *j)
 		    0);
 }
 
+static char	*answered;	/* to a ping of a peer */
+
 /* The first map is good, then comes what the script says. */
 static const char	*second;
 
@@ -935,6 +958,10 @@ serve_second(struct stream *s, json_t *j)
 		if (strcmp(s->s_path, "/c2n/1") == 0) {
 			echoes += s->s_len > 2 && memcmp(s->s_body +
 			    s->s_len - 2, "hi", 2) == 0;
+			respond(s, "200", "", 0);
+		} else if (strcmp(s->s_path, "/pong/1") == 0) {
+			free(answered);
+			answered = strndup(s->s_body, s->s_len);
 			respond(s, "200", "", 0);
 		} else if (strcmp(s->s_path, "/ping/1") == 0) {
 			pings += strcmp(s->s_method, "HEAD") == 0;
@@ -1076,6 +1103,70 @@ bad_second(const char *name, const char *text)
 		errx(1, "%s: the map was not kept", name);
 }
 
+static int
+is_asked(void)
+{
+	return nasked >= 2;
+}
+
+static int
+is_posted(void)
+{
+	return posted != NULL;
+}
+
+static int
+is_reported(void)
+{
+	return answered != NULL;
+}
+
+/* A ping of a peer: netd makes it, the server hears what came of it. */
+static void
+test_peerping(void)
+{
+	struct msg_ctl_pong	 m;
+
+	begin(serve_second, "secret");
+	until("peer ping: running", is_running);
+	nasked = 0;
+	send_map(poll_stream, "{\"PingRequest\":{\"URL\":"
+	    "\"https://unused/pong/1\",\"URLIsNoise\":true,\"Types\":"
+	    "\"TSMP,disco\",\"IP\":\"100.64.0.2\"}}");
+	until("peer ping: asked", is_asked);
+	if (asked.type != PING_DISCO || asked.ip.af != 4 ||
+	    asked.ip.addr[3] != 2 || asked.timeout_ms != 10000)
+		errx(1, "peer ping: what netd is asked");
+	memset(&m, 0, sizeof(m));
+	m.peer = 2;
+	m.latency = 1500000;
+	m.ep.af = 4;
+	m.ep.port = 41641;
+	memcpy(m.ep.addr, "\xc0\x00\x02\x05", 4);
+	deliver(peerping_pong, asked_id, &m, sizeof(m));
+	until("peer ping: answered", is_reported);
+	if (strcmp(answered, "{\"Type\":\"disco\",\"IP\":\"100.64.0.2\","
+	    "\"NodeIP\":\"100.64.0.2\",\"NodeName\":\"b\","
+	    "\"LatencySeconds\":0.0015,\"Endpoint\":\"192.0.2.5:41641\"}")
+	    != 0)
+		errx(1, "peer ping: %s", answered);
+	free(answered);
+	answered = NULL;
+	m.error = MSG_E_TIMEOUT;
+	deliver(peerping_pong, asked_id - 1, &m, sizeof(m));
+	/* Nobody waits for this one. */
+	deliver(peerping_pong, asked_id, &m, sizeof(m));
+	until("peer ping: timed out", is_reported);
+	if (strstr(answered, "\"Type\":\"TSMP\"") == NULL ||
+	    strstr(answered, "\"Err\":") == NULL)
+		errx(1, "peer ping: %s", answered);
+	send_map(poll_stream, "{\"PingRequest\":{\"URL\":\"" URL "/q\","
+	    "\"Types\":\"ICMP\",\"IP\":\"100.64.0.1\"}}");
+	until("peer ping: ourselves", is_posted);
+	if (strstr(posted, "\"IsLocalIP\":true") == NULL)
+		errx(1, "peer ping: %s", posted);
+}
+
 static void
 test_pings(void)
 {
@@ -1210,6 +1301,7 @@ main(void)
 	map_init();
 	cache_init();
 	ping_init();
+	peerping_init();
 	script.request = serve_refused;
 	control_keys(&keys);
 	control_conf(1);
@@ -1249,6 +1341,7 @@ main(void)
 	bad_second("not JSON", "{");
 	bad_second("a pause", "{\"Debug\":{\"SleepSeconds\":0.01}}");
 	test_pings();
+	test_peerping();
 	test_plan();
 	test_netinfo();
 	test_expiry();
