@@ -32,6 +32,7 @@ static struct ep_set		 last;		/* as told */
 static struct ep_cache		 cache;
 static struct event		 ev_hold;
 static int			 told;
+static int			 starting;	/* something may be held back */
 static int			 holding;
 static int			 have_netmap;
 static void			(*refresher)(int64_t);
@@ -257,7 +258,7 @@ hold(const struct ep_set *s)
 {
 	struct timeval	 tv = { HOLD_SEC, 0 };
 
-	if (told || ep_has_type(s, EP_STUN))
+	if (!starting || told || ep_has_type(s, EP_STUN))
 		return 0;
 	if (have_netmap && (derpmap_now()->dm_nregions == 0 ||
 	    !netcheck_running()))
@@ -336,4 +337,5 @@ void
 endpoints_init(void)
 {
 	evtimer_set(&ev_hold, hold_cb, NULL);
+	starting = 1;
 }
