@@ -11,7 +11,7 @@
 
 ROOT =		.
 LIBS =		compat imsg proto
-DAEMONS =	parent cryptod netd ctrld dnsd shoalctl \
+DAEMONS =	parent cryptod netd ctrld dnsd portmapd shoalctl \
 		coordd coordd/frontd coordd/stored coordd/cryptod coordctl \
 		derpd derpd/relay derpd/cryptod
 

@@ -134,6 +134,13 @@ int	 os_link_read(int);
 /* All addresses of the host, tunnel left out; caller frees. -1 errno. */
 int	 os_addrs_get(const struct os_tun *, struct msg_localaddr **, size_t *);
 
+/*
+ * The IPv4 gateway of the default route (the one that counts, if there are
+ * several) and the index of its interface. 0, or -1 with errno; ENOENT: there
+ * is none.
+ */
+int	 os_gateway_get(struct msg_ip *, uint32_t *);
+
 /* Our own sockets must not enter the tunnel. -1 errno. */
 int	 os_sock_escape(int);
 /* Large buffers for a UDP socket, as far as allowed. */

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/sysctl.h>
 #include <sys/utsname.h>
 
 #include <net/if.h>
@@ -321,6 +322,83 @@ os_route_set(const struct os_tun *tun, const struct msg_prefix *p,
 		return 0;
 	/* Done before is done. */
 	return (on && errno == EEXIST) || (!on && errno == ESRCH) ? 0 : -1;
+}
+
+/* An address of a routing message, and the bytes to the next one. */
+static size_t
+rt_addr(const uint8_t *p, const uint8_t *end, struct sockaddr *sa)
+{
+	memset(sa, 0, sizeof(*sa));
+	if ((size_t)(end - p) < sizeof(*sa))
+		return 0;
+	memcpy(sa, p, sizeof(*sa));
+	if (sa->sa_len == 0)
+		return sizeof(long);
+	return (sa->sa_len + sizeof(long) - 1) / sizeof(long) * sizeof(long);
+}
+
+/* Is it the default route? Its gateway: 0, or -1. */
+static int
+rt_gateway(const uint8_t *p, const uint8_t *end, int addrs,
+    struct msg_ip *ip)
+{
+	struct sockaddr_in	 dst, gw;
+	struct sockaddr		 sa;
+	size_t			 n;
+
+	if ((addrs & (RTA_DST | RTA_GATEWAY)) != (RTA_DST | RTA_GATEWAY) ||
+	    (n = rt_addr(p, end, &sa)) == 0)
+		return -1;
+	memcpy(&dst, &sa, sizeof(dst));
+	p += n;
+	if (p >= end || rt_addr(p, end, &sa) == 0 ||
+	    sa.sa_family != AF_INET || dst.sin_addr.s_addr != 0)
+		return -1;
+	memcpy(&gw, &sa, sizeof(gw));
+	memset(ip, 0, sizeof(*ip));
+	ip->af = AF_WIRE_INET;
+	memcpy(ip->addr, &gw.sin_addr, 4);
+	return 0;
+}
+
+/* The first one of the table is the one that counts. */
+int
+os_gateway_get(struct msg_ip *ip, uint32_t *ifindex)
+{
+	int			 mib[6] = { CTL_NET, PF_ROUTE, 0, AF_INET,
+				    NET_RT_FLAGS, RTF_GATEWAY };
+	struct rt_msghdr	 rtm;
+	uint8_t			*buf, *p, *end;
+	size_t			 len, head;
+
+	if (sysctl(mib, 6, NULL, &len, NULL, 0) == -1 ||
+	    (buf = malloc(len + 1)) == NULL)
+		return -1;
+	if (sysctl(mib, 6, buf, &len, NULL, 0) == -1) {
+		free(buf);
+		return -1;
+	}
+	end = buf + len;
+	for (p = buf; (size_t)(end - p) >= sizeof(rtm);
+	    p += rtm.rtm_msglen) {
+		memcpy(&rtm, p, sizeof(rtm));
+		head = sizeof(rtm);
+#ifdef __OpenBSD__
+		head = rtm.rtm_hdrlen;
+#endif
+		if (rtm.rtm_msglen < head ||
+		    rtm.rtm_msglen > (size_t)(end - p))
+			break;
+		if ((rtm.rtm_flags & RTF_UP) == 0 || rt_gateway(p + head,
+		    p + rtm.rtm_msglen, rtm.rtm_addrs, ip) == -1)
+			continue;
+		*ifindex = rtm.rtm_index;
+		free(buf);
+		return 0;
+	}
+	free(buf);
+	errno = ENOENT;
+	return -1;
 }
 
 /* --- changes --- */

@@ -43,7 +43,8 @@ static const struct {
 	{ PROC_STORED,		64,	RLIM_INFINITY,	8 * MIB },
 	{ PROC_FRONTD,		65536,	0,		8 * MIB },
 	{ PROC_DERPCRYPT,	32,	MIB,		16 * MIB },
-	{ PROC_RELAY,		65536,	0,		8 * MIB }
+	{ PROC_RELAY,		65536,	0,		8 * MIB },
+	{ PROC_PORTMAPD,	32,	0,		8 * MIB }
 };
 
 #ifdef SANITIZED

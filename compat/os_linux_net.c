@@ -710,6 +710,64 @@ done:
 	return 0;
 }
 
+struct gateway {
+	struct msg_ip	 g_ip;
+	uint32_t	 g_ifindex;
+	uint32_t	 g_metric;
+};
+
+static int
+gateway_cb(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg	*rtm = mnl_nlmsg_get_payload(nlh);
+	struct nlattr		*a;
+	struct gateway		*best = arg, g;
+
+	if (rtm->rtm_dst_len != 0 || rtm->rtm_table != RT_TABLE_MAIN ||
+	    rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags &
+	    (RTNH_F_DEAD | RTNH_F_LINKDOWN))
+		return MNL_CB_OK;
+	memset(&g, 0, sizeof(g));
+	mnl_attr_for_each(a, nlh, sizeof(*rtm)) {
+		if (mnl_attr_get_payload_len(a) != sizeof(uint32_t))
+			continue;
+		if (mnl_attr_get_type(a) == RTA_GATEWAY) {
+			g.g_ip.af = AF_WIRE_INET;
+			memcpy(g.g_ip.addr, mnl_attr_get_payload(a), 4);
+		} else if (mnl_attr_get_type(a) == RTA_OIF)
+			g.g_ifindex = mnl_attr_get_u32(a);
+		else if (mnl_attr_get_type(a) == RTA_PRIORITY)
+			g.g_metric = mnl_attr_get_u32(a);
+	}
+	if (best->g_ifindex == 0 || g.g_metric < best->g_metric)
+		*best = g;
+	return MNL_CB_OK;
+}
+
+int
+os_gateway_get(struct msg_ip *ip, uint32_t *ifindex)
+{
+	struct gateway	 g;
+	struct nlmsghdr	*nlh;
+	struct rtmsg	*rtm;
+	char		 buf[256];
+
+	memset(&g, 0, sizeof(g));
+	nlh = nl_head(buf, RTM_GETROUTE, NLM_F_DUMP);
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = AF_INET;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	if (nl_request(nlh, gateway_cb, &g) == -1)
+		return -1;
+	if (g.g_ip.af == 0 || g.g_ifindex == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	*ip = g.g_ip;
+	*ifindex = g.g_ifindex;
+	return 0;
+}
+
 /* --- sockets --- */
 
 int

@@ -33,6 +33,7 @@ static const struct {
 	{ PROC_NETD,		"stdio recvfd inet" },	/* sendto */
 	{ PROC_CTRLD,		"stdio recvfd" },
 	{ PROC_DNSD,		"stdio recvfd inet" },	/* sendto, accept */
+	{ PROC_PORTMAPD,	"stdio recvfd inet" },	/* sendmsg to */
 	{ PROC_FRONTD,		"stdio recvfd inet" },	/* accept */
 	{ PROC_DERPCRYPT,	"stdio recvfd" },
 	{ PROC_RELAY,		"stdio recvfd inet" },	/* accept */

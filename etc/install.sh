@@ -26,7 +26,8 @@ put()	# mode directory file...
 
 put 0755 "$SBINDIR" parent/shoald coordd/coordd coordctl/coordctl derpd/derpd
 put 0755 "$BINDIR" shoalctl/shoalctl
-put 0755 "$LIBEXECDIR/shoal" cryptod/cryptod netd/netd ctrld/ctrld dnsd/dnsd
+put 0755 "$LIBEXECDIR/shoal" cryptod/cryptod netd/netd ctrld/ctrld \
+    dnsd/dnsd portmapd/portmapd
 put 0755 "$LIBEXECDIR/coordd" coordd/frontd/frontd coordd/stored/stored \
     coordd/cryptod/cryptod
 put 0755 "$LIBEXECDIR/derpd" derpd/relay/relay derpd/cryptod/cryptod

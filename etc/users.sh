@@ -7,7 +7,7 @@ empty=${1:-/var/empty}
 [ "$(id -u)" -eq 0 ] || { echo "users.sh: must be root" >&2; exit 1; }
 
 getent group shoal >/dev/null || groupadd -r shoal
-for u in _shoalcrypt _shoalnet _shoalctl _shoaldns \
+for u in _shoalcrypt _shoalnet _shoalctl _shoaldns _shoalmap \
     _coordfront _coordstore _coordcrypt _derprelay _derpcrypt; do
 	getent passwd "$u" >/dev/null && continue
 	useradd -r -U -M -d "$empty" -s /usr/sbin/nologin -c "shoal" "$u"

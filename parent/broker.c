@@ -209,6 +209,8 @@ purpose_check(enum proc proc, const struct msg_connect *m)
 	    proc == PROC_NETD))
 		return broker_check_derp(derp_ports, nderp_ports, m->purpose,
 		    &m->ep);
+	if (m->purpose == CONN_UPNP && proc == PROC_PORTMAPD)
+		return broker_check_gateway(gateway_ip(), &m->ep);
 	return MSG_E_REFUSED;
 }
 

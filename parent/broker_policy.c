@@ -116,6 +116,18 @@ broker_check_derp(const uint16_t *ports, size_t n, uint32_t purpose,
 	return MSG_E_REFUSED;
 }
 
+/* Any port: the gateway says which one its UPnP has. */
+int
+broker_check_gateway(const struct msg_ip *gw, const struct msg_endpoint *ep)
+{
+	struct msg_ip	 ip;
+
+	if (ep_ip(ep, &ip) == -1 || ep->port == 0)
+		return MSG_E_BAD;
+	return gw->af != 0 && memcmp(gw, &ip, sizeof(ip)) == 0 ?
+	    MSG_OK : MSG_E_REFUSED;
+}
+
 int
 broker_check_upstream(const struct msg_ip *list, size_t n,
     const struct msg_endpoint *ep)

@@ -16,7 +16,8 @@ static struct proc_child	 kids[] = {
 	{ .pc_proc = PROC_CRYPTOD, .pc_name = "cryptod" },
 	{ .pc_proc = PROC_NETD, .pc_name = "netd" },
 	{ .pc_proc = PROC_CTRLD, .pc_name = "ctrld" },
-	{ .pc_proc = PROC_DNSD, .pc_name = "dnsd" }
+	{ .pc_proc = PROC_DNSD, .pc_name = "dnsd" },
+	{ .pc_proc = PROC_PORTMAPD, .pc_name = "portmapd" }
 };
 #define NKIDS	nitems(kids)
 
@@ -181,6 +182,7 @@ child_equip(struct proc_child *pc)
 	case PROC_NETD:
 		tunnel_send_netd(pc);
 		linkmon_send(pc);
+		gateway_send_netd(pc);
 		if (active.len > 0)
 			(void)chan_compose(&pc->pc_chan, IMSG_WG_ACTIVE, 0,
 			    -1, active.data, active.len);
@@ -192,6 +194,9 @@ child_equip(struct proc_child *pc)
 	case PROC_DNSD:
 		resolver_send(pc);
 		tunnel_send_dnsd(pc);
+		break;
+	case PROC_PORTMAPD:
+		gateway_send(pc);
 		break;
 	default:
 		break;
@@ -356,6 +361,14 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return netd_rebind_msg(pc, imsg);
 	case IMSG_WG_ACTIVE:
 		return netd_active_msg(imsg);
+	case IMSG_PORTMAP:
+		return gateway_portmap(imsg);
+	case IMSG_PORTMAP_PROBE:
+		gateway_probe();
+		return 0;
+	case IMSG_PORTMAP_RELEASED:
+		gateway_released();
+		return 0;
 	case IMSG_CONNECT:
 		return broker_connect(pc, imsg);
 	case IMSG_DERP_PORTS:

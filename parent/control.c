@@ -243,6 +243,7 @@ verb_running(const struct client *c, uint32_t id, int on)
 		return;
 	}
 	child_send(PROC_CTRLD, IMSG_WANT, &m, sizeof(m));
+	gateway_update();
 	control_notify();
 	state_end(c->c_number, id);
 }
@@ -367,7 +368,7 @@ static void
 debug_parent(const struct client *c, uint32_t id)
 {
 	static const enum proc	 all[] = {
-		PROC_CRYPTOD, PROC_NETD, PROC_CTRLD, PROC_DNSD
+		PROC_CRYPTOD, PROC_NETD, PROC_CTRLD, PROC_DNSD, PROC_PORTMAPD
 	};
 	struct proc_child	*pc;
 	size_t			 i;
@@ -400,8 +401,9 @@ static int
 verb_debug(const struct client *c, struct imsg *imsg)
 {
 	static const enum proc	 all[] = {
-		PROC_CRYPTOD, PROC_NETD, PROC_CTRLD, PROC_DNSD
+		PROC_CRYPTOD, PROC_NETD, PROC_CTRLD, PROC_DNSD, PROC_PORTMAPD
 	};
+	static const enum proc	 mapper = PROC_PORTMAPD;
 	struct msg_str64	 m, ask;
 	const char		*topic;
 	uint32_t		 id = imsg_get_id(imsg);
@@ -411,6 +413,11 @@ verb_debug(const struct client *c, struct imsg *imsg)
 		return -1;
 	if (strcmp(m.s, "parent") == 0 || strcmp(m.s, "sandbox") == 0) {
 		debug_parent(c, id);
+		return 0;
+	}
+	if (strcmp(m.s, "portmap") == 0) {
+		client_ask(c, id, &mapper, 1, IMSG_CTL_DEBUG, &m, sizeof(m),
+		    ASK_MS);
 		return 0;
 	}
 	for (i = 0; i < nitems(all); i++) {

@@ -66,6 +66,43 @@ all_in(const struct msg_localaddr *a, size_t na,
 	return 1;
 }
 
+static int
+same_net(const struct msg_prefix *p, const uint8_t *ip)
+{
+	unsigned int	 i;
+
+	for (i = 0; i < p->plen; i++)
+		if ((p->addr[i / 8] ^ ip[i / 8]) & (0x80 >> (i % 8)))
+			return 0;
+	return 1;
+}
+
+int
+linkmon_own(uint32_t ifindex, const struct msg_ip *gw, struct msg_ip *own)
+{
+	const struct msg_localaddr	*la, *best = NULL;
+	size_t				 i;
+
+	for (i = 0; i < naddrs; i++) {
+		la = &addrs[i];
+		if (la->ifindex != ifindex || la->p.af != AF_WIRE_INET ||
+		    gw->af != AF_WIRE_INET)
+			continue;
+		if (best == NULL)
+			best = la;
+		if (same_net(&la->p, gw->addr)) {
+			best = la;
+			break;
+		}
+	}
+	if (best == NULL)
+		return -1;
+	memset(own, 0, sizeof(*own));
+	own->af = AF_WIRE_INET;
+	memcpy(own->addr, best->p.addr, 4);
+	return 0;
+}
+
 /* Read anew: 1 if it differs, *major by dataplane.md 2.7. */
 static int
 linkmon_update(uint32_t *major)
@@ -97,14 +134,17 @@ linkmon_debounce_cb(int fd, short events, void *arg)
 
 	tunnel_check_rules();
 	resolver_check();
-	if (!linkmon_update(&major))
+	if (!linkmon_update(&major)) {
+		gateway_update();	/* another route may do */
 		return;
+	}
 	log_debug("addresses of the host changed%s", major ?
 	    "" : " (minor)");
 	if (child_running(PROC_NETD))
 		linkmon_tell(PROC_NETD, major);
 	if (child_running(PROC_CTRLD))
 		linkmon_tell(PROC_CTRLD, major);
+	gateway_update();
 }
 
 /* Events come in bursts. */
@@ -135,6 +175,7 @@ linkmon_init(void)
 		(void)event_add(&ev_link, NULL);
 	}
 	(void)linkmon_update(&major);
+	gateway_update();
 }
 
 void

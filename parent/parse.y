@@ -315,8 +315,8 @@ routing		: ACCEPT ROUTES yesno {
 				    "system's resolver)");
 		}
 		| PORT MAPPING yesno {
-			if (once(SET_PORTMAP, "port mapping") && $3.number)
-				not_yet("port mapping yes");
+			if (once(SET_PORTMAP, "port mapping"))
+				conf->c_portmap = $3.number;
 		}
 		| RELAY SERVER NO {
 			(void)once(SET_RELAY, "relay server");

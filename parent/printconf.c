@@ -76,7 +76,8 @@ print_net(const struct shoal_conf *c, FILE *fp)
 	if (c->c_set & SET_LISTEN)
 		fprintf(fp, "listen on port %u\n", c->c_port);
 	if (c->c_set & SET_PORTMAP)
-		fprintf(fp, "port mapping no\n");
+		fprintf(fp, "port mapping %s\n", c->c_portmap ? "yes" :
+		    "no");
 	if (c->c_set & SET_RELAY)
 		fprintf(fp, "relay server no\n");
 	if (c->c_set & SET_INTERFACE) {

@@ -25,7 +25,9 @@ static const char	*cafiles[] = {
 	"/etc/pki/tls/certs/ca-bundle.crt"
 };
 
-static const enum proc	 parts[] = { PROC_NETD, PROC_CTRLD, PROC_DNSD };
+static const enum proc	 parts[] = {
+	PROC_NETD, PROC_CTRLD, PROC_DNSD, PROC_PORTMAPD
+};
 
 static struct {
 	struct shoal_conf	*conf;		/* NULL: none under way */
@@ -89,6 +91,34 @@ part_netd(struct proc_child *pc, const struct shoal_conf *c)
 	part(pc, IMSG_CONF_NETD, &m, sizeof(m));
 }
 
+/* REGRESS builds: so many seconds, to see it renewed. */
+static uint32_t
+portmap_lease(void)
+{
+#ifdef REGRESS
+	const char	*s, *err;
+	uint32_t	 v;
+
+	if ((s = getenv("SHOAL_PORTMAP_LEASE")) == NULL)
+		return 0;
+	v = strtonum(s, 1, 86400, &err);
+	return err == NULL ? v : 0;
+#else
+	return 0;
+#endif
+}
+
+static void
+part_portmapd(struct proc_child *pc, const struct shoal_conf *c)
+{
+	struct msg_conf_portmapd	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.enabled = c->c_portmap;
+	m.lease = portmap_lease();
+	part(pc, IMSG_CONF_PORTMAPD, &m, sizeof(m));
+}
+
 static void
 host_name(const struct shoal_conf *c, char *name, size_t len)
 {
@@ -144,6 +174,9 @@ reconf_send(struct proc_child *pc, const struct shoal_conf *c)
 	case PROC_CTRLD:
 		part_ctrld(pc, c);
 		break;
+	case PROC_PORTMAPD:
+		part_portmapd(pc, c);
+		break;
 	default:
 		memset(&dns, 0, sizeof(dns));
 		part(pc, IMSG_CONF_DNSD, &dns, sizeof(dns));
@@ -167,9 +200,10 @@ tx_end(const char *why)
 			child_send(parts[i], why == NULL ?
 			    IMSG_RECONF_COMMIT : IMSG_RECONF_ABORT, NULL, 0);
 	memset(&tx, 0, sizeof(tx));
-	if (why == NULL)
+	if (why == NULL) {
 		shoald_set_conf(c);
-	else if (c != shoald_conf())
+		gateway_update();
+	} else if (c != shoald_conf())
 		conf_free(c);
 	if (done != NULL)
 		done(why);

@@ -138,7 +138,7 @@ end_cb(int fd, short events, void *arg)
 	static unsigned int	 tries;
 	struct timeval		 tv = { 0, 20000 };
 
-	if (!state_busy() || tries++ >= END_TRIES) {
+	if ((!state_busy() && !gateway_busy()) || tries++ >= END_TRIES) {
 		cleanup();
 		exit(0);
 	}
@@ -162,6 +162,7 @@ signal_cb(int sig, short events, void *arg)
 		break;
 	default:
 		log_info("ending");
+		gateway_release();
 		end_cb(-1, 0, NULL);
 		break;
 	}
@@ -212,8 +213,8 @@ parent_dir(const char *file, char *buf, size_t len)
 static void
 confine(void)
 {
-	static char		 write_dir[2][PATH_MAX], exec_dir[5][PATH_MAX];
-	const char		*readable[64], *writable[3], *exec[5];
+	static char		 write_dir[2][PATH_MAX], exec_dir[8][PATH_MAX];
+	const char		*readable[64], *writable[3], *exec[9];
 	char			 path[PATH_MAX];
 	struct os_confine	 oc;
 	struct conf_dir		*d;

@@ -85,6 +85,7 @@ struct shoal_conf {
 	int		 c_ephemeral;
 	int		 c_shields;
 	uint16_t	 c_port;
+	int		 c_portmap;
 	char		 c_ifname[16];
 	uint32_t	 c_mtu;
 	char		 c_state[PATH_MAX];
@@ -177,6 +178,8 @@ void	 tunnel_send_netd(struct proc_child *);
 void	 tunnel_send_dnsd(struct proc_child *);
 /* netd wants a new socket of this family. 0, or -1 if bad. */
 int	 tunnel_rebind(struct proc_child *, uint32_t);
+/* The port of netd's IPv4 socket, 0: none. */
+uint16_t tunnel_port4(void);
 /* Another port. 0, or -1 and why. netd gets the sockets. */
 int	 tunnel_set_port(uint16_t, char *, size_t);
 /* The families of which the device has an address now: open, close DNS. */
@@ -226,10 +229,33 @@ void	 linkmon_init(void);
 void	 linkmon_close(void);
 void	 linkmon_send(struct proc_child *);
 
+/* Our address towards that gateway on that interface. 0, or -1: none. */
+int	 linkmon_own(uint32_t, const struct msg_ip *, struct msg_ip *);
+
+/* --- gateway.c: the network's gateway, and portmapd --- */
+
+/* Routes, addresses, our port or the configuration changed: look again. */
+void	 gateway_update(void);
+/* To a portmapd, to a netd that was started. */
+void	 gateway_send(struct proc_child *);
+void	 gateway_send_netd(struct proc_child *);
+/* Its address; af 0: none that is asked for anything. */
+const struct msg_ip *gateway_ip(void);
+/* PORTMAP of portmapd. 0, or -1 if bad. PORTMAP_PROBE of netd. */
+int	 gateway_portmap(struct imsg *);
+void	 gateway_probe(void);
+/* The end: have the mapping given back. Is that under way? It is done. */
+void	 gateway_release(void);
+int	 gateway_busy(void);
+void	 gateway_released(void);
+
 /* --- broker_policy.c: may that be connected to? --- */
 
 /* 0: yes; else enum msg_error. */
 int	 broker_check_control(const struct url *, const struct msg_endpoint *);
+/* By portmapd: the gateway, and nobody else. */
+int	 broker_check_gateway(const struct msg_ip *,
+	    const struct msg_endpoint *);
 int	 broker_check_upstream(const struct msg_ip *, size_t,
 	    const struct msg_endpoint *);
 

@@ -358,7 +358,14 @@ tunnel_rebind(struct proc_child *pc, uint32_t af)
 		return 0;
 	}
 	udp_send(pc, us, af);
+	gateway_update();
 	return 0;
+}
+
+uint16_t
+tunnel_port4(void)
+{
+	return udp4.port;
 }
 
 int
@@ -381,6 +388,7 @@ tunnel_set_port(uint16_t port, char *why, size_t len)
 		udp_send(child_get(PROC_NETD), &udp4, AF_WIRE_INET);
 		udp_send(child_get(PROC_NETD), &udp6, AF_WIRE_INET6);
 	}
+	gateway_update();
 	return 0;
 }
 

@@ -132,13 +132,12 @@ pcp_parse_map(struct pcp_reply *r, struct pcp_map *m, const uint8_t *p,
     size_t len)
 {
 	memset(m, 0, sizeof(*m));
-	if (pcp_parse(r, p, len) == -1 || len < PCP_MAP_LEN ||
-	    r->result != PCP_OK)
+	if (pcp_parse(r, p, len) == -1 || len < PCP_MAP_LEN)
 		return -1;
 	memcpy(m->nonce, p + 24, PCP_NONCE_LEN);
 	m->proto = p[36];
 	m->internal = be16dec(p + 40);
 	m->external = be16dec(p + 42);
 	memcpy(m->addr, p + 44, 16);
-	return 0;
+	return r->result == PCP_OK ? 0 : -1;
 }

@@ -79,7 +79,8 @@ int	 pcp_parse(struct pcp_reply *, const uint8_t *, size_t);
 /*
  * The head again, and what a successful answer to a map request says:
  * nonce, ports and protocol must be compared with what was asked, and the
- * op is the caller's to check. -1 also if the result is not PCP_OK.
+ * op is the caller's to check. -1 also if the result is not PCP_OK: then
+ * the map says which request was refused, or is all zero.
  */
 int	 pcp_parse_map(struct pcp_reply *, struct pcp_map *, const uint8_t *,
 	    size_t);

@@ -9,7 +9,7 @@ chmod 755 "$tmp"
 make -s install PREFIX="$tmp/p" >/dev/null
 for f in sbin/shoald sbin/coordd sbin/coordctl bin/shoalctl \
     libexec/shoal/netd libexec/shoal/cryptod libexec/shoal/ctrld \
-    libexec/shoal/dnsd libexec/coordd/frontd libexec/coordd/stored \
+    libexec/shoal/dnsd libexec/shoal/portmapd libexec/coordd/frontd libexec/coordd/stored \
     libexec/coordd/cryptod share/man/man8/shoald.8 \
     share/man/man5/shoald.conf.5; do
 	[ -e "$tmp/p/$f" ] || { echo "not installed: $f"; exit 1; }

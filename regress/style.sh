@@ -34,7 +34,7 @@ say "comments of C++:" "$(grep -nE '(^|[[:space:];{}])//' $own | head -n 5)"
 say "the system's name outside compat/:" "$(grep -nE '__(linux|OpenBSD|FreeBSD)__' \
     $own | grep -v '^compat/' | head -n 5)"
 say "netd and cryptod must not include these:" "$(grep -nE \
-    'include <(jansson|nghttp2|sqlite|zstd|curl)' netd/*.[ch] cryptod/*.[ch])"
+    'include <(jansson|nghttp2|sqlite|zstd|curl)' netd/*.[ch] cryptod/*.[ch] portmapd/*.[ch])"
 say "ctrld and dnsd must not include these:" "$(grep -nE \
     'include <(sqlite|libpq)' ctrld/*.[ch] dnsd/*.[ch])"
 [ $bad -eq 0 ]

@@ -43,7 +43,7 @@ tun=$(on b cat /sys/class/net/shoal0/ifindex)
 on_bg a "$LAB/a/iperf.log" iperf3 -c "$(ip4 b)" -t 60 -b 200M
 flow=$BGPID
 check "the flow starts" wait_for 5 moves
-for child in cryptod ctrld dnsd netd; do
+for child in cryptod ctrld dnsd portmapd netd; do
 	heal a $child
 	heal b $child
 done

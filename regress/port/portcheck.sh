@@ -44,6 +44,7 @@ try()	# system file
 
 for os in openbsd freebsd; do
 	for f in imsg/*.c proto/*.c cryptod/*.c netd/*.c ctrld/*.c dnsd/*.c \
+	    portmapd/*.c \
 	    parent/*.c shoalctl/*.c coordd/*.c coordd/*/*.c coordctl/*.c \
 	    compat/os_bsd*.c compat/os_"$os"*.c; do
 		try $os "$f"

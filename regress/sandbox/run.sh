@@ -34,7 +34,7 @@ try()	# name path [root]: its lines count as ours
 mkdir "$LAB/store"
 chown _coordstore "$LAB/store"
 chmod 700 "$LAB/store"
-for c in cryptod netd ctrld dnsd; do
+for c in cryptod netd ctrld dnsd portmapd; do
 	try $c "$V/$c/$c"
 done
 try frontd "$V/coordd/frontd/frontd"
@@ -130,6 +130,7 @@ live "$P1" cryptod _shoalcrypt $EMPTY "none"
 live "$P1" netd _shoalnet $EMPTY "/dev/net/tun"
 live "$P1" ctrld _shoalctl $EMPTY "none"
 live "$P1" dnsd _shoaldns $EMPTY "none"
+live "$P1" portmapd _shoalmap $EMPTY "none"
 P2=$COORDPID
 check "coordd is confined" parent_confined "$P2"
 live "$P2" cryptod _coordcrypt $EMPTY "none"

@@ -148,6 +148,29 @@ test_upstream(void)
 }
 
 static void
+test_gateway(void)
+{
+	struct msg_endpoint	 ep;
+	struct msg_ip		 gw, none;
+
+	memset(&none, 0, sizeof(none));
+	memset(&gw, 0, sizeof(gw));
+	gw.af = AF_WIRE_INET;
+	memcpy(gw.addr, "\300\250\001\001", 4);
+	endpoint(&ep, "192.168.1.1", 5000);
+	if (broker_check_gateway(&gw, &ep) != MSG_OK)
+		errx(1, "the gateway is refused");
+	if (broker_check_gateway(&none, &ep) != MSG_E_REFUSED)
+		errx(1, "without a gateway");
+	endpoint(&ep, "192.168.1.2", 5000);
+	if (broker_check_gateway(&gw, &ep) != MSG_E_REFUSED)
+		errx(1, "its neighbour is allowed");
+	endpoint(&ep, "192.168.1.1", 0);
+	if (broker_check_gateway(&gw, &ep) != MSG_E_BAD)
+		errx(1, "port 0");
+}
+
+static void
 test_bucket(void)
 {
 	struct bucket	 b = { 0 };
@@ -175,6 +198,7 @@ main(void)
 
 	test_control();
 	test_upstream();
+	test_gateway();
 	test_bucket();
 	for (i = 0; i < nitems(badurls); i++)
 		if (url_parse(&u, badurls[i], &why) == 0)
