@@ -19,6 +19,7 @@
 
 #define LIVED		10	/* seconds: then a session counts as good */
 #define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
+#define EXPIRY_SOON	(72 * 3600)	/* seconds: warn so long before */
 #define SOON		500	/* ms: a report of trouble may wait so long */
 
 /* A loop that fails: how often, and when to try again. */
@@ -373,6 +374,25 @@ control_update(void)
 
 /* --- own key's expiry --- */
 
+/* A key that is to last not much longer than that is no surprise. */
+static void
+control_expiry_warn(const struct nm_node *self, int64_t left)
+{
+	char	 text[MSG_TEXT_LEN];
+
+	if (left <= 0 || left > EXPIRY_SOON || (self->n_created.jt_set &&
+	    self->n_keyexpiry.jt_sec - self->n_created.jt_sec <
+	    2 * EXPIRY_SOON)) {
+		health_set(HEALTH_EXPIRY, NULL);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "the key of this node expires in "
+	    "%s: `shoalctl login --force-reauth' before that",
+	    left > 48 * 3600 ? "three days" : left > 24 * 3600 ?
+	    "two days" : "a day or less");
+	health_set(HEALTH_EXPIRY, text);
+}
+
 static void
 control_expiry_arm(void)
 {
@@ -383,9 +403,12 @@ control_expiry_arm(void)
 	if (map_now() == NULL)
 		return;
 	self = map_now()->nm_self;
-	if (!self->n_keyexpiry.jt_set || self_expired())
+	if (!self->n_keyexpiry.jt_set || self_expired()) {
+		health_set(HEALTH_EXPIRY, NULL);
 		return;
+	}
 	s = self->n_keyexpiry.jt_sec - (os_date() + map_skew()) / NS_PER_S;
+	control_expiry_warn(self, s);
 	timer_ms(&ev_expiry, s < 0 ? 1 : s < EXPIRY_TURN / 1000 ?
 	    s * 1000 + 1000 : EXPIRY_TURN);
 }

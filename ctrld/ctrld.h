@@ -459,12 +459,15 @@ enum health {
 	HEALTH_EXPIRY,		/* of the own key, soon */
 	HEALTH_CLOCK,
 	HEALTH_VERSION,		/* the server recommends another */
+	HEALTH_LOCK,		/* the tailnet is locked */
+	HEALTH_VISIT,		/* the server wants a URL visited */
 	HEALTH_MAX
 };
 #define HEALTH_ROWS	32	/* of the server's, that are shown */
 
 /* Something is wrong, in words (logged if new); NULL: well again. */
 void	 health_set(enum health, const char *);
+void	 health_forget(void);	/* all that a map brought */
 const char
 	*health_text(enum health);
 /* CTL_HEALTH rows for a CTL_STATUS request. */

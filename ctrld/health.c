@@ -29,7 +29,11 @@ static const struct {
 	[HEALTH_CLOCK] = { "clock-skew",
 	    "The clock of this host differs from the server's", "low" },
 	[HEALTH_VERSION] = { "update-available",
-	    "The control server recommends another version", "low" }
+	    "The control server recommends another version", "low" },
+	[HEALTH_LOCK] = { "tailnet-lock", "Signatures are not checked",
+	    "medium" },
+	[HEALTH_VISIT] = { "visit-url",
+	    "The control server has a page for this node", "low" }
 };
 
 static char	 texts[HEALTH_MAX][MSG_TEXT_LEN];
@@ -44,6 +48,17 @@ health_set(enum health what, const char *text)
 	(void)strlcpy(texts[what], text, sizeof(texts[what]));
 	if (*text != '\0')
 		log_warnx("%s", texts[what]);
+}
+
+/* What was said of a tailnet that this node has left. */
+void
+health_forget(void)
+{
+	health_set(HEALTH_EXPIRY, NULL);
+	health_set(HEALTH_CLOCK, NULL);
+	health_set(HEALTH_VERSION, NULL);
+	health_set(HEALTH_LOCK, NULL);
+	health_set(HEALTH_VISIT, NULL);
 }
 
 const char *

@@ -222,25 +222,79 @@ map_begin(void)
 static void
 map_time(const struct ju_time *t)
 {
+	char	 text[MSG_TEXT_LEN];
 	int64_t	 diff;
 
 	if (t->jt_sec < TIME_MIN || t->jt_sec > INT64_MAX / NS_PER_S - 1)
 		return;
 	diff = t->jt_sec * NS_PER_S + t->jt_nsec - os_date();
 	skew = diff > SKEW_MIN || diff < -SKEW_MIN ? diff : 0;
+	if (skew == 0) {
+		health_set(HEALTH_CLOCK, NULL);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "the clock of this host is %lld "
+	    "minutes %s that of the control server: set it",
+	    (long long)llabs(diff / (60 * NS_PER_S)),
+	    diff > 0 ? "behind" : "ahead of");
+	health_set(HEALTH_CLOCK, text);
+}
+
+/* The server recommends another version, and wants it said. */
+static void
+map_version(json_t *j)
+{
+	static const char	*const names[] = {
+		"RunningLatest", "LatestVersion", "UrgentSecurityUpdate",
+		"Notify", "NotifyText", "NotifyURL"
+	};
+	const char	*latest, *note, *url;
+	char		 text[MSG_TEXT_LEN], vis[MSG_TEXT_LEN];
+	json_t		*v[nitems(names)];
+
+	if (ju_fields(j, names, nitems(names), v) == -1)
+		return;
+	if (json_is_true(v[0]) ||
+	    (!json_is_true(v[2]) && !json_is_true(v[3]))) {
+		health_set(HEALTH_VERSION, NULL);
+		return;
+	}
+	latest = v[1] == NULL ? "" : json_string_value(v[1]);
+	note = v[4] == NULL ? "" : json_string_value(v[4]);
+	url = v[5] == NULL ? "" : json_string_value(v[5]);
+	(void)snprintf(text, sizeof(text), "%s%s%s%s%s%s",
+	    json_is_true(v[2]) ? "a security update is urgent" :
+	    "there is a newer version", *latest != '\0' ? ": " : "", latest,
+	    *note != '\0' ? ": " : "", note, *url != '\0' ? ", see " : "");
+	(void)strlcat(text, url, sizeof(text));
+	text_vis(vis, sizeof(vis), text);
+	health_set(HEALTH_VERSION, vis);
+}
+
+/* Signatures of peers are not looked at: say so where they are wanted. */
+static void
+map_lock(void)
+{
+	health_set(HEALTH_LOCK, cur != NULL && netmap_tka(cur) ?
+	    "the tailnet is locked, and this version does not check the "
+	    "signatures of nodes: it trusts the control server alone" :
+	    NULL);
 }
 
 static void
 map_url(const char *url)
 {
 	static char	 last[MSG_TEXT_LEN];
-	char		 text[4 * MSG_TEXT_LEN];
+	char		 note[MSG_TEXT_LEN], text[MSG_TEXT_LEN];
 
 	if (strncmp(url, last, sizeof(last) - 1) == 0)
 		return;
 	(void)strlcpy(last, url, sizeof(last));
 	text_vis(text, sizeof(text), last);
-	log_info("the control server asks to visit %s", text);
+	(void)strlcpy(note, "the control server asks to visit ",
+	    sizeof(note));
+	(void)strlcat(note, text, sizeof(note));
+	health_set(HEALTH_VISIT, note);
 }
 
 /* How to reach the server from now on; kept with the map. */
@@ -270,6 +324,8 @@ map_effects(const struct nm_effects *fx)
 		map_url(fx->ms_url);
 	if (fx->ms_what & NM_SE_DIAL)
 		map_dial(fx->ms_dial);
+	if (fx->ms_what & NM_SE_VERSION)
+		map_version(fx->ms_version);
 	if (fx->ms_what & NM_SE_EXIT)
 		log_warnx("the control server asks this node to exit: "
 		    "not obeyed");
@@ -351,6 +407,7 @@ map_message(const char *text, size_t len, const char **why)
 			}
 			if (delta_matters(&d))
 				cache_changed();
+			map_lock();
 			control_self_changed();
 		}
 	}
@@ -420,6 +477,7 @@ map_forget(void)
 	mapframe_free(frame);
 	frame = NULL;
 	began = 0;
+	health_forget();
 	next_expiry = 0;
 	expiry_arm();
 	map_blank();

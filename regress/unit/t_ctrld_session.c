@@ -168,6 +168,8 @@ deliver(int (*f)(struct imsg *), uint32_t id, const void *data, size_t len)
 	close(sv[1]);
 }
 
+static struct msg_ctl_health	 rows[8];
+static size_t			 nrows;
 static struct msg_ctl_ping	 asked;	/* of netd */
 static uint32_t			 asked_id;
 static unsigned int		 nasked;
@@ -264,6 +266,8 @@ chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
 {
 	if (c == &chans[3] && type == IMSG_CTRL_STATE)
 		memcpy(&state, data, sizeof(state));
+	if (type == IMSG_CTL_HEALTH && nrows < nitems(rows))
+		memcpy(&rows[nrows++], data, sizeof(rows[0]));
 	if (c == &chans[1] && type == IMSG_PEER_PING) {
 		memcpy(&asked, data, sizeof(asked));
 		asked_id = id;
@@ -1269,6 +1273,66 @@ test_netinfo(void)
 	json_decref(j);
 }
 
+static int	 want_rows;
+
+static int
+is_told(void)
+{
+	nrows = 0;
+	health_answer(1);
+	return (int)nrows == want_rows;
+}
+
+/* What the server says of this node, and what the node finds itself. */
+static void
+test_health(void)
+{
+	begin(serve_second, "secret");
+	until("health: running", is_running);
+	want_rows = 0;
+	until("health: none", is_told);
+	send_map(poll_stream, "{\"Health\":[\"one\",\"two\\u001b\"]}");
+	want_rows = 2;
+	until("health: old form", is_told);
+	if (strcmp(rows[0].text, "one") != 0 || strchr(rows[1].text, 27))
+		errx(1, "health: \"%s\", \"%s\"", rows[0].text,
+		    rows[1].text);
+	send_map(poll_stream, "{\"DisplayMessages\":{\"a\":{\"Title\":\"T\","
+	    "\"Text\":\"X\",\"Severity\":\"high\",\"ImpactsConnectivity\":"
+	    "true,\"PrimaryAction\":{\"URL\":\"https://u\",\"Label\":"
+	    "\"L\"}},\"b\":null}}");
+	want_rows = 1;
+	until("health: messages", is_told);
+	if (strcmp(rows[0].id, "a") != 0 || strcmp(rows[0].title, "T") != 0 ||
+	    strcmp(rows[0].severity, "high") != 0 || !rows[0].connectivity ||
+	    strcmp(rows[0].url, "https://u") != 0 ||
+	    strcmp(rows[0].label, "L") != 0)
+		errx(1, "health: message");
+	send_map(poll_stream, "{\"DisplayMessages\":{\"*\":null},"
+	    "\"Health\":[]}");
+	want_rows = 0;
+	until("health: well", is_told);
+	send_map(poll_stream, "{\"KeepAlive\":true,\"ClientVersion\":"
+	    "{\"LatestVersion\":\"9.9\",\"Notify\":true},\"ControlTime\":"
+	    "\"2024-01-01T00:00:00Z\",\"PopBrowserURL\":\"https://p\"}");
+	want_rows = 3;
+	until("health: own", is_told);
+	if (strcmp(rows[0].id, "clock-skew") != 0 ||
+	    strstr(rows[1].text, "9.9") == NULL ||
+	    strstr(rows[2].text, "https://p") == NULL)
+		errx(1, "health: \"%s\", \"%s\"", rows[0].id, rows[1].text);
+	send_map(poll_stream, "{\"KeepAlive\":true,\"ClientVersion\":"
+	    "{\"RunningLatest\":true}}");
+	want_rows = 2;
+	until("health: latest", is_told);
+	send_map(poll_stream, "{\"TKAInfo\":{}}");
+	want_rows = 3;
+	until("health: locked", is_told);
+	send_map(poll_stream, "{\"TKAInfo\":{\"Disabled\":true}}");
+	want_rows = 2;
+	until("health: unlocked", is_told);
+}
+
 static void
 test_expiry(void)
 {
@@ -1343,6 +1407,7 @@ main(void)
 	test_pings();
 	test_peerping();
 	test_plan();
+	test_health();
 	test_netinfo();
 	test_expiry();
 	control_logout();
