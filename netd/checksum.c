@@ -13,37 +13,49 @@
 
 #include "netd.h"
 
+/* With the carry that falls out added again: the sum of ones' complement. */
+static inline uint64_t
+add_around(uint64_t a, uint64_t b)
+{
+	a += b;
+	return a + (a < b);
+}
+
+/* The sum with 8 more bytes, wherever they lie. */
+static inline uint64_t
+add_word(uint64_t sum, const uint8_t *p)
+{
+	uint64_t	 w;
+
+	memcpy(&w, p, sizeof(w));
+	return add_around(sum, w);
+}
+
 /*
- * Plain sum of 32-bit words in a 64-bit accumulator: the compiler makes
- * vector code of it, and nothing can overflow below 16 GiB.
+ * Four sums side by side, of 64-bit words: the order of 16-bit words in a
+ * sum does not matter. What is returned leaves room to add more to it.
  */
 uint64_t
 csum_add(uint64_t sum, const void *buf, size_t len)
 {
 	const uint8_t	*p = buf;
-	uint32_t	 w;
-	uint16_t	 h;
-	size_t		 i, n;
+	uint8_t		 last[8] = { 0 };
+	uint64_t	 s0 = sum, s1 = 0, s2 = 0, s3 = 0;
 
-	n = len / 4;
-	for (i = 0; i < n; i++) {
-		memcpy(&w, p + i * 4, sizeof(w));
-		sum += w;
+	for (; len >= 32; len -= 32, p += 32) {
+		s0 = add_word(s0, p);
+		s1 = add_word(s1, p + 8);
+		s2 = add_word(s2, p + 16);
+		s3 = add_word(s3, p + 24);
 	}
-	p += n * 4;
-	len -= n * 4;
-	if (len >= 2) {
-		memcpy(&h, p, sizeof(h));
-		sum += h;
-		p += 2;
-		len -= 2;
-	}
+	for (; len >= 8; len -= 8, p += 8)
+		s0 = add_word(s0, p);
 	if (len > 0) {
-		h = 0;
-		memcpy(&h, p, 1);
-		sum += h;
+		memcpy(last, p, len);
+		s1 = add_word(s1, last);
 	}
-	return sum;
+	s0 = add_around(add_around(s0, s1), add_around(s2, s3));
+	return (s0 >> 32) + (s0 & 0xffffffffU);
 }
 
 uint16_t

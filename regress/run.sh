@@ -1,13 +1,13 @@
 #!/bin/sh
 # All tests. One line each; what a failed one said follows it and stands in
 # regress/out. The last line counts. Arguments: only the parts named (style
-# man unit asan clang port fuzz install sandbox e2e interop).
+# man unit instr asan clang port fuzz install sandbox e2e interop).
 set -u
 
 cd "$(dirname "$0")/.."
 TOP=$PWD
 OUT=$TOP/regress/out
-PARTS=${*:-style man unit asan clang port fuzz install sandbox e2e interop}
+PARTS=${*:-style man unit instr asan clang port fuzz install sandbox e2e interop}
 PASSED=0 FAILED=0 SKIPPED=0
 mkdir -p "$OUT"
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -67,6 +67,8 @@ for part in $PARTS; do
 		run "manual pages" sh regress/man.sh ;;
 	unit)
 		lines unit make -s -C regress/unit regress ;;
+	instr)
+		lines instr make -s -C regress/bench instr ;;
 	asan)
 		LIMIT=900 run "build with sanitizers" sh regress/variant.sh asan
 		LIMIT=900 lines asan make -s -C variants/asan/regress/unit \

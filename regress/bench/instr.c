@@ -1,0 +1,214 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * The packet path over and over, to be counted by callgrind: instr.sh adds
+ * up the instructions of our own functions, which no other load disturbs.
+ * Usage: instr tx|rx tcp|udp rules rounds; prints the number of packets.
+ */
+/* link: ../unit/netd_world.c ../unit/stub_derp.c */
+/* link: ../../netd/addr.o ../../netd/checksum.o ../../netd/coalesce.o */
+/* link: ../../netd/derpmap.o ../../netd/portmap.o */
+/* link: ../../netd/cookie.o ../../netd/endpoints.o ../../netd/handshake.o */
+/* link: ../../netd/heap.o ../../netd/index.o ../../netd/masq.o */
+/* link: ../../netd/netd_disco.o ../../netd/netmap.o ../../netd/path.o */
+/* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
+/* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
+/* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
+/* link: ../../netd/tx.o ../../netd/udp.o ../../netd/wgonly.o */
+/* link: ../../cryptod/wgop.o */
+
+#include <sys/types.h>
+#include <sys/endian.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../unit/netd_world.h"
+
+#define SEGMENTS	40		/* of a large packet, of a batch */
+#define MSS		1228
+#define TCP_HDR		52		/* with time stamps */
+#define UDP_HDR		28
+#define DPORT		80
+
+static uint32_t	 seq;
+
+static void	 rules(unsigned int);
+static size_t	 tcp_packet(uint8_t *, uint8_t, uint8_t, size_t);
+static void	 tx_round(int);
+static void	 rx_round(int);
+
+/* So many rules, of which the last one lets our packets in. */
+static void
+rules(unsigned int n)
+{
+	struct msg_nm_begin	 begin = { 0, 2 };
+	struct msg_nm_list	 ml;
+	struct msg_nm_rule	 rule;
+	struct msg_range	 src;
+	struct msg_portrange	 dst;
+	struct msg_u32		 m = { n };
+	unsigned int		 i;
+
+	memset(&ml, 0, sizeof(ml));
+	memset(&rule, 0, sizeof(rule));
+	memset(&src, 0, sizeof(src));
+	memset(&dst, 0, sizeof(dst));
+	ml.n = 1;
+	chan_compose(&ctrld, IMSG_NM_BEGIN, 0, -1, &begin, sizeof(begin));
+	chan_compose(&ctrld, IMSG_NM_FILTER_BEGIN, 0, -1, &m, sizeof(m));
+	for (i = 0; i < n; i++) {
+		ml.id = rule.id = i;
+		src.af = i == n - 1 ? 0 : AF_WIRE_INET;
+		be32enc(src.lo, 0x64410000 + 8 * i);
+		be32enc(src.hi, 0x64410000 + 8 * i + 5);
+		dst.lo = i == n - 1 ? DPORT : 1000 + 7 * i;
+		dst.hi = dst.lo + i % 3;
+		chan_compose(&ctrld, IMSG_NM_FILTER_RULE, 0, -1, &rule,
+		    sizeof(rule));
+		chan_compose2(&ctrld, IMSG_NM_FILTER_SRC, 0, -1, &ml,
+		    sizeof(ml), &src, sizeof(src));
+		chan_compose2(&ctrld, IMSG_NM_FILTER_DST, 0, -1, &ml,
+		    sizeof(ml), &dst, sizeof(dst));
+		if (i % 50 == 0)
+			turn();
+	}
+	chan_compose(&ctrld, IMSG_NM_COMMIT, 0, -1, &begin, sizeof(begin));
+	for (i = 0; i < 5; i++)
+		turn();
+}
+
+/* The next TCP packet of the flow, with so much payload; its length. */
+static size_t
+tcp_packet(uint8_t *p, uint8_t from, uint8_t to, size_t payload)
+{
+	size_t		 len = TCP_HDR + payload;
+	uint16_t	 sum;
+
+	packet(p, from, to, DPORT, len);
+	p[9] = PKT_TCP;
+	csum_ip4(p, 20);
+	memset(p + 24, 0, TCP_HDR - 24);
+	be32enc(p + 24, seq);
+	be32enc(p + 28, 1);
+	p[32] = (TCP_HDR - 20) / 4 << 4;
+	p[33] = 0x10;				/* ACK */
+	be16enc(p + 34, 1000);
+	memcpy(p + 40, "\1\1\10\12", 4);	/* time stamps */
+	sum = ~csum_fold(csum_add(csum_pseudo(p, PKT_TCP, len - 20), p + 20,
+	    len - 20));
+	memcpy(p + 36, &sum, sizeof(sum));
+	seq += payload;
+	return len;
+}
+
+/* Large packets in, as the kernel hands them out; all datagrams taken. */
+static void
+tx_round(int tcp)
+{
+	static uint8_t	 buf[VNET_HDR_LEN + 65536];
+	uint8_t		*p = buf + VNET_HDR_LEN;
+	struct vnet_hdr	 vh;
+	size_t		 len;
+
+	memset(&vh, 0, sizeof(vh));
+	vh.v_flags = VNET_F_NEEDS_CSUM;
+	vh.v_csum_start = 20;
+	vh.v_gso_size = MSS;
+	if (tcp) {
+		len = tcp_packet(p, 1, 2, SEGMENTS * MSS);
+		vh.v_gso_type = VNET_GSO_TCP4;
+		vh.v_csum_offset = 16;
+	} else {
+		len = UDP_HDR + SEGMENTS * MSS;
+		packet(p, 1, 2, DPORT, len);
+		vh.v_gso_type = VNET_GSO_UDP_L4;
+		vh.v_csum_offset = 6;
+	}
+	memcpy(buf, &vh, sizeof(vh));
+	want(write(tun_fd, buf, VNET_HDR_LEN + len) > 0, "tun write");
+	tx_wakeup(nd.n_tx);
+	while (recv(sock, dg, sizeof(dg), 0) != -1)
+		continue;
+}
+
+/* A batch as GRO makes it of the peer's one large send. */
+static void
+rx_round(int tcp)
+{
+	static uint8_t	 msgs[SEGMENTS * 1400], p[2048];
+	size_t		 i, n, len = 0;
+	uint16_t	 size = 0;
+	union {
+		struct cmsghdr	 hdr;
+		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t))];
+	} c;
+	struct iovec	 iov = { msgs, 0 };
+	struct msghdr	 mh = { &netd_sin, sizeof(netd_sin), &iov, 1, &c,
+	    sizeof(c.buf), 0 };
+
+	for (i = 0; i < SEGMENTS; i++) {
+		if (tcp)
+			n = tcp_packet(p, 2, 1, MSS);
+		else
+			packet(p, 2, 1, DPORT, n = UDP_HDR + MSS);
+		len += size = seal(msgs + len, p, n);
+	}
+	iov.iov_len = len;
+	memset(&c, 0, sizeof(c));
+	c.hdr.cmsg_level = SOL_UDP;
+	c.hdr.cmsg_type = UDP_SEGMENT;
+	c.hdr.cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(&c.hdr), &size, sizeof(size));
+	if (sendmsg(sock, &mh, 0) == -1)
+		err(1, "sendmsg");
+	rx_wakeup(nd.n_rx, AF_WIRE_INET);
+	while (read(tun_fd, dg, sizeof(dg)) != -1)
+		continue;
+}
+
+int
+main(int argc, char *argv[])
+{
+	uint64_t	*segs;
+	uint8_t		 p[100];
+	int		 i, rounds, tx, tcp;
+
+	if (argc != 5)
+		errx(2, "usage: instr tx|rx tcp|udp rules rounds");
+	tx = strcmp(argv[1], "tx") == 0;
+	tcp = strcmp(argv[2], "tcp") == 0;
+	rounds = strtonum(argv[4], 1, 100000, NULL);
+	log_init(1, "instr");
+	setup();
+	netmap(0);
+	rules(strtonum(argv[3], 1, 5000, NULL));
+	rx_init(nd.n_rx, tun_coal_caps());
+	packet(p, 1, 2, DPORT, sizeof(p));
+	tun_in(p, sizeof(p));
+	want(receive(WG_MSG_INITIATION, SECOND) == 0, "initiation");
+	respond(dg, dg, 1);
+	want(receive(WG_MSG_TRANSPORT, SECOND) == 0, "session");
+
+	segs = tx ? &nd.n_tx->t_stats.s_segs : &nd.n_rx->r_stats.s_segs;
+	*segs = 0;
+	for (i = 0; i < rounds; i++) {
+		if (tx)
+			tx_round(tcp);
+		else
+			rx_round(tcp);
+	}
+	if (*segs != (uint64_t)rounds * SEGMENTS)
+		errx(1, "%llu packets passed, not %d",
+		    (unsigned long long)*segs, rounds * SEGMENTS);
+	printf("%llu\n", (unsigned long long)*segs);
+	return 0;
+}
