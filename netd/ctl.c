@@ -21,6 +21,7 @@ static void	 debug_choice(uint32_t, struct peer *, int64_t);
 static void	 debug_candidates(uint32_t, const struct peer *, int64_t);
 static void	 debug_pings(uint32_t, const struct peer *, int64_t);
 static void	 debug_peers(uint32_t, uint64_t);
+static void	 debug_line(uint32_t, const char *);
 static unsigned int permille(uint64_t, uint64_t);
 
 static void
@@ -223,6 +224,12 @@ debug_peers(uint32_t id, uint64_t which)
 		text(id, "peer %llu: idle", (unsigned long long)which);
 }
 
+static void
+debug_line(uint32_t id, const char *s)
+{
+	text(id, "%s", s);
+}
+
 int
 ctl_debug(uint32_t id, const struct msg_str64 *m)
 {
@@ -236,10 +243,12 @@ ctl_debug(uint32_t id, const struct msg_str64 *m)
 		debug_peers(id, 0);
 	else if (strncmp(m->s, "peer ", 5) == 0)
 		debug_peers(id, strtonum(m->s + 5, 1, INT64_MAX, NULL));
+	else if (strcmp(m->s, "derp") == 0)
+		derp_debug(debug_line, id);
 	else {
 		memset(&fail, 0, sizeof(fail));
 		fail.code = 2;
-		strlcpy(fail.text, "netd knows: path, peer N, peers",
+		strlcpy(fail.text, "netd knows: derp, path, peer N, peers",
 		    sizeof(fail.text));
 		(void)chan_compose(proc_parent(), IMSG_CTL_FAIL, id, -1,
 		    &fail, sizeof(fail));

@@ -152,7 +152,7 @@ derpmap_commit(struct derp_map *m)
 		qsort(m->dm_region, m->dm_nregions, sizeof(*m->dm_region),
 		    region_cmp);
 	map = m;
-	derp_map_changed();
+	derp_map_changed(old);
 	derpmap_free(old);
 }
 
@@ -163,15 +163,21 @@ derpmap_now(void)
 }
 
 const struct derp_region *
-derpmap_region(uint16_t id)
+derpmap_lookup(const struct derp_map *m, uint16_t id)
 {
 	struct derp_region	 key;
 
-	if (map->dm_nregions == 0)
+	if (m->dm_nregions == 0)
 		return NULL;
 	key.dr.id = id;
-	return bsearch(&key, map->dm_region, map->dm_nregions,
-	    sizeof(*map->dm_region), region_cmp);
+	return bsearch(&key, m->dm_region, m->dm_nregions,
+	    sizeof(*m->dm_region), region_cmp);
+}
+
+const struct derp_region *
+derpmap_region(uint16_t id)
+{
+	return derpmap_lookup(map, id);
 }
 
 const char *

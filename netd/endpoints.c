@@ -147,6 +147,7 @@ links_changed(void)
 	struct peer	*p;
 	int64_t		 now = os_now();
 
+	derp_link_changed();
 	for (p = peer_first(); p != NULL; p = peer_next(p)) {
 		if (p->p_path == NULL || p->p_flags & PEER_WGONLY)
 			continue;

@@ -14,6 +14,7 @@
 #include "blake2s.h"
 #include "chapoly.h"
 #include "netd.h"
+#include "tlsclient.h"
 
 #define NETD_USER	"_shoalnet"
 
@@ -69,6 +70,7 @@ netd_warmup(void)
 		fatal("cipher");
 	wg_key_free(k);
 	nd.n_cipher = chapoly_init(NULL);
+	tlsclient_warmup();
 	arc4random_buf(pkt, sizeof(pkt));
 }
 
@@ -143,8 +145,8 @@ netd_descriptor(struct imsg *imsg)
 		udp_set(fd, &u);
 		endpoints_update(0);
 		return 0;
-	default:			/* certificates: for relays */
-		close(fd);
+	default:
+		(void)tlsclient_ca_fd(fd);
 		return 0;
 	}
 	close(fd);
@@ -217,12 +219,14 @@ netd_channel(enum proc who, int fd, int fresh)
 		chan_open(&nd.n_cryptod, fd, PROC_NETD, PROC_CRYPTOD,
 		    &cryptod_cb, NULL);
 		hs_cryptod_new();
+		derp_cryptod_new();
 		return 0;
 	case PROC_CTRLD:
 		chan_close(&nd.n_ctrld);
 		chan_open(&nd.n_ctrld, fd, PROC_NETD, PROC_CTRLD, &ctrld_cb,
 		    NULL);
 		netmap_abort();
+		derp_ctrld_new();
 		endpoints_update(1);
 		netcheck_ctrld_new();
 		return 0;
@@ -256,6 +260,7 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 			break;
 		disco_set_key(m.keys.disco);
 		hs_set_key(m.keys.node);
+		derp_keys(m.keys.node);
 		disco_ask_again();
 		hs_kick();
 		ret = 0;
@@ -275,6 +280,10 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 	case IMSG_DISCO_KEY:
 		if (msg_get(imsg, &m.disco, sizeof(m.disco)) == 0)
 			ret = disco_key_answer(&m.disco);
+		break;
+	case IMSG_DERP_SEALED:
+	case IMSG_DERP_OPENED:
+		ret = derp_cryptod_answer(imsg);
 		break;
 	default:
 		break;
@@ -310,6 +319,7 @@ netd_exit(void)
 {
 	struct peer	*p, *next;
 
+	derp_exit();
 	for (p = peer_first(); p != NULL; p = next) {
 		next = peer_next(p);
 		peer_delete(p);

@@ -522,7 +522,8 @@ struct peer {
 	uint8_t		 p_key[MSG_KEY_LEN];
 	uint8_t		 p_disco[MSG_KEY_LEN];
 	uint8_t		 p_stamp[12];	/* last accepted of its handshakes */
-	uint16_t	 p_derp;
+	uint16_t	 p_derp;	/* home region, 0: none */
+	uint16_t	 p_heard_derp;	/* region it was heard by, 0: none */
 	uint16_t	 p_cap;
 	uint32_t	 p_flags;	/* PEER_* */
 	uint32_t	 p_nallowed;
@@ -1002,6 +1003,7 @@ void	 derpmap_commit(struct derp_map *);
 const struct derp_map *derpmap_now(void);
 /* A region of it, or NULL. */
 const struct derp_region *derpmap_region(uint16_t);
+const struct derp_region *derpmap_lookup(const struct derp_map *, uint16_t);
 /* "home", or "derp-900" if it has no code; a static buffer. */
 const char *derpmap_name(uint16_t);
 /* Are both the same but for their scores? NULL is no region. */
@@ -1037,8 +1039,19 @@ uint16_t derp_route(const uint8_t *, uint16_t);
 int64_t	 derp_last_frame(uint16_t);
 /* How many connections are logged in. */
 unsigned int derp_count(void);
-/* The DERP map in force has changed. */
-void	 derp_map_changed(void);
+/* The DERP map in force has changed from this one. */
+void	 derp_map_changed(const struct derp_map *);
+/* Own node key is known or has changed: log in anew. */
+void	 derp_keys(const uint8_t *);
+/* DERP_SEALED, DERP_OPENED of cryptod: 0, or -1 if it is bad. */
+int	 derp_cryptod_answer(struct imsg *);
+/* cryptod, ctrld were replaced; the network has changed; the end. */
+void	 derp_cryptod_new(void);
+void	 derp_ctrld_new(void);
+void	 derp_link_changed(void);
+void	 derp_exit(void);
+/* Connections, line by line: (what takes a line, its argument). */
+void	 derp_debug(void (*)(uint32_t, const char *), uint32_t);
 /*
  * Upcalls. A packet came: (region, its sender's node key, packet, length,
  * now). Its memory is writable, and stays until derp_input_done().

@@ -55,6 +55,11 @@ derp_count(void)
 }
 
 void
-derp_map_changed(void)
+derp_map_changed(const struct derp_map *old)
+{
+}
+
+void
+derp_link_changed(void)
 {
 }
