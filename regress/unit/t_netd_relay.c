@@ -129,7 +129,7 @@ derp_count(void)
 }
 
 void
-derp_map_changed(void)
+derp_map_changed(const struct derp_map *old)
 {
 }
 
