@@ -133,6 +133,11 @@ derp_map_changed(const struct derp_map *old)
 {
 }
 
+void
+derp_link_changed(void)
+{
+}
+
 /* The next message of that type that comes by the relay, into dg. */
 static int
 relay_get(int type, int ms)
