@@ -127,6 +127,8 @@ child_msg(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	case IMSG_DERP_PIN:
 		return child_pin(imsg);
+	case IMSG_DIAL:
+		return dial_msg(pc, imsg);
 	default:
 		return pc->pc_proc == PROC_DERPCRYPT ?
 		    state_msg(pc, imsg) : -1;
@@ -138,6 +140,8 @@ child_lost(struct proc_child *pc)
 {
 	if (pc->pc_proc == PROC_DERPCRYPT)
 		state_child_lost();
+	else
+		dial_child_lost();
 	reconf_child_lost();
 }
 

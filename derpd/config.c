@@ -116,6 +116,149 @@ conf_set_cert(struct derp_conf *c, const char *cert, const char *key)
 }
 
 const char *
+conf_set_file(struct derp_conf *c, char *dst, const char *path)
+{
+	const char	*why;
+	int		 fd;
+
+	if ((why = conf_check_path(path, PATH_MAX)) != NULL)
+		return why;
+	(void)strlcpy(dst, path, PATH_MAX);
+	conf_dirs_add(&c->c_dirs, path);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK)) == -1)
+		return strerror(errno);
+	close(fd);
+	return NULL;
+}
+
+/* A name of hosts, or an address; IPv6 in brackets where a port follows. */
+static const char *
+server_host(struct msg_conf_server *m, const char *s, size_t len)
+{
+	if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
+		s++;
+		len -= 2;
+	}
+	if (len == 0 || len >= sizeof(m->host))
+		return "has no host, or a long one";
+	memcpy(m->host, s, len);
+	m->host[len] = '\0';
+	return conf_check_hostname(m->host);
+}
+
+static struct msg_conf_server *
+server_new(struct derp_conf *c, uint32_t kind)
+{
+	struct msg_conf_server	*m;
+
+	if (c->c_nserver == nitems(c->c_server))
+		return NULL;
+	m = &c->c_server[c->c_nserver++];
+	memset(m, 0, sizeof(*m));
+	m->kind = kind;
+	return m;
+}
+
+static const char	 too_many_servers[] = "is one server too many";
+
+/* "http://host:8080/path". */
+const char *
+conf_set_verify(struct derp_conf *c, const char *url)
+{
+	struct msg_conf_server	*m;
+	const char		*p, *path, *colon, *why, *bad = NULL;
+
+	if ((m = server_new(c, SERVER_VERIFY)) == NULL)
+		return too_many_servers;
+	c->c_verify = RELAY_VERIFY_URL;
+	m->tls = strncmp(url, "https://", 8) == 0;
+	m->port = m->tls ? 443 : 80;
+	if (!m->tls && strncmp(url, "http://", 7) != 0)
+		return "is no http:// or https:// URL";
+	p = url + (m->tls ? 8 : 7);
+	path = p + strcspn(p, "/?#");
+	for (colon = path; colon > p && colon[-1] >= '0' &&
+	    colon[-1] <= '9'; colon--)
+		;
+	if (colon > p && colon[-1] == ':' && colon < path) {
+		char	 port[8];
+
+		if ((size_t)(path - colon) >= sizeof(port))
+			return "has no port like that";
+		memcpy(port, colon, path - colon);
+		port[path - colon] = '\0';
+		m->port = strtonum(port, 1, UINT16_MAX, &bad);
+		if (bad != NULL)
+			return "has no port like that";
+		colon--;
+	} else
+		colon = path;
+	if ((why = server_host(m, p, colon - p)) != NULL)
+		return why;
+	if (*path == '#' || *path == '?' || strlen(path) >= sizeof(m->path) ||
+	    path[strspn(path, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-_.~%?=&")] != '\0')
+		return "has a path that cannot be used";
+	(void)strlcpy(m->path, *path == '\0' ? "/" : path, sizeof(m->path));
+	return NULL;
+}
+
+static const char *
+pin_parse(struct msg_conf_server *m, const char *pin)
+{
+	static const char	 prefix[] = "sha256-raw:", hex[] =
+				    "0123456789abcdef";
+	const char		*d;
+	size_t			 i;
+
+	if (strncmp(pin, prefix, sizeof(prefix) - 1) != 0 ||
+	    strlen(pin += sizeof(prefix) - 1) != 2 * sizeof(m->pin))
+		return "has a pin that is not sha256-raw: and 64 hex digits";
+	for (i = 0; i < 2 * sizeof(m->pin); i++) {
+		if ((d = strchr(hex, pin[i])) == NULL)
+			return "has a pin with other than hex digits";
+		m->pin[i / 2] = m->pin[i / 2] << 4 | (d - hex);
+	}
+	m->has_pin = 1;
+	return NULL;
+}
+
+const char *
+conf_add_mesh(struct derp_conf *c, const char *host, int64_t port,
+    const char *pin)
+{
+	struct msg_conf_server	*m;
+	const char		*why;
+
+	if ((m = server_new(c, SERVER_MESH)) == NULL)
+		return too_many_servers;
+	if (port < 1 || port > UINT16_MAX)
+		return "has a port that is not between 1 and 65535";
+	m->port = port;
+	m->tls = 1;
+	if ((why = server_host(m, host, strlen(host))) != NULL)
+		return why;
+	return pin[0] == '\0' ? NULL : pin_parse(m, pin);
+}
+
+const char *
+conf_add_bootstrap(struct derp_conf *c, const char *name, const char *addr)
+{
+	struct msg_bootstrap	*b;
+	const char		*why;
+
+	if (c->c_nboot == nitems(c->c_boot))
+		return "is one too many";
+	b = &c->c_boot[c->c_nboot++];
+	memset(b, 0, sizeof(*b));
+	if ((why = conf_check_hostname(name)) != NULL)
+		return why;
+	(void)strlcpy(b->name, name, sizeof(b->name));
+	return ip_parse(&b->ip, addr) == 0 ? NULL : "has no address";
+}
+
+const char *
 conf_bytes(const char *s, uint64_t *v)
 {
 	const char	*errstr;
@@ -148,8 +291,14 @@ conf_check(const struct derp_conf *c)
 	if ((c->c_set & SET_HOSTNAME) == 0)
 		return "no hostname is set: add a line like "
 		    "hostname \"derp.example.org\"";
+	for (i = 0; i < c->c_nserver; i++)
+		if (c->c_server[i].kind == SERVER_MESH &&
+		    (c->c_set & SET_MESHKEY) == 0)
+			return "mesh with needs a mesh key: add a line like "
+			    "mesh key file \"/etc/shoal/mesh.key\"";
 	for (i = 0; i < c->c_nlisten; i++)
-		if ((c->c_listen[i].l_flags & LISTEN_STUN) == 0)
+		if ((c->c_listen[i].l_flags & (LISTEN_STUN |
+		    LISTEN_METRICS)) == 0)
 			return NULL;
 	return "nothing to listen on: add a line like "
 	    "listen on 0.0.0.0 port 443 tls self-signed";

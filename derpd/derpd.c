@@ -68,7 +68,8 @@ derpd_set_up(void)
 	up = 1;
 	for (i = 0; i < conf->c_nlisten; i++)
 		log_info("%s on %s port %u%s", conf->c_listen[i].l_flags &
-		    LISTEN_STUN ? "STUN" : "listening",
+		    LISTEN_STUN ? "STUN" : conf->c_listen[i].l_flags &
+		    LISTEN_METRICS ? "metrics" : "listening",
 		    ip_print(conf->c_listen[i].l_ep.af,
 		    conf->c_listen[i].l_ep.addr),
 		    conf->c_listen[i].l_ep.port,
@@ -192,6 +193,8 @@ derpd_run(int debug)
 	children_init();
 	derpd_confine();
 	children_start();
+	allow_init();
+	allow_watch();
 	event_dispatch();
 	fatalx("event loop ended");
 }

@@ -34,6 +34,9 @@
 #define MAX_CONNS	60000
 #define LISTEN_MAX	16
 #define BURST_MIN	65568	/* a frame of the largest packet */
+#define SERVERS_MAX	16	/* that the relay may be connected to */
+#define BOOTSTRAP_MAX	64
+#define RESOLVER_USER	"_derpdns"
 
 /* --- config.c: the configuration --- */
 
@@ -41,6 +44,9 @@
 #define SET_STATE	0x0002
 #define SET_RATE	0x0004
 #define SET_TLS		0x0008
+#define SET_VERIFY	0x0010
+#define SET_MESHKEY	0x0020
+#define SET_CAFILE	0x0040
 
 struct conf_listen {
 	struct msg_endpoint	 l_ep;
@@ -59,6 +65,15 @@ struct derp_conf {
 	size_t			 c_cert_len;
 	uint64_t		 c_rate;	/* bytes/s, 0: no limit */
 	uint64_t		 c_burst;
+	uint32_t		 c_verify;	/* RELAY_VERIFY_* */
+	char			 c_allow[PATH_MAX];	/* file of node keys */
+	char			 c_meshkey[PATH_MAX];
+	char			 c_cafile[PATH_MAX];	/* "": the system's */
+	struct msg_conf_server	 c_server[SERVERS_MAX];
+	size_t			 c_nserver;
+	struct msg_bootstrap	 c_boot[BOOTSTRAP_MAX];
+	size_t			 c_nboot;
+	uint32_t		 c_serial;
 	char			 c_state[PATH_MAX];
 	struct conf_dirs	 c_dirs;	/* of all files that it names */
 };
@@ -74,6 +89,16 @@ const char *conf_add_listen(struct derp_conf *, const char *, int64_t,
 	    uint32_t);
 /* Certificate and key, both read or opened once to see that they are there. */
 const char *conf_set_cert(struct derp_conf *, const char *, const char *);
+/* The admission server. */
+const char *conf_set_verify(struct derp_conf *, const char *);
+/* A file that is there: its path is kept in a buffer of PATH_MAX bytes. */
+const char *conf_set_file(struct derp_conf *, char *, const char *);
+/* A relay of the same mesh: host, port, pin ("": none). */
+const char *conf_add_mesh(struct derp_conf *, const char *, int64_t,
+	    const char *);
+/* A name and its address, for those who have no resolver. */
+const char *conf_add_bootstrap(struct derp_conf *, const char *,
+	    const char *);
 /* "8m": bytes. */
 const char *conf_bytes(const char *, uint64_t *);
 /* NULL if the whole can be used. */
@@ -130,6 +155,34 @@ void	 reconf_reload(void);
 /* RECONF_READY of a child. 0, or -1 if bad. */
 int	 reconf_ready(struct proc_child *, struct imsg *);
 void	 reconf_child_lost(void);
+
+/* --- dial.c: connections for the relay --- */
+
+/* DIAL of the relay. 0, or -1 if bad. */
+int	 dial_msg(struct proc_child *, struct imsg *);
+/* The relay is gone: what was under way is for nobody. */
+void	 dial_child_lost(void);
+
+/* --- resolve.c: addresses of a name, by a process without privileges --- */
+
+#define RESOLVE_MAX	8
+
+/*
+ * Look the name up; the callback gets the addresses (none: it failed) and
+ * its argument. 0, or -1 with errno: there will be no callback.
+ */
+struct resolve;
+struct resolve *resolve_start(const char *,
+	    void (*)(const struct msg_ip *, size_t, void *), void *);
+void	 resolve_cancel(struct resolve *);
+
+/* --- allow.c: the file of node keys that are let in --- */
+
+/* Hand it to the relay as it is now; later too, whenever it changes. */
+void	 allow_send(struct proc_child *, const struct derp_conf *);
+/* Look at it now and then, where one is configured. */
+void	 allow_init(void);
+void	 allow_watch(void);
 
 /* --- children.c --- */
 

@@ -20,6 +20,8 @@ static int	 yylex(void);
 static void	 yyerror(const char *);
 
 static struct derp_conf	*conf;
+static const char	*mesh_pin;
+static int64_t		 mesh_port;
 
 /* 1 if this was not set yet. */
 static int
@@ -31,12 +33,6 @@ once(unsigned int bit, const char *what)
 	}
 	conf->c_set |= bit;
 	return 1;
-}
-
-static void
-not_yet(const char *what)
-{
-	lex_error("%s is not supported yet", what);
 }
 
 static void
@@ -94,6 +90,51 @@ set_self(void)
 }
 
 static void
+set_verify(const char *s, int file)
+{
+	const char	*why;
+
+	if (!once(SET_VERIFY, "verify clients"))
+		return;
+	if (file)
+		conf->c_verify = RELAY_VERIFY_FILE;
+	why = file ? conf_set_file(conf, conf->c_allow, s) :
+	    conf_set_verify(conf, s);
+	if (why != NULL)
+		lex_error("verify clients %s\"%s\": %s", file ? "file " : "",
+		    s, why);
+}
+
+static void
+set_file(unsigned int bit, const char *what, char *dst, const char *s)
+{
+	const char	*why;
+
+	if (once(bit, what) && (why = conf_set_file(conf, dst, s)) != NULL)
+		lex_error("%s \"%s\": %s", what, s, why);
+}
+
+static void
+add_mesh(const char *host)
+{
+	const char	*why;
+
+	if ((why = conf_add_mesh(conf, host, mesh_port, mesh_pin)) != NULL)
+		lex_error("mesh with \"%s\" %s", host, why);
+	mesh_port = 443;
+	mesh_pin = "";
+}
+
+static void
+add_bootstrap(const char *name, const char *addr)
+{
+	const char	*why;
+
+	if ((why = conf_add_bootstrap(conf, name, addr)) != NULL)
+		lex_error("bootstrap dns \"%s\" %s: %s", name, addr, why);
+}
+
+static void
 set_rate(const char *rate, const char *burst)
 {
 	const char	*why;
@@ -112,8 +153,9 @@ set_rate(const char *rate, const char *burst)
 }
 %}
 
-%token	BURST CERTIFICATE CLIENTS FILENAME HOSTNAME INCLUDE KEY LIMIT LISTEN
-%token	MESH METRICS ON PORT RATE SELFSIGNED STATE STUN TLS VERIFY ERROR
+%token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS DNS FILENAME HOSTNAME INCLUDE
+%token	KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE SELFSIGNED STATE STUN
+%token	TLS VERIFY WITH ERROR
 %token	STRING NUMBER
 
 %%
@@ -150,14 +192,50 @@ main		: HOSTNAME STRING	{ set_hostname($2.string); }
 		| STUN LISTEN ON STRING PORT NUMBER {
 			add_listen($4.string, $6.number, LISTEN_STUN);
 		}
-		| VERIFY CLIENTS STRING	{ not_yet("verify clients"); }
-		| MESH KEY FILENAME STRING { not_yet("mesh"); }
-		| METRICS LISTEN ON STRING PORT NUMBER { not_yet("metrics"); }
+		| METRICS LISTEN ON STRING PORT NUMBER {
+			add_listen($4.string, $6.number, LISTEN_METRICS);
+		}
+		| VERIFY CLIENTS STRING	{ set_verify($3.string, 0); }
+		| VERIFY CLIENTS FILENAME STRING { set_verify($4.string, 1); }
+		| CA FILENAME STRING {
+			set_file(SET_CAFILE, "ca file", conf->c_cafile,
+			    $3.string);
+		}
+		| MESH KEY FILENAME STRING {
+			set_file(SET_MESHKEY, "mesh key file",
+			    conf->c_meshkey, $4.string);
+		}
+		| MESH WITH '{' optnl meshlist '}'
+		| BOOTSTRAP DNS STRING STRING {
+			add_bootstrap($3.string, $4.string);
+		}
 		| LIMIT RATE word	{ set_rate($3.string, NULL); }
 		| LIMIT RATE word BURST word {
 			set_rate($3.string, $5.string);
 		}
 		| STATE STRING		{ set_state($2.string); }
+		;
+
+meshlist	: /* empty */
+		| meshlist STRING meshopts optcomma optnl {
+			add_mesh($2.string);
+		}
+		;
+
+meshopts	: /* empty */ {
+			mesh_port = 443;
+			mesh_pin = "";
+		}
+		| meshopts PORT NUMBER	{ mesh_port = $3.number; }
+		| meshopts PIN STRING	{ mesh_pin = $3.string; }
+		;
+
+optcomma	: /* empty */
+		| ','
+		;
+
+optnl		: /* empty */
+		| optnl '\n'
 		;
 
 tls		: SELFSIGNED		{ set_self(); }
@@ -170,9 +248,12 @@ tls		: SELFSIGNED		{ set_self(); }
 
 /* Sorted: searched with bsearch. */
 static const struct lex_keyword	 keywords[] = {
+	{ "bootstrap",		BOOTSTRAP },
 	{ "burst",		BURST },
+	{ "ca",			CA },
 	{ "certificate",	CERTIFICATE },
 	{ "clients",		CLIENTS },
+	{ "dns",		DNS },
 	{ "file",		FILENAME },
 	{ "hostname",		HOSTNAME },
 	{ "include",		INCLUDE },
@@ -182,13 +263,15 @@ static const struct lex_keyword	 keywords[] = {
 	{ "mesh",		MESH },
 	{ "metrics",		METRICS },
 	{ "on",			ON },
+	{ "pin",		PIN },
 	{ "port",		PORT },
 	{ "rate",		RATE },
 	{ "self-signed",	SELFSIGNED },
 	{ "state",		STATE },
 	{ "stun",		STUN },
 	{ "tls",		TLS },
-	{ "verify",		VERIFY }
+	{ "verify",		VERIFY },
+	{ "with",		WITH }
 };
 
 static const struct lex_grammar	 grammar = {

@@ -33,6 +33,51 @@ print_named(FILE *f, const char *name, const char *s)
 	fputc('\n', f);
 }
 
+static void
+print_server(FILE *f, const struct msg_conf_server *m)
+{
+	const char	*open = "", *close = "";
+	size_t		 i;
+
+	if (m->kind == SERVER_VERIFY) {
+		if (strchr(m->host, ':') != NULL) {
+			open = "[";
+			close = "]";
+		}
+		fprintf(f, "verify clients \"%s://%s%s%s:%u%s\"\n",
+		    m->tls ? "https" : "http", open, m->host, close, m->port,
+		    m->path);
+		return;
+	}
+	fprintf(f, "mesh with { \"%s\" port %u", m->host, m->port);
+	if (m->has_pin)
+		fprintf(f, " pin \"sha256-raw:");
+	for (i = 0; m->has_pin && i < sizeof(m->pin); i++)
+		fprintf(f, "%02x", m->pin[i]);
+	fprintf(f, m->has_pin ? "\" }\n" : " }\n");
+}
+
+static void
+print_servers(FILE *f, const struct derp_conf *c)
+{
+	const struct msg_bootstrap	*b;
+	size_t				 i;
+
+	if (c->c_verify == RELAY_VERIFY_FILE)
+		print_named(f, "verify clients file", c->c_allow);
+	if (c->c_cafile[0] != '\0')
+		print_named(f, "ca file", c->c_cafile);
+	if (c->c_meshkey[0] != '\0')
+		print_named(f, "mesh key file", c->c_meshkey);
+	for (i = 0; i < c->c_nserver; i++)
+		print_server(f, &c->c_server[i]);
+	for (i = 0; i < c->c_nboot; i++) {
+		b = &c->c_boot[i];
+		fprintf(f, "bootstrap dns \"%s\" \"%s\"\n", b->name,
+		    ip_print(b->ip.af, b->ip.addr));
+	}
+}
+
 void
 conf_print(const struct derp_conf *c, FILE *f)
 {
@@ -43,7 +88,8 @@ conf_print(const struct derp_conf *c, FILE *f)
 	for (i = 0; i < c->c_nlisten; i++) {
 		l = &c->c_listen[i];
 		fprintf(f, "%slisten on %s port %u",
-		    l->l_flags & LISTEN_STUN ? "stun " : "",
+		    l->l_flags & LISTEN_STUN ? "stun " :
+		    l->l_flags & LISTEN_METRICS ? "metrics " : "",
 		    ip_print(l->l_ep.af, l->l_ep.addr), l->l_ep.port);
 		if (l->l_flags & LISTEN_TLS && c->c_tls == RELAY_TLS_FILE) {
 			fprintf(f, " tls certificate ");
@@ -58,5 +104,6 @@ conf_print(const struct derp_conf *c, FILE *f)
 		fprintf(f, "limit rate %llu burst %llu\n",
 		    (unsigned long long)c->c_rate,
 		    (unsigned long long)c->c_burst);
+	print_servers(f, c);
 	print_named(f, "state", c->c_state);
 }

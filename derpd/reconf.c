@@ -46,6 +46,50 @@ reconf_tls(struct proc_child *pc, const struct derp_conf *c)
 		    O_CLOEXEC | O_NOCTTY), c->c_key);
 }
 
+/* Those that the relay may be connected to, and how to know them. */
+static void
+reconf_servers(struct proc_child *pc, const struct derp_conf *c)
+{
+	static const char *const cafiles[] = {
+		"/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"
+	};
+	size_t	 i;
+	int	 fd = -1;
+
+	for (i = 0; i < c->c_nserver; i++)
+		(void)chan_compose(&pc->pc_chan, IMSG_CONF_SERVER, 0, -1,
+		    &c->c_server[i], sizeof(c->c_server[i]));
+	for (i = 0; i < c->c_nboot; i++)
+		(void)chan_compose(&pc->pc_chan, IMSG_CONF_BOOTSTRAP, 0, -1,
+		    &c->c_boot[i], sizeof(c->c_boot[i]));
+	allow_send(pc, c);
+	if (c->c_nserver == 0)
+		return;
+	if (c->c_cafile[0] != '\0')
+		fd = open(c->c_cafile, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	for (i = 0; c->c_cafile[0] == '\0' && fd == -1 &&
+	    i < nitems(cafiles); i++)
+		fd = open(cafiles[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd != -1)
+		(void)chan_compose(&pc->pc_chan, IMSG_CA_FILE, 0, fd, NULL,
+		    0);
+}
+
+/* The key goes by descriptor: it never passes through this process. */
+static void
+reconf_meshkey(struct proc_child *pc, const struct derp_conf *c)
+{
+	int	 fd;
+
+	if (c->c_meshkey[0] == '\0')
+		return;
+	if ((fd = open(c->c_meshkey, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1)
+		log_warn("%s", c->c_meshkey);
+	else
+		(void)chan_compose(&pc->pc_chan, IMSG_MESHKEY_FD, 0, fd,
+		    NULL, 0);
+}
+
 static void
 reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 {
@@ -57,10 +101,15 @@ reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 	m.tls = c->c_tls;
 	m.rate = c->c_rate;
 	m.burst = c->c_burst;
+	m.verify = c->c_verify;
+	m.serial = c->c_serial;
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_RELAY, 0, -1, &m,
 	    sizeof(m));
-	if (pc->pc_proc == PROC_RELAY)
+	if (pc->pc_proc == PROC_RELAY) {
 		listen_send(pc, c);
+		reconf_servers(pc, c);
+	} else
+		reconf_meshkey(pc, c);
 	if (c->c_tls == RELAY_TLS_FILE)
 		reconf_tls(pc, c);
 }
@@ -95,6 +144,7 @@ reconf_finish(void)
 	} else {
 		listen_commit();
 		derpd_set_conf(next);
+		allow_watch();
 		log_info("configuration reloaded");
 	}
 	next = NULL;
@@ -145,6 +195,7 @@ reconf_reload(void)
 		return;
 	}
 	next = c;
+	next->c_serial = derpd_conf()->c_serial + 1;
 	refused = 0;
 	waiting = P_DERPCRYPT | P_RELAY;
 	for (i = 0; i < nitems(procs); i++)

@@ -8,7 +8,7 @@ empty=${1:-/var/empty}
 
 getent group shoal >/dev/null || groupadd -r shoal
 for u in _shoalcrypt _shoalnet _shoalctl _shoaldns _shoalmap \
-    _coordfront _coordstore _coordcrypt _derprelay _derpcrypt; do
+    _coordfront _coordstore _coordcrypt _derprelay _derpcrypt _derpdns; do
 	getent passwd "$u" >/dev/null && continue
 	useradd -r -U -M -d "$empty" -s /usr/sbin/nologin -c "shoal" "$u"
 done

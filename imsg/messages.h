@@ -749,6 +749,7 @@ struct msg_listen {
 };
 #define LISTEN_TLS	0x01
 #define LISTEN_STUN	0x02			/* UDP */
+#define LISTEN_METRICS	0x04
 
 struct msg_conf_frontd {
 	char		 url[MSG_NAME_LEN];
@@ -857,10 +858,45 @@ struct msg_conf_relay {
 	uint32_t	 tls;			/* RELAY_TLS_* */
 	uint64_t	 rate;			/* bytes/s, 0: no limit */
 	uint64_t	 burst;
+	uint32_t	 verify;		/* RELAY_VERIFY_* */
+	uint32_t	 serial;		/* of its servers */
 };
 #define RELAY_TLS_NONE	0
 #define RELAY_TLS_SELF	1			/* a certificate of our own */
 #define RELAY_TLS_FILE	2			/* CERT_FD, TLSKEY_FD come */
+
+#define RELAY_VERIFY_NONE	0
+#define RELAY_VERIFY_URL	1
+#define RELAY_VERIFY_FILE	2
+
+/* Whom the relay may be connected to; numbered as they come. */
+struct msg_conf_server {
+	uint32_t	 kind;			/* SERVER_* */
+	uint16_t	 port;
+	uint8_t		 tls;
+	uint8_t		 has_pin;		/* else verify as usual */
+	uint8_t		 pin[MSG_KEY_LEN];	/* SHA-256 of its certificate */
+	char		 host[MSG_NAME_LEN];
+	char		 path[MSG_NAME_LEN];	/* of the URL */
+};
+#define SERVER_VERIFY	1
+#define SERVER_MESH	2
+
+struct msg_dial {
+	uint32_t	 serial;		/* of the configuration */
+	uint32_t	 server;		/* which one of it */
+};
+
+struct msg_bootstrap {				/* an answer to bootstrap-dns */
+	char		 name[MSG_NAME_LEN];
+	struct msg_ip	 ip;
+};
+
+struct msg_mesh_login {
+	uint32_t	 error;
+	uint32_t	 len;
+	uint8_t		 frame[512];		/* ClientInfo, whole */
+};
 
 #define DERP_BOX_MAX	4096			/* of a login that we take */
 struct msg_derp_login {
@@ -874,7 +910,7 @@ struct msg_derp_login_ok {
 	uint32_t	 error;
 	uint32_t	 len;			/* of what the client said */
 	uint32_t	 boxlen;
-	uint32_t	 pad;
+	uint32_t	 mesh;			/* it has the key of the mesh */
 	uint8_t		 box[256];		/* the answer, nonce in front */
 	uint8_t		 info[DERP_BOX_MAX];
 };
@@ -964,8 +1000,8 @@ M(CONF_ROUTE, P_PARENT, P_CTRLD, LEN_FIX(msg_prefix), FD_NO, \
     "a route to advertise") \
 M(CONF_AUTHKEY, P_PARENT, P_CTRLD, LEN_STR(MSG_AUTHKEY_LEN), FD_NO, \
     "the auth key; a secret, wiped after use") \
-M(CA_FILE, P_PARENT, P_CTRLD | P_NETD, LEN_NONE, FD_YES, \
-    "CA certificates, PEM") \
+M(CA_FILE, P_PARENT | P_DERPD, P_CTRLD | P_NETD | P_RELAY, LEN_NONE, \
+    FD_YES, "CA certificates, PEM") \
 M(STATE_FD, P_PARENTS, P_KEYS, LEN_FIX(msg_u32), FD_MAYBE, \
     "the state file to read; 0 and no descriptor: there is none") \
 M(STATE_LOADED, P_KEYS, P_PARENTS, LEN_FIX(msg_state_result), FD_NO, \
@@ -1280,7 +1316,23 @@ M(DERP_LOGIN_OK, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_derp_login_ok), FD_NO, \
 M(TLS_SIGN, P_RELAY | P_FRONTD, P_DERPCRYPT | P_COORDCRYPT, \
     LEN_FIX(msg_tls_sign), FD_NO, "sign for a TLS handshake") \
 M(TLS_SIGNED, P_DERPCRYPT | P_COORDCRYPT, P_RELAY | P_FRONTD, \
-    LEN_FIX(msg_tls_signed), FD_NO, "the signature, or the error")
+    LEN_FIX(msg_tls_signed), FD_NO, "the signature, or the error") \
+M(CONF_SERVER, P_DERPD, P_RELAY, LEN_FIX(msg_conf_server), FD_NO, \
+    "a server that it may be connected to") \
+M(CONF_BOOTSTRAP, P_DERPD, P_RELAY, LEN_FIX(msg_bootstrap), FD_NO, \
+    "a name and an address of it, to be told") \
+M(ALLOW_FD, P_DERPD, P_RELAY, LEN_NONE, FD_YES, \
+    "the nodes that are let in, a key a line") \
+M(MESHKEY_FD, P_DERPD, P_DERPCRYPT, LEN_NONE, FD_YES, \
+    "the key of the mesh, 64 hex digits") \
+M(DIAL, P_RELAY, P_DERPD, LEN_FIX(msg_dial), FD_NO, \
+    "connect me to that server") \
+M(DIALED, P_DERPD, P_RELAY, LEN_FIX(msg_connected), FD_MAYBE, \
+    "the socket, or the error") \
+M(MESH_LOGIN, P_RELAY, P_DERPCRYPT, LEN_FIX(msg_key), FD_NO, \
+    "log me in at the relay with that key") \
+M(MESH_LOGIN_OK, P_DERPCRYPT, P_RELAY, LEN_FIX(msg_mesh_login), FD_NO, \
+    "the frame to send, or the error")
 
 #define MSG_ENUM(n, f, t, l, fd, m)	IMSG_##n,
 enum msg_type {

@@ -37,6 +37,7 @@
 #define META_DAYS	7	/* then a new one */
 
 static struct derpstate	*state;		/* secret memory */
+static struct meshkeys	*meshkeys;	/* secret memory */
 static struct keeper	 keeper;
 static struct chan	 chan_relay;
 static struct rate	 work_rate = { WORK_GAP, WORK_BURST, 0 };
@@ -71,8 +72,10 @@ derpcrypt_warmup(void)
 	keeper.k_size = DERPSTATE_TEXT_MAX;
 	keeper.k_buf = os_secret_alloc(keeper.k_size);
 	state = os_secret_alloc(sizeof(*state));
-	if (state == NULL || keeper.k_buf == NULL)
+	meshkeys = os_secret_alloc(sizeof(*meshkeys));
+	if (state == NULL || keeper.k_buf == NULL || meshkeys == NULL)
 		fatal("locked memory for keys");
+	mesh_init(meshkeys);
 	derpcert_warmup();
 }
 
@@ -81,6 +84,7 @@ derpcrypt_exit(void)
 {
 	os_secret_free(keeper.k_buf, keeper.k_size);
 	os_secret_free(state, sizeof(*state));
+	os_secret_free(meshkeys, sizeof(*meshkeys));
 }
 
 static void
@@ -296,6 +300,7 @@ static int
 derpcrypt_msg(struct imsg *imsg)
 {
 	struct msg_u32	 m = { 0 };
+	int		 fd;
 
 	switch (imsg_get_type(imsg)) {
 	case IMSG_STATE_FD:
@@ -308,6 +313,12 @@ derpcrypt_msg(struct imsg *imsg)
 	case IMSG_CERT_FD:
 	case IMSG_TLSKEY_FD:
 		return key_take(imsg);
+	case IMSG_MESHKEY_FD:
+		if ((fd = imsg_get_fd(imsg)) == -1)
+			return -1;
+		if (mesh_file(fd) == -1)
+			key_bad = 1;
+		return 0;
 	case IMSG_RECONF_END:
 		m.v = key_bad ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
@@ -315,13 +326,16 @@ derpcrypt_msg(struct imsg *imsg)
 	case IMSG_RECONF_START:
 		key_bad = 0;
 		tlskey_abort();
+		mesh_abort();
 		return 0;
 	case IMSG_RECONF_COMMIT:
 		if (conf.tls == RELAY_TLS_FILE)
 			tlskey_commit();
+		mesh_commit();
 		return 0;
 	case IMSG_RECONF_ABORT:
 		tlskey_abort();
+		mesh_abort();
 		return 0;
 	default:
 		return -1;
@@ -351,6 +365,7 @@ login_open(const struct msg_derp_login *in, struct msg_derp_login_ok *out)
 		return MSG_E_CRYPTO;
 	if (key_box_open(box, in->box, in->len, out->info) == 0) {
 		out->len = in->len - KEY_BOX_OVERHEAD;
+		out->mesh = mesh_check(out->info, out->len);
 		arc4random_buf(nonce, sizeof(nonce));
 		key_box_seal(box, nonce, (const uint8_t *)info,
 		    sizeof(info) - 1, out->box);
@@ -401,6 +416,23 @@ sign_in(struct imsg *imsg)
 }
 
 static int
+mesh_in(struct imsg *imsg)
+{
+	struct msg_mesh_login	 out;
+	struct msg_key		 in;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1)
+		return -1;
+	memset(&out, 0, sizeof(out));
+	out.error = MSG_E_RATE;
+	if (rate_take(&work_rate, os_now()))
+		mesh_login(state->ds_derp, in.key, &out);
+	(void)chan_compose(&chan_relay, IMSG_MESH_LOGIN_OK,
+	    imsg_get_id(imsg), -1, &out, sizeof(out));
+	return 0;
+}
+
+static int
 relay_msg(struct chan *c, struct imsg *imsg)
 {
 	int	 ret;
@@ -411,6 +443,9 @@ relay_msg(struct chan *c, struct imsg *imsg)
 		break;
 	case IMSG_TLS_SIGN:
 		ret = sign_in(imsg);
+		break;
+	case IMSG_MESH_LOGIN:
+		ret = mesh_in(imsg);
 		break;
 	default:
 		return -1;

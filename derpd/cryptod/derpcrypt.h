@@ -17,6 +17,31 @@
 
 #define DERPCRYPT_USER	"_derpcrypt"
 
+/* --- mesh.c: the key of the mesh --- */
+
+/* In secret memory. */
+struct meshkeys {
+	char		 mk_key[2 * MSG_KEY_LEN];	/* hex, no NUL */
+	char		 mk_next[2 * MSG_KEY_LEN];
+	int		 mk_have;
+	int		 mk_have_next;
+};
+
+void	 mesh_init(struct meshkeys *);
+/* The key's file: not in use yet.  0, or -1 (logged); closes it. */
+int	 mesh_file(int);
+/* Now it is (or there is none any more); or it is forgotten. */
+void	 mesh_commit(void);
+void	 mesh_abort(void);
+/*
+ * Does what a client says show the key?  1 or 0.  What it shows is
+ * overwritten with zeros, which is how a client says that it has none.
+ */
+int	 mesh_check(uint8_t *, size_t);
+/* Our login at the relay with that key, with our own private one. */
+void	 mesh_login(const uint8_t [MSG_KEY_LEN], const uint8_t [MSG_KEY_LEN],
+	    struct msg_mesh_login *);
+
 /* --- derpstate.c: what the state file holds --- */
 
 #define DERPSTATE_TEXT_MAX	4096

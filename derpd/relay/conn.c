@@ -32,6 +32,8 @@
 static void	 conn_read_cb(int, short, void *);
 static void	 conn_write_cb(int, short, void *);
 static void	 conn_timer_cb(int, short, void *);
+static void	 conn_shake(struct conn *);
+static void	 conn_read(struct conn *);
 static void	 conn_wake(struct client *);
 static void	 conn_full(struct client *);
 static void	 conn_cut(struct client *);
@@ -44,6 +46,14 @@ static struct log_limit		 refuse_limit;
 static uint8_t			*in_buf, *out_buf;
 static uint32_t			 login_next;
 static size_t			 nconns, nraw;
+
+/* Of a login, until the client is let in. */
+struct held {
+	uint32_t	 h_boxlen;
+	uint8_t		 h_prober;
+	uint8_t		 h_mesh;
+	uint8_t		 h_box[256];
+};
 
 static const struct core_cb	 core_cb = { conn_wake, conn_full, conn_cut };
 
@@ -62,7 +72,7 @@ conn_of(struct client *cl)
 	return (struct conn *)cl;	/* its first member */
 }
 
-static void
+void
 conn_timer(struct conn *c, int64_t ms)
 {
 	struct timeval	 tv;
@@ -72,8 +82,7 @@ conn_timer(struct conn *c, int64_t ms)
 	evtimer_add(&c->c_ev_timer, &tv);
 }
 
-/* To be closed; conn_sweep does it, when nobody works on it any more. */
-static void
+void
 conn_kill(struct conn *c)
 {
 	if (c->c_is_dead)
@@ -105,21 +114,50 @@ conn_free(struct conn *c)
 		TAILQ_REMOVE(&dirty, c, c_dirty);
 	if (logins[c->c_login % MAX_LOGINS] == c)
 		logins[c->c_login % MAX_LOGINS] = NULL;
-	if (conn_is_raw(c)) {
-		TAILQ_REMOVE(&raw, c, c_raw);
-		nraw--;
-	} else
-		core_remove(&c->c_client);
-	source_closed(c->c_source, conn_is_raw(c));
+	if (c->c_state == CONN_ADMIT)
+		verify_cancel(c);
+	if (c->c_mesh != NULL) {
+		mesh_lost(c->c_mesh, c);
+		if (c->c_state == CONN_OPEN)
+			core_fwd_close(&c->c_client);
+	} else {
+		if (conn_is_raw(c)) {
+			TAILQ_REMOVE(&raw, c, c_raw);
+			nraw--;
+		} else
+			core_remove(&c->c_client);
+		source_closed(c->c_source, conn_is_raw(c));
+	}
 	tls_free(c);
 	close(c->c_fd);
 	free(c->c_part);
 	free(c->c_out);
+	free(c->c_held);
 	free(c);
 	nconns--;
 }
 
 /* --- accepting --- */
+
+static struct conn *
+conn_alloc(int fd, SSL *ssl)
+{
+	struct conn	*c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		fatal(NULL);
+	c->c_fd = fd;
+	c->c_ssl = ssl;
+	c->c_state = ssl != NULL ? CONN_TLS : CONN_HEAD;
+	c->c_login = UINT32_MAX;
+	event_set(&c->c_ev_read, fd, EV_READ | EV_PERSIST, conn_read_cb, c);
+	event_set(&c->c_ev_write, fd, EV_WRITE, conn_write_cb, c);
+	evtimer_set(&c->c_ev_timer, conn_timer_cb, c);
+	event_add(&c->c_ev_read, NULL);
+	conn_timer(c, T_HEAD * 1000);
+	nconns++;
+	return c;
+}
 
 static void
 conn_new(int fd, struct source *so, const struct sockaddr_storage *ss,
@@ -129,13 +167,8 @@ conn_new(int fd, struct source *so, const struct sockaddr_storage *ss,
 	struct sockaddr_in6	 sin6;
 	struct conn		*c;
 
-	if ((c = calloc(1, sizeof(*c))) == NULL)
-		fatal(NULL);
-	c->c_fd = fd;
-	c->c_ssl = ssl;
-	c->c_state = ssl != NULL ? CONN_TLS : CONN_HEAD;
+	c = conn_alloc(fd, ssl);
 	c->c_source = so;
-	c->c_login = UINT32_MAX;
 	if (ss->ss_family == AF_INET) {
 		memcpy(&sin, ss, sizeof(sin));
 		c->c_client.cl_port = ntohs(sin.sin_port);
@@ -146,15 +179,21 @@ conn_new(int fd, struct source *so, const struct sockaddr_storage *ss,
 		c->c_client.cl_port = ntohs(sin6.sin6_port);
 		memcpy(c->c_client.cl_addr, &sin6.sin6_addr, 16);
 	}
-	event_set(&c->c_ev_read, fd, EV_READ | EV_PERSIST, conn_read_cb, c);
-	event_set(&c->c_ev_write, fd, EV_WRITE, conn_write_cb, c);
-	evtimer_set(&c->c_ev_timer, conn_timer_cb, c);
 	TAILQ_INSERT_TAIL(&raw, c, c_raw);
-	nconns++;
 	nraw++;
 	source_opened(so);
-	event_add(&c->c_ev_read, NULL);
-	conn_timer(c, T_HEAD * 1000);
+}
+
+struct conn *
+conn_dialed(int fd, SSL *ssl, struct mesh *m)
+{
+	struct conn	*c;
+
+	c = conn_alloc(fd, ssl);
+	c->c_mesh = m;
+	c->c_client.cl_mesh = 1;
+	conn_shake(c);
+	return c;
 }
 
 /*
@@ -249,6 +288,8 @@ conn_blocked(struct conn *c)
 {
 	struct timeval	 tv = { T_WRITE, 0 };
 
+	if (c->c_client.cl_mesh)
+		tv.tv_sec = T_WRITE_MESH;
 	event_add(&c->c_ev_write, &tv);
 }
 
@@ -273,12 +314,16 @@ conn_write_rest(struct conn *c)
 	return 1;
 }
 
-static void
+void
 conn_write(struct conn *c, const uint8_t *data, size_t len)
 {
 	ssize_t	 n = 0;
 	size_t	 done;
 
+	if (c->c_out != NULL) {
+		conn_kill(c);		/* a talk of few words: never full */
+		return;
+	}
 	for (done = 0; done < len; done += n)
 		if ((n = tls_write(c, data + done, len - done)) <= 0)
 			break;
@@ -452,32 +497,83 @@ conn_login(struct conn *c, const uint8_t *data, size_t len)
 }
 
 static void
-conn_open(struct conn *c, const struct msg_derp_login_ok *m,
-    const struct derp_client_info *ci)
+conn_open(struct conn *c, const struct held *h)
 {
-	uint8_t	 frame[DERP_HDR_LEN + sizeof(m->box)];
+	uint8_t	 frame[DERP_HDR_LEN + sizeof(h->h_box)];
 
 	TAILQ_REMOVE(&raw, c, c_raw);
 	nraw--;
 	source_keyed(c->c_source);
 	c->c_state = CONN_OPEN;
-	if (ci->ci_prober)
+	c->c_client.cl_mesh = h->h_mesh;
+	if (h->h_mesh)
+		c->c_client.cl_flags |= DERP_PRESENT_MESH;
+	if (h->h_prober)
 		c->c_client.cl_flags |= DERP_PRESENT_PROBER;
 	if (c->c_client.cl_flags == 0)
 		c->c_client.cl_flags = DERP_PRESENT_REGULAR;
 	c->c_tokens = relay_conf()->burst;
 	c->c_filled = c->c_alive = os_now();
 	core_add(&c->c_client, c->c_key);
-	derp_header(frame, DERP_SERVER_INFO, m->boxlen);
-	memcpy(frame + DERP_HDR_LEN, m->box, m->boxlen);
-	conn_write(c, frame, DERP_HDR_LEN + m->boxlen);
+	derp_header(frame, DERP_SERVER_INFO, h->h_boxlen);
+	memcpy(frame + DERP_HDR_LEN, h->h_box, h->h_boxlen);
+	conn_write(c, frame, DERP_HDR_LEN + h->h_boxlen);
 	conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
+	if (c->c_is_dead)
+		return;
+	event_add(&c->c_ev_read, NULL);
+	conn_read(c);
+}
+
+static void
+conn_refused(struct conn *c, const char *why)
+{
+	if (log_limit(&refuse_limit, os_now(), 10, 60))
+		log_warnx("%s: login refused: %s", source_name(c->c_source),
+		    why);
+	conn_kill(c);
+}
+
+void
+conn_admitted(struct conn *c, int yes)
+{
+	struct held	*h = c->c_held;
+
+	c->c_held = NULL;
+	c->c_state = CONN_CRYPT;	/* nothing is asked any more */
+	if (!c->c_is_dead && yes)
+		conn_open(c, h);
+	else if (!c->c_is_dead)
+		conn_refused(c, "not a client of this relay");
+	free(h);
+}
+
+/* It is who it says: may it come in? */
+static void
+conn_login_ok(struct conn *c, struct held *h)
+{
+	switch (h->h_mesh ? VERIFY_YES : verify_ask(c)) {
+	case VERIFY_YES:
+		conn_open(c, h);
+		break;
+	case VERIFY_LATER:
+		if ((c->c_held = malloc(sizeof(*h))) == NULL)
+			fatal(NULL);
+		*c->c_held = *h;
+		c->c_state = CONN_ADMIT;
+		conn_timer(c, T_ADMIT * 1000);
+		break;
+	default:
+		conn_refused(c, "not a client of this relay");
+		break;
+	}
 }
 
 void
 conn_login_done(uint32_t id, const struct msg_derp_login_ok *m)
 {
 	struct derp_client_info	 ci;
+	struct held		 h;
 	struct conn		*c = logins[id % MAX_LOGINS];
 
 	if (c == NULL || c->c_login != id || c->c_state != CONN_CRYPT)
@@ -487,22 +583,24 @@ conn_login_done(uint32_t id, const struct msg_derp_login_ok *m)
 		return;
 	if (m->error != MSG_OK || m->len > sizeof(m->info) ||
 	    m->boxlen > sizeof(m->box) ||
-	    derp_client_info_parse(m->info, m->len, &ci) == -1) {
-		if (log_limit(&refuse_limit, os_now(), 10, 60))
-			log_warnx("%s: login refused: %s",
-			    source_name(c->c_source), m->error != MSG_OK ?
-			    msg_strerror(m->error) : "malformed");
-		conn_kill(c);
-	} else {
-		conn_open(c, m, &ci);
-		explicit_bzero(&ci, sizeof(ci));
-		if (!c->c_is_dead) {
-			event_add(&c->c_ev_read, NULL);
-			conn_read_cb(c->c_fd, EV_READ, c);
-			return;
-		}
+	    derp_client_info_parse(m->info, m->len, &ci) == -1)
+		conn_refused(c, m->error != MSG_OK ?
+		    msg_strerror(m->error) : "malformed");
+	else {
+		memset(&h, 0, sizeof(h));
+		h.h_boxlen = m->boxlen;
+		h.h_prober = ci.ci_prober;
+		h.h_mesh = m->mesh == 1;
+		memcpy(h.h_box, m->box, m->boxlen);
+		conn_login_ok(c, &h);
 	}
 	conn_sweep();
+}
+
+size_t
+conn_count_all(void)
+{
+	return nconns;
 }
 
 void
@@ -575,6 +673,8 @@ conn_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	size_t	 n;
 
+	if (c->c_mesh != NULL)
+		return mesh_input(c, data, len);
 	switch (c->c_state) {
 	case CONN_HEAD:
 		return conn_head(c, data, len);
@@ -636,6 +736,14 @@ conn_take_part(struct conn *c)
 	return have;
 }
 
+/* It is not read while others have the word. */
+static int
+conn_reads(const struct conn *c)
+{
+	return !c->c_is_dead && c->c_state != CONN_CRYPT &&
+	    c->c_state != CONN_ADMIT;
+}
+
 static void
 conn_read(struct conn *c)
 {
@@ -646,8 +754,7 @@ conn_read(struct conn *c)
 	have = conn_take_part(c);
 	if (have > 0 && conn_work(c, &have) == -1)
 		n = -1;
-	for (i = 0; n > 0 && i < READS && !c->c_is_dead &&
-	    c->c_state != CONN_CRYPT; i++) {
+	for (i = 0; n > 0 && i < READS && conn_reads(c); i++) {
 		room = IN_SIZE - have;
 		if (c->c_state != CONN_OPEN && room > RAW_MAX)
 			room = RAW_MAX;
@@ -668,7 +775,7 @@ conn_read(struct conn *c)
 	if (c->c_state == CONN_OPEN)
 		conn_count(c, got);
 	/* The library may hold more, of which the socket does not tell. */
-	if (n > 0 && c->c_state != CONN_CRYPT && !c->c_paused)
+	if (n > 0 && conn_reads(c) && !c->c_paused)
 		event_active(&c->c_ev_read, EV_READ, 1);
 }
 
@@ -677,11 +784,16 @@ conn_shake(struct conn *c)
 {
 	switch (tls_handshake(c)) {
 	case -1:
+		if (c->c_mesh != NULL)
+			mesh_failed(c);
 		conn_kill(c);
 		break;
 	case 1:
 		c->c_state = CONN_HEAD;
-		conn_read(c);
+		if (c->c_mesh != NULL && mesh_shaken(c) == -1)
+			conn_kill(c);
+		else
+			conn_read(c);
 		break;
 	default:
 		break;
@@ -732,7 +844,7 @@ conn_timer_cb(int fd, short events, void *arg)
 {
 	struct conn	*c = arg;
 
-	if (c->c_state == CONN_OPEN)
+	if (c->c_state == CONN_OPEN && c->c_mesh == NULL)
 		conn_tick(c);
 	else
 		conn_kill(c);

@@ -27,13 +27,22 @@ struct packet {
 	uint8_t		 p_data[];
 };
 
-/* A key that is here, by one connection or more. */
+/* A key that is here, by one connection or more; or at another relay. */
 struct peer {
 	RB_ENTRY(peer)	 pe_entry;
 	TAILQ_HEAD(, client) pe_clients;	/* the active one first */
+	TAILQ_HEAD(, fwd) pe_fwds;	/* other relays that have it */
 	RB_HEAD(links, link) pe_links;	/* who has got packets from it */
 	unsigned int	 pe_nlinks;
 	uint8_t		 pe_key[DERP_KEY_LEN];
+};
+
+/* Another relay that says that a key is there. */
+struct fwd {
+	TAILQ_ENTRY(fwd) f_same;	/* of the key, oldest first */
+	LIST_ENTRY(fwd)	 f_entry;
+	struct client	*f_to;
+	struct peer	*f_peer;
 };
 
 /* A client that has got packets from a key, and must hear when it goes. */
@@ -213,10 +222,20 @@ peer_get(const uint8_t *key)
 		fatal(NULL);
 	memcpy(pe->pe_key, key, DERP_KEY_LEN);
 	TAILQ_INIT(&pe->pe_clients);
+	TAILQ_INIT(&pe->pe_fwds);
 	RB_INIT(&pe->pe_links);
 	RB_INSERT(peers, &peers, pe);
-	stats.cs_keys++;
 	return pe;
+}
+
+static void
+client_init(struct client *c)
+{
+	queue_init(&c->cl_small);
+	queue_init(&c->cl_disco);
+	queue_init(&c->cl_data);
+	LIST_INIT(&c->cl_links);
+	LIST_INIT(&c->cl_fwds);
 }
 
 void
@@ -224,13 +243,12 @@ core_add(struct client *c, const uint8_t key[DERP_KEY_LEN])
 {
 	struct client	*w;
 
-	queue_init(&c->cl_small);
-	queue_init(&c->cl_disco);
-	queue_init(&c->cl_data);
-	LIST_INIT(&c->cl_links);
+	client_init(c);
 	c->cl_gone_rate.r_gap = GONE_GAP;
 	c->cl_gone_rate.r_burst = GONE_BURST;
 	c->cl_peer = peer_get(key);
+	if (TAILQ_EMPTY(&c->cl_peer->pe_clients))
+		stats.cs_keys++;
 	TAILQ_INSERT_HEAD(&c->cl_peer->pe_clients, c, cl_same);
 	stats.cs_clients++;
 	TAILQ_FOREACH(w, &watchers, cl_watch)
@@ -246,11 +264,10 @@ link_free(struct link *l)
 	free(l);
 }
 
-/* The last connection of a key is gone. */
+/* A key is neither here nor at another relay any more. */
 static void
 peer_free(struct peer *pe)
 {
-	struct client	*w;
 	struct link	*l;
 
 	while ((l = RB_MIN(links, &pe->pe_links)) != NULL) {
@@ -260,11 +277,35 @@ peer_free(struct peer *pe)
 			    DERP_GONE_DISCONNECTED);
 		link_free(l);
 	}
+	RB_REMOVE(peers, &peers, pe);
+	free(pe);
+}
+
+static void
+peer_check(struct peer *pe)
+{
+	if (TAILQ_EMPTY(&pe->pe_clients) && TAILQ_EMPTY(&pe->pe_fwds))
+		peer_free(pe);
+}
+
+static void
+client_flush(struct client *c)
+{
+	queue_flush(&c->cl_small);
+	queue_flush(&c->cl_disco);
+	queue_flush(&c->cl_data);
+}
+
+/* The last connection of a key is gone. */
+static void
+peer_left(struct peer *pe)
+{
+	struct client	*w;
+
+	stats.cs_keys--;
 	TAILQ_FOREACH(w, &watchers, cl_watch)
 		client_gone(w, pe->pe_key, DERP_GONE_DISCONNECTED);
-	RB_REMOVE(peers, &peers, pe);
-	stats.cs_keys--;
-	free(pe);
+	peer_check(pe);
 }
 
 void
@@ -273,18 +314,101 @@ core_remove(struct client *c)
 	struct peer	*pe = c->cl_peer;
 	struct link	*l;
 
-	if (c->cl_watches)
+	if (c->cl_watches) {
 		TAILQ_REMOVE(&watchers, c, cl_watch);
+		stats.cs_watchers--;
+	}
+	if (c->cl_preferred)
+		stats.cs_home--;
 	while ((l = LIST_FIRST(&c->cl_links)) != NULL)
 		link_free(l);
-	queue_flush(&c->cl_small);
-	queue_flush(&c->cl_disco);
-	queue_flush(&c->cl_data);
+	client_flush(c);
 	TAILQ_REMOVE(&pe->pe_clients, c, cl_same);
 	stats.cs_clients--;
 	c->cl_peer = NULL;
 	if (TAILQ_EMPTY(&pe->pe_clients))
-		peer_free(pe);
+		peer_left(pe);
+}
+
+void
+core_review(int (*stays)(const uint8_t [DERP_KEY_LEN]))
+{
+	struct client	*c;
+	struct peer	*pe;
+
+	RB_FOREACH(pe, peers, &peers)
+		TAILQ_FOREACH(c, &pe->pe_clients, cl_same)
+			if (!c->cl_mesh && !stays(pe->pe_key))
+				cb->cb_close(c);
+}
+
+/* --- other relays --- */
+
+void
+core_fwd_open(struct client *c)
+{
+	client_init(c);
+}
+
+static struct fwd *
+fwd_find(struct client *c, struct peer *pe)
+{
+	struct fwd	*f;
+
+	TAILQ_FOREACH(f, &pe->pe_fwds, f_same)
+		if (f->f_to == c)
+			break;
+	return f;
+}
+
+static void
+fwd_free(struct fwd *f)
+{
+	struct peer	*pe = f->f_peer;
+
+	TAILQ_REMOVE(&pe->pe_fwds, f, f_same);
+	LIST_REMOVE(f, f_entry);
+	stats.cs_remote--;
+	free(f);
+	peer_check(pe);
+}
+
+void
+core_fwd_close(struct client *c)
+{
+	struct fwd	*f;
+
+	while ((f = LIST_FIRST(&c->cl_fwds)) != NULL)
+		fwd_free(f);
+	client_flush(c);
+}
+
+void
+core_fwd_present(struct client *c, const uint8_t key[DERP_KEY_LEN])
+{
+	struct peer	*pe;
+	struct fwd	*f;
+
+	if (stats.cs_remote >= CORE_FWDS_MAX ||
+	    fwd_find(c, pe = peer_get(key)) != NULL)
+		return;
+	if ((f = malloc(sizeof(*f))) == NULL)
+		fatal(NULL);
+	f->f_to = c;
+	f->f_peer = pe;
+	TAILQ_INSERT_TAIL(&pe->pe_fwds, f, f_same);
+	LIST_INSERT_HEAD(&c->cl_fwds, f, f_entry);
+	stats.cs_remote++;
+}
+
+void
+core_fwd_absent(struct client *c, const uint8_t key[DERP_KEY_LEN])
+{
+	struct peer	*pe;
+	struct fwd	*f;
+
+	if ((pe = peer_find(key)) != NULL && (f = fwd_find(c, pe)) != NULL)
+		fwd_free(f);
 }
 
 /* --- packets --- */
@@ -329,11 +453,14 @@ queue_room(struct client *c, struct queue *q)
 	return q->q_len < CORE_QUEUE_MAX ? 0 : -1;
 }
 
+/* A packet, by RECV_PACKET from its source; to a relay, by FORWARD_PACKET. */
 static void
 packet_send(struct client *to, const uint8_t *src, const struct derp_msg *m)
 {
 	struct queue	*q;
 	struct packet	*p;
+	size_t		 head;
+	int		 ret;
 
 	q = disco_looks_like(m->dm_data, m->dm_len) ? &to->cl_disco :
 	    &to->cl_data;
@@ -341,38 +468,58 @@ packet_send(struct client *to, const uint8_t *src, const struct derp_msg *m)
 		dropped(to);
 		return;
 	}
-	p = packet_new(DERP_RECV_HDR_LEN + m->dm_len);
-	if (derp_packet_head(DERP_RECV_PACKET, src, m->dm_len,
-	    p->p_data) == -1) {
+	head = to->cl_peer == NULL ? DERP_FORWARD_HDR_LEN : DERP_RECV_HDR_LEN;
+	p = packet_new(head + m->dm_len);
+	ret = to->cl_peer == NULL ? derp_forward_head(src, m->dm_key,
+	    m->dm_len, p->p_data) : derp_packet_head(DERP_RECV_PACKET, src,
+	    m->dm_len, p->p_data);
+	if (ret == -1) {
 		free(p);
 		return;
 	}
-	memcpy(p->p_data + DERP_RECV_HDR_LEN, m->dm_data, m->dm_len);
+	memcpy(p->p_data + head, m->dm_data, m->dm_len);
+	stats.cs_sent++;
+	stats.cs_sent_bytes += m->dm_len;
 	client_put(to, q, p);
+}
+
+static void
+packet_unknown(struct client *c, const struct derp_msg *m, int64_t now)
+{
+	stats.cs_unknown++;
+	if (!disco_looks_like(m->dm_data, m->dm_len) ||
+	    !rate_take(&c->cl_gone_rate, now))
+		return;
+	stats.cs_gone++;
+	client_gone(c, m->dm_key, DERP_GONE_NOT_HERE);
 }
 
 static void
 packet_in(struct client *c, const struct derp_msg *m, int64_t now)
 {
 	const uint8_t	*src;
-	struct client	*to;
-	struct peer	*pe, *from;
+	struct client	*to = NULL;
+	struct peer	*pe, *from = c->cl_peer;
 
 	stats.cs_packets++;
 	stats.cs_bytes += m->dm_len;
-	from = m->dm_type == DERP_FORWARD_PACKET ? NULL : c->cl_peer;
-	src = from == NULL ? m->dm_src : from->pe_key;
-	if ((pe = peer_find(m->dm_key)) == NULL) {
-		stats.cs_unknown++;
-		if (disco_looks_like(m->dm_data, m->dm_len) &&
-		    rate_take(&c->cl_gone_rate, now))
-			client_gone(c, m->dm_key, DERP_GONE_NOT_HERE);
-		return;
+	src = from->pe_key;
+	if (m->dm_type == DERP_FORWARD_PACKET) {
+		stats.cs_forwards++;
+		src = m->dm_src;
+		from = peer_find(src);	/* whose going we may hear of */
 	}
-	to = TAILQ_FIRST(&pe->pe_clients);
-	if (from != NULL && from != pe)
-		link_note(from, to);
-	packet_send(to, src, m);
+	if ((pe = peer_find(m->dm_key)) != NULL)
+		to = TAILQ_FIRST(&pe->pe_clients);
+	if (to != NULL) {
+		if (from != NULL && from != pe)
+			link_note(from, to);
+		packet_send(to, src, m);
+	} else if (pe != NULL && m->dm_type == DERP_SEND_PACKET) {
+		stats.cs_forwarded++;
+		packet_send(TAILQ_FIRST(&pe->pe_fwds)->f_to, src, m);
+	} else
+		packet_unknown(c, m, now);
 }
 
 /* --- other frames --- */
@@ -386,6 +533,7 @@ watch(struct client *c)
 	if (c->cl_watches)
 		return;
 	c->cl_watches = 1;
+	stats.cs_watchers++;
 	TAILQ_INSERT_TAIL(&watchers, c, cl_watch);
 	RB_FOREACH(pe, peers, &peers)
 		TAILQ_FOREACH(other, &pe->pe_clients, cl_same)
@@ -425,6 +573,17 @@ speaks(struct client *c)
 	TAILQ_INSERT_HEAD(&pe->pe_clients, c, cl_same);
 }
 
+static void
+preferred(struct client *c, int yes)
+{
+	if (c->cl_preferred == yes)
+		return;
+	c->cl_preferred = yes;
+	stats.cs_home += yes ? 1 : -1;
+	if (yes)
+		stats.cs_home_moves++;
+}
+
 int
 core_input(struct client *c, const struct derp_frame *f, int64_t now)
 {
@@ -440,9 +599,10 @@ core_input(struct client *c, const struct derp_frame *f, int64_t now)
 		packet_in(c, &m, now);
 		break;
 	case DERP_NOTE_PREFERRED:
-		c->cl_preferred = m.dm_preferred;
+		preferred(c, m.dm_preferred);
 		break;
 	case DERP_PING:
+		stats.cs_pings++;
 		pong(c, &m);
 		break;
 	case DERP_WATCH_CONNS:

@@ -28,6 +28,7 @@
 struct packet;
 struct peer;
 struct link;
+struct fwd;
 STAILQ_HEAD(packets, packet);
 
 struct queue {
@@ -40,6 +41,7 @@ struct client {
 	TAILQ_ENTRY(client) cl_same;	/* of the same key, speaker first */
 	TAILQ_ENTRY(client) cl_watch;
 	LIST_HEAD(, link) cl_links;	/* whose packets it has got */
+	LIST_HEAD(, fwd) cl_fwds;	/* whom it forwards to */
 	struct peer	*cl_peer;
 	struct queue	 cl_small;	/* frames without a packet */
 	struct queue	 cl_disco;
@@ -71,7 +73,17 @@ struct core_stats {
 	uint64_t	 cs_keys;
 	uint64_t	 cs_packets;	/* that came in */
 	uint64_t	 cs_bytes;
+	uint64_t	 cs_sent;	/* that were queued for somebody */
+	uint64_t	 cs_sent_bytes;
+	uint64_t	 cs_forwarded;	/* to other relays */
+	uint64_t	 cs_forwards;	/* from other relays */
 	uint64_t	 cs_unknown;	/* for nobody here */
+	uint64_t	 cs_gone;	/* of those, told to the sender */
+	uint64_t	 cs_home;	/* clients that are at home here */
+	uint64_t	 cs_home_moves;
+	uint64_t	 cs_watchers;
+	uint64_t	 cs_remote;	/* keys at other relays */
+	uint64_t	 cs_pings;
 	uint64_t	 cs_dropped;	/* from full queues */
 };
 
@@ -92,6 +104,20 @@ const uint8_t *core_key(const struct client *);
  * A whole frame came of it; os_now() for limits.  0, or -1: close it.
  */
 int	 core_input(struct client *, const struct derp_frame *, int64_t);
+
+/*
+ * A connection of ours to another relay of the mesh: its struct, zeroed.
+ * What it says is there, and is not here, gets its packets by that relay;
+ * of several the one that said so first.
+ */
+#define CORE_FWDS_MAX	1000000		/* keys by one relay */
+void	 core_fwd_open(struct client *);
+void	 core_fwd_close(struct client *);
+void	 core_fwd_present(struct client *, const uint8_t [DERP_KEY_LEN]);
+void	 core_fwd_absent(struct client *, const uint8_t [DERP_KEY_LEN]);
+
+/* Close every client for which that says 0, but none of the mesh. */
+void	 core_review(int (*)(const uint8_t [DERP_KEY_LEN]));
 
 /* Put a frame that keeps the connection alive in its queue. */
 void	 core_keepalive(struct client *);

@@ -216,7 +216,11 @@ conf_commit(void)
 	if (conf.max_conns > fd_max)
 		conf.max_conns = fd_max;
 	tls_commit();
+	servers_commit();
+	verify_forget();
+	mesh_commit();
 	listeners_on();
+	core_review(verify_stays);
 	reconf = 0;
 }
 
@@ -254,6 +258,7 @@ reconf_start(void)
 {
 	listeners_drop(&next_listening);
 	tls_abort();
+	servers_abort();
 	memset(&next_conf, 0, sizeof(next_conf));
 	cert_bad = 0;
 	reconf = 1;
@@ -284,6 +289,7 @@ relay_reconf(struct imsg *imsg)
 	case IMSG_RECONF_ABORT:
 		listeners_drop(&next_listening);
 		tls_abort();
+		servers_abort();
 		reconf = 0;
 		return 0;
 	default:
@@ -292,8 +298,47 @@ relay_reconf(struct imsg *imsg)
 }
 
 static int
+relay_file(struct imsg *imsg)
+{
+	int	 fd;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (imsg_get_type(imsg) == IMSG_CA_FILE) {
+		servers_ca(fd);
+		return 0;
+	}
+	verify_list(fd);
+	if (!reconf) {
+		core_review(verify_stays);
+		conn_sweep();
+	}
+	return 0;
+}
+
+static int
+relay_dialed(struct imsg *imsg)
+{
+	struct msg_connected	 m;
+	int			 fd, ret;
+
+	fd = imsg_get_fd(imsg);
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    (m.error == MSG_OK) != (fd != -1)) {
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	ret = dial_done(imsg_get_id(imsg), &m, fd);
+	conn_sweep();
+	return ret;
+}
+
+static int
 relay_parent_msg(struct imsg *imsg)
 {
+	struct msg_conf_server	 server;
+
 	switch (imsg_get_type(imsg)) {
 	case IMSG_CONF_RELAY:
 		return reconf ? msg_get(imsg, &next_conf,
@@ -302,6 +347,14 @@ relay_parent_msg(struct imsg *imsg)
 		return relay_listen(imsg);
 	case IMSG_CERT_FD:
 		return relay_cert(imsg);
+	case IMSG_CONF_SERVER:
+		return reconf && msg_get(imsg, &server, sizeof(server)) !=
+		    -1 ? servers_add(&server) : -1;
+	case IMSG_CA_FILE:
+	case IMSG_ALLOW_FD:
+		return relay_file(imsg);
+	case IMSG_DIALED:
+		return relay_dialed(imsg);
 	default:
 		return relay_reconf(imsg);
 	}
@@ -352,6 +405,18 @@ crypt_login(struct imsg *imsg)
 }
 
 static int
+crypt_mesh(struct imsg *imsg)
+{
+	struct msg_mesh_login	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	mesh_login_done(imsg_get_id(imsg), &m);
+	conn_sweep();
+	return 0;
+}
+
+static int
 crypt_msg(struct chan *c, struct imsg *imsg)
 {
 	struct msg_tls_signed	 ms;
@@ -368,6 +433,8 @@ crypt_msg(struct chan *c, struct imsg *imsg)
 		return crypt_cert(imsg);
 	case IMSG_DERP_LOGIN_OK:
 		return crypt_login(imsg);
+	case IMSG_MESH_LOGIN_OK:
+		return crypt_mesh(imsg);
 	case IMSG_TLS_SIGNED:
 		if (msg_get(imsg, &ms, sizeof(ms)) == -1)
 			return -1;

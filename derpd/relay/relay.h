@@ -19,6 +19,7 @@
 
 #include "channel.h"
 #include "core.h"
+#include "endpoint.h"
 #include "log.h"
 #include "messages.h"
 #include "source.h"
@@ -32,12 +33,15 @@
 #define T_HEAD		10	/* from accept to the whole request head */
 #define T_LOGIN		10	/* from there to the login */
 #define T_CRYPT		10	/* for cryptod's answer */
+#define T_ADMIT		8	/* for the admission server's, in all */
 #define T_LINGER	2	/* to read our last answer */
 #define T_WRITE		2	/* for a write to get on */
+#define T_WRITE_MESH	30
 #define T_KEEPALIVE	60	/* and up to 5 more */
 
 /* Bounds. */
 #define MAX_LOGINS	4096	/* at cryptod */
+#define MAX_DIALS	64	/* at the parent */
 #define MAX_SRC_RAW	256	/* connections of one source without a key */
 #define MAX_SRC_ALL	8192	/* connections of one source */
 #define HEAD_MAX	8192	/* of an HTTP request */
@@ -48,11 +52,15 @@ enum conn_state {
 	CONN_HEAD,		/* reading the HTTP request */
 	CONN_LOGIN,		/* reading ClientInfo */
 	CONN_CRYPT,		/* cryptod has it */
+	CONN_ADMIT,		/* may it use this relay? */
 	CONN_OPEN,
 	CONN_LINGER		/* our last answer is on its way */
 };
 
 struct source;
+
+struct mesh;
+struct held;
 
 struct conn {
 	struct client	 c_client;	/* first: the core's part */
@@ -62,7 +70,9 @@ struct conn {
 	struct event	 c_ev_read;
 	struct event	 c_ev_write;
 	struct event	 c_ev_timer;
-	struct source	*c_source;
+	struct source	*c_source;	/* NULL: we have dialed it */
+	struct mesh	*c_mesh;	/* a relay that we are a client of */
+	struct held	*c_held;	/* for who is let in */
 	SSL		*c_ssl;		/* NULL: plain */
 	uint8_t		*c_part;	/* the begin of a frame */
 	uint8_t		*c_out;		/* what the socket did not take */
@@ -97,6 +107,17 @@ void	 relay_accept_pause(void);
 void	 conn_init(void);
 /* Accept from a listening socket; 1: TLS. */
 void	 conn_accept(int, int);
+/* A connection of our own to another relay. */
+struct conn *conn_dialed(int, SSL *, struct mesh *);
+/* To be closed; conn_sweep does it, when nobody works on it any more. */
+void	 conn_kill(struct conn *);
+/* In so many ms: it is closed, or if it is open it has its keepalive. */
+void	 conn_timer(struct conn *, int64_t);
+/* May the client use the relay? 1: it is in. */
+void	 conn_admitted(struct conn *, int);
+/* Bytes, past what waits for it. */
+void	 conn_write(struct conn *, const uint8_t *, size_t);
+size_t	 conn_count_all(void);
 /* cryptod's answer to a login. */
 void	 conn_login_done(uint32_t, const struct msg_derp_login_ok *);
 /* cryptod was replaced: what it had is lost. */
@@ -125,6 +146,61 @@ void	 tls_free(struct conn *);
 /* Bytes read, written; 0: later, -1: closed or failed. */
 ssize_t	 tls_read(struct conn *, void *, size_t);
 ssize_t	 tls_write(struct conn *, const void *, size_t);
+
+/* --- servers.c: whom the relay is a client of --- */
+
+/* They come one by one; in use, or forgotten, as a whole. */
+int	 servers_add(const struct msg_conf_server *);
+/* CA certificates, PEM; closes it. */
+void	 servers_ca(int);
+void	 servers_commit(void);
+void	 servers_abort(void);
+/* From that number on, the next one of that kind; the number after it. */
+const struct msg_conf_server *servers_next(uint32_t, size_t *);
+
+/*
+ * Have the server of that number connected: the callback gets the socket, or
+ * -1 and errno, and its argument. What to cancel it with, or -1.
+ */
+int	 dial(size_t, void (*)(int, void *), void *);
+void	 dial_cancel(int);
+int	 dial_done(uint32_t, const struct msg_connected *, int);
+
+/* A session to it on that socket; NULL: the library refuses. */
+SSL	*servers_tls(const struct msg_conf_server *, int);
+/* After the handshake: 0 if its certificate is another than the pin's. */
+int	 servers_pin_ok(const struct msg_conf_server *, SSL *);
+/* Why a handshake has failed; static. */
+const char *servers_tls_error(SSL *);
+
+/* --- verify.c: who may use this relay --- */
+
+#define VERIFY_NO	0
+#define VERIFY_YES	1
+#define VERIFY_LATER	2	/* conn_admitted() is called */
+
+int	 verify_ask(struct conn *);
+void	 verify_cancel(struct conn *);
+/* Forget what was answered. */
+void	 verify_forget(void);
+/* The keys that are let in, a text; closes it. */
+void	 verify_list(int);
+/* May a client of that key stay? */
+int	 verify_stays(const uint8_t [DERP_KEY_LEN]);
+
+/* --- mesh.c: other relays --- */
+
+/* Connect to those of the configuration, leave the others. */
+void	 mesh_commit(void);
+/* The TLS handshake is done: 0, or -1: close it. Or it has failed. */
+int	 mesh_shaken(struct conn *);
+void	 mesh_failed(struct conn *);
+/* What it says: bytes used, 0: more is needed, -1: close. */
+ssize_t	 mesh_input(struct conn *, const uint8_t *, size_t);
+/* cryptod's answer. */
+void	 mesh_login_done(uint32_t, const struct msg_mesh_login *);
+/* That connection is gone. */
+void	 mesh_lost(struct mesh *, const struct conn *);
 
 /* --- http.c: heads of requests, as pure functions --- */
 

@@ -8,11 +8,17 @@
  *	derpcli [-f] [-t] address port idle n	n that say nothing, until killed
  *	derpcli [-f] [-t] address port stop	waits until it stops
  *	derpcli [-f] [-t] address port flood n	n packets from one to another
+ *	derpcli [-f] [-t] address port login [key]	with a private key
+ *	derpcli [-f] [-t] address port mesh address port [name]
+ *						one at each
+ *	derpcli [-f] [-t] address port watch	hear of those who are there
  *
- * -t: TLS, -f: fast start, -m key: mesh key.
+ * -t: TLS, -f: fast start, -m key: mesh key, -n name: of the server, for TLS.
  */
 
 #include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <err.h>
 #include <stdio.h>
@@ -120,6 +126,101 @@ stop(void)
 		errx(1, "no word of its end");
 }
 
+/* Log in, with the private key in hex if there is one. */
+static void
+login(const char *hex)
+{
+	struct cli	 c, with;
+	unsigned int	 i;
+
+	memset(&with, 0, sizeof(with));
+	for (i = 0; hex != NULL && i < KEY_LEN; i++)
+		if (sscanf(hex + 2 * i, "%2hhx", &with.l_priv[i]) != 1)
+			errx(2, "key");
+	cli_open(&c, hex != NULL ? &with : NULL);
+	cli_ping(&c);
+}
+
+static void
+timeout_ms(struct cli *c, int ms)
+{
+	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (setsockopt(c->l_fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
+	    sizeof(tv)) == -1)
+		err(1, "setsockopt");
+}
+
+/* Until the relays have heard of it, packets are dropped. */
+static void
+mesh_wait(struct cli *from, struct cli *to)
+{
+	static uint8_t		 buf[FRAME_SIZE];
+	struct derp_frame	 f;
+	int			 i;
+
+	timeout_ms(to, 100);
+	for (i = 0; i < 150; i++) {
+		cli_send(from, to, "knock", 5);
+		if (cli_frame(to, buf, &f) == 0)
+			break;
+	}
+	if (i == 150)
+		errx(1, "no packet gets there");
+	while (cli_frame(to, buf, &f) == 0)
+		;
+	timeout_ms(to, 10000);
+}
+
+static void
+two_relays(const char *address, const char *port, const char *name, int flags)
+{
+	static uint8_t	 big[DERP_PACKET_MAX];
+	struct cli	 a, b;
+
+	cli_open(&a, NULL);
+	cli_setup(address, port, flags, NULL);
+	cli_name(name);
+	cli_open(&b, NULL);
+	mesh_wait(&a, &b);
+	mesh_wait(&b, &a);
+	cli_send(&a, &b, "hello", 5);
+	cli_expect(&b, &a, "hello", 5);
+	arc4random_buf(big, sizeof(big));
+	cli_send(&b, &a, big, sizeof(big));
+	cli_expect(&a, &b, big, sizeof(big));
+	cli_close(&b);
+	cli_expect_gone(&a, &b, DERP_GONE_DISCONNECTED);
+}
+
+static void
+watch(void)
+{
+	struct derp_frame	 f;
+	struct derp_msg		 m;
+	struct cli		 w, c;
+	uint8_t			 buf[FRAME_SIZE];
+
+	cli_open(&w, NULL);
+	cli_open(&c, NULL);
+	cli_write(&w, "\x10\0\0\0\0", 5);
+	do {
+		if (cli_frame(&w, buf, &f) == -1 ||
+		    derp_client_parse(&f, &m) != 1 ||
+		    m.dm_type != DERP_PEER_PRESENT)
+			errx(1, "another frame: %u", f.df_type);
+	} while (memcmp(m.dm_key, c.l_pub, KEY_LEN) != 0);
+	if (!m.dm_has_addr || m.dm_port == 0 ||
+	    m.dm_flags != DERP_PRESENT_MESH)
+		errx(1, "not its address or flags");
+	/* By word of the mesh, it is closed. */
+	derp_header(buf, DERP_CLOSE_PEER, KEY_LEN);
+	memcpy(buf + DERP_HDR_LEN, c.l_pub, KEY_LEN);
+	cli_write(&w, buf, DERP_HDR_LEN + KEY_LEN);
+	if (cli_fill(&c, buf, 1) != -1)
+		errx(1, "still open");
+}
+
 static void
 flood(int n)
 {
@@ -155,11 +256,13 @@ main(int argc, char *argv[])
 	const char	*mesh = NULL;
 	int		 ch, flags = 0;
 
-	while ((ch = getopt(argc, argv, "fm:t")) != -1)
+	while ((ch = getopt(argc, argv, "fm:n:t")) != -1)
 		if (ch == 't')
 			flags |= CLI_TLS;
 		else if (ch == 'f')
 			flags |= CLI_FAST;
+		else if (ch == 'n')
+			cli_name(optarg);
 		else if (ch == 'm')
 			mesh = optarg;
 		else
@@ -171,6 +274,12 @@ main(int argc, char *argv[])
 	cli_setup(argv[0], argv[1], flags, mesh);
 	if (strcmp(argv[2], "pair") == 0)
 		pair();
+	else if (strcmp(argv[2], "login") == 0)
+		login(argv[3]);
+	else if (strcmp(argv[2], "watch") == 0)
+		watch();
+	else if (strcmp(argv[2], "mesh") == 0 && argc > 4)
+		two_relays(argv[3], argv[4], argv[5], flags);
 	else if (strcmp(argv[2], "stop") == 0)
 		stop();
 	else if (argc > 3 && strcmp(argv[2], "idle") == 0)
