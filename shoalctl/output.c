@@ -30,7 +30,7 @@ static int	 text_whois(const struct status *);
 static int	 text_version(const char *, const char *);
 
 const struct output	 output_text = {
-	text_status, text_whois, text_version
+	text_status, text_whois, text_version, text_netcheck
 };
 
 /* "alice@" of "alice@example.org"; tagged nodes belong to nobody. */

@@ -43,9 +43,14 @@ static int	 json_status(const struct status *, const struct args *);
 static json_t	*whois_node(const struct msg_ctl_node *);
 static int	 json_whois(const struct status *);
 static int	 json_version(const char *, const char *);
+static json_t	*tri_json(int8_t);
+static json_t	*latency_json(const struct netreport *, uint8_t);
+static json_t	*seen_json(const struct netreport *, uint8_t);
+static json_t	*report_json(const struct netreport *);
+static int	 json_netcheck(const struct netreport *, const struct args *);
 
 const struct output	 output_json = {
-	json_status, json_whois, json_version
+	json_status, json_whois, json_version, json_netcheck
 };
 
 /* Takes the reference; out of memory ends the program. */
@@ -418,5 +423,101 @@ json_version(const char *own, const char *daemon)
 	if (daemon != NULL)
 		set_str(o, "daemonLong", daemon);
 	print(o);
+	return 0;
+}
+
+/* An optional boolean of tailscale's. */
+static json_t *
+tri_json(int8_t v)
+{
+	return v == -1 ? json_null() : json_boolean(v);
+}
+
+/* Nanoseconds by region; af 0: the lesser of both families. */
+static json_t *
+latency_json(const struct netreport *nr, uint8_t af)
+{
+	const struct msg_ctl_netregion	*r;
+	json_t				*o = json_object();
+	char				 id[16];
+	int64_t				 v;
+	size_t				 i;
+
+	for (i = 0; i < nr->nr_nregions; i++) {
+		r = &nr->nr_regions[i];
+		v = af == 0 ? r->latency : af == AF_WIRE_INET ? r->latency4 :
+		    r->latency6;
+		if (v == 0)
+			continue;
+		(void)snprintf(id, sizeof(id), "%u", r->id);
+		set_int(o, id, (uint64_t)v);
+	}
+	return o;
+}
+
+static json_t *
+seen_json(const struct netreport *nr, uint8_t af)
+{
+	json_t	*o = NULL;
+	char	 addr[ADDR_LEN + 8];
+	size_t	 i;
+
+	for (i = 0; i < nr->nr_nseen; i++) {
+		if (nr->nr_seen[i].ep.af != af)
+			continue;
+		if (o == NULL)
+			o = json_object();
+		set_int(o, endpoint_text(&nr->nr_seen[i].ep, addr,
+		    sizeof(addr)), nr->nr_seen[i].count);
+	}
+	return o == NULL ? json_null() : o;
+}
+
+static json_t *
+report_json(const struct netreport *nr)
+{
+	const struct msg_ctl_netreport	*r = &nr->nr_report;
+	json_t				*o = json_object();
+	char				 addr[ADDR_LEN + 8];
+
+	set_time(o, "Now", r->date);
+	set_bool(o, "UDP", r->udp);
+	set_bool(o, "IPv6", r->ipv6);
+	set_bool(o, "IPv4", r->ipv4);
+	set_bool(o, "IPv6CanSend", r->cansend6);
+	set_bool(o, "IPv4CanSend", r->cansend4);
+	set_bool(o, "OSHasIPv6", r->os6);
+	set_bool(o, "ICMPv4", r->icmp4 == 1);
+	set(o, "MappingVariesByDestIP", tri_json(r->varies));
+	set(o, "UPnP", tri_json(r->upnp));
+	set(o, "PMP", tri_json(r->pmp));
+	set(o, "PCP", tri_json(r->pcp));
+	set_int(o, "PreferredDERP", r->preferred);
+	set(o, "RegionLatency", latency_json(nr, 0));
+	set(o, "RegionV4Latency", latency_json(nr, AF_WIRE_INET));
+	set(o, "RegionV6Latency", latency_json(nr, AF_WIRE_INET6));
+	set(o, "GlobalV4Counters", seen_json(nr, AF_WIRE_INET));
+	set(o, "GlobalV6Counters", seen_json(nr, AF_WIRE_INET6));
+	set_str(o, "GlobalV4", endpoint_text(&r->global4, addr,
+	    sizeof(addr)));
+	set_str(o, "GlobalV6", endpoint_text(&r->global6, addr,
+	    sizeof(addr)));
+	set(o, "CaptivePortal", tri_json(r->captive));
+	return o;
+}
+
+static int
+json_netcheck(const struct netreport *nr, const struct args *a)
+{
+	json_t	*o = report_json(nr);
+
+	if (a->a_format == NULL || strcmp(a->a_format, "json-line") != 0) {
+		print(o);
+		return 0;
+	}
+	if (json_dumpf(o, stdout, JSON_COMPACT) == -1 ||
+	    putchar('\n') == EOF)
+		err(1, "stdout");
+	json_decref(o);
 	return 0;
 }

@@ -110,6 +110,15 @@ static const struct flag	 flags_ping[] = {
 	LATER("verbose")
 };
 
+static const struct flag	 flags_netcheck[] = {
+	F("every", FLAG_TIME, a_every_ms),
+	F("format", FLAG_WORD, a_format),
+	F("json", FLAG_BOOL, a_json),
+	F("verbose", FLAG_BOOL, a_verbose),
+	LATER("bind-address"),
+	LATER("bind-port")
+};
+
 static const struct flag	 flags_json[] = {
 	F("json", FLAG_BOOL, a_json),
 	LATER("proto")
@@ -133,6 +142,9 @@ static const struct command	 commands[] = {
 	    "[--timeout t]", "log in", FLAGS(flags_login), 0, 0 },
 	{ "logout", cmd_logout, "", "log out: the node key expires",
 	    NULL, 0, 0, 0 },
+	{ "netcheck", cmd_netcheck, "[--every t] [--format json|json-line] "
+	    "[--json] [--verbose]", "what the network around is like",
+	    FLAGS(flags_netcheck), 0, 0 },
 	{ "ping", cmd_ping, "[--c n] [--icmp | --tsmp] [--size n] "
 	    "[--timeout t] [--until-direct=bool] peer",
 	    "ping a peer, and see by which path", FLAGS(flags_ping), 1, 1 },

@@ -32,10 +32,13 @@ struct args {
 	const char	*a_assert;
 	const char	*a_hostname;		/* NULL: leave as it is */
 	const char	*a_shields;		/* "true", "false" or NULL */
+	const char	*a_format;		/* NULL: text */
 	int64_t		 a_timeout_ms;		/* 0: none */
+	int64_t		 a_every_ms;		/* 0: once */
 	int64_t		 a_count;
 	int64_t		 a_size;
 	int		 a_json;
+	int		 a_verbose;
 	int		 a_first;		/* ip -1 */
 	int		 a_v4;
 	int		 a_v6;
@@ -132,12 +135,31 @@ void	 clean_text(char *, size_t);
 /* The code of a DERP region, "derp-900" if it has none. */
 const char *relay_text(const char *, uint16_t, char *, size_t);
 
+/* netcheck.c */
+
+struct netreport {
+	struct msg_ctl_netreport  nr_report;
+	struct msg_ctl_netregion *nr_regions;	/* by latency */
+	struct msg_ctl_netseen	 *nr_seen;
+	size_t			  nr_nregions;
+	size_t			  nr_nseen;
+};
+
+/* NETCHECK_* flags; 0 or the exit status. Free with netreport_free(). */
+int	 netreport_get(struct netreport *, uint32_t);
+void	 netreport_free(struct netreport *);
+/* "12.3ms", as Go prints a duration rounded to 0.1 ms. */
+char	*latency_text(int64_t, char *, size_t);
+int	 text_netcheck(const struct netreport *, const struct args *);
+int	 cmd_netcheck(const struct args *);
+
 /* output.c and output_json.c: how answers are shown. */
 
 struct output {
 	int	 (*o_status)(const struct status *, const struct args *);
 	int	 (*o_whois)(const struct status *);
 	int	 (*o_version)(const char *, const char *);
+	int	 (*o_netcheck)(const struct netreport *, const struct args *);
 };
 
 extern const struct output	 output_text;

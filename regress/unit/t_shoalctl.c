@@ -6,6 +6,7 @@
  * text and JSON.
  */
 /* link: ../../shoalctl/collect.c ../../shoalctl/connection.c */
+/* link: ../../shoalctl/netcheck.c */
 /* link: ../../shoalctl/output.c ../../shoalctl/output_json.c */
 /* link: ../../shoalctl/parser.c ../../shoalctl/ping.c */
 /* link: ../../shoalctl/query.c ../../shoalctl/up.c */
@@ -40,6 +41,9 @@ static void	 send_status(struct imsgbuf *, uint32_t);
 static void	 send_state(struct imsgbuf *, uint32_t, uint32_t,
 		    const char *);
 static void	 send_pong(struct imsgbuf *, uint32_t);
+static void	 send_region(struct imsgbuf *, uint32_t, uint16_t,
+		    const char *, int64_t);
+static void	 send_report(struct imsgbuf *, uint32_t);
 static void	 answer(struct imsgbuf *, struct imsg *);
 static void	 serve(int);
 static void	 start_server(void);
@@ -51,6 +55,7 @@ static const char
 		*at(json_t *, const char *, const char *);
 static void	 check_json(void);
 static void	 check_durations(void);
+static void	 check_latencies(void);
 
 static void
 cleanup(void)
@@ -151,6 +156,46 @@ send_pong(struct imsgbuf *ib, uint32_t id)
 }
 
 static void
+send_region(struct imsgbuf *ib, uint32_t id, uint16_t region,
+    const char *code, int64_t latency)
+{
+	struct msg_ctl_netregion	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.id = region;
+	(void)strlcpy(m.code, code, sizeof(m.code));
+	(void)snprintf(m.name, sizeof(m.name), "Region %u", region);
+	m.latency = m.latency4 = latency;
+	(void)imsg_compose(ib, IMSG_CTL_NETREGION, id, 0, -1, &m, sizeof(m));
+}
+
+static void
+send_report(struct imsgbuf *ib, uint32_t id)
+{
+	struct msg_ctl_netreport	 m;
+	struct msg_ctl_netseen		 s;
+
+	memset(&m, 0, sizeof(m));
+	m.date = 1700000000 * SECOND + 120000000;
+	m.udp = m.ipv4 = m.cansend4 = m.os6 = 1;
+	m.varies = 1;
+	m.upnp = m.pcp = 1;
+	m.captive = m.icmp4 = -1;
+	m.preferred = 2;
+	m.global4.af = AF_WIRE_INET;
+	memcpy(m.global4.addr, "\306\63\144\1", 4);
+	m.global4.port = 4242;
+	(void)imsg_compose(ib, IMSG_CTL_NETREPORT, id, 0, -1, &m, sizeof(m));
+	send_region(ib, id, 1, "one", 123456789);
+	send_region(ib, id, 2, "two", 12340000);
+	send_region(ib, id, 3, "far", 0);
+	memset(&s, 0, sizeof(s));
+	s.ep = m.global4;
+	s.count = 2;
+	(void)imsg_compose(ib, IMSG_CTL_NETSEEN, id, 0, -1, &s, sizeof(s));
+}
+
+static void
 answer(struct imsgbuf *ib, struct imsg *imsg)
 {
 	struct msg_resolve	 q;
@@ -184,6 +229,9 @@ answer(struct imsgbuf *ib, struct imsg *imsg)
 		break;
 	case IMSG_CTL_PING:
 		send_pong(ib, id);
+		break;
+	case IMSG_CTL_NETCHECK:
+		send_report(ib, id);
 		break;
 	case IMSG_CTL_DEBUG:
 		(void)imsg_compose(ib, IMSG_CTL_TEXT, id, 0, -1, "line", 5);
@@ -360,6 +408,33 @@ check_json(void)
 }
 
 static void
+check_latencies(void)
+{
+	static const struct {
+		int64_t		 ns;
+		const char	*text;
+	} tests[] = {
+		{ 1, "0s" },
+		{ 49999, "0s" },
+		{ 50000, "100\302\265s" },
+		{ 999949, "900\302\265s" },
+		{ 999950, "1ms" },
+		{ 12340000, "12.3ms" },
+		{ 100000000, "100ms" },
+		{ 1000000000, "1s" },
+		{ 1234567890, "1.2346s" }
+	};
+	char	 buf[32];
+	size_t	 i;
+
+	for (i = 0; i < nitems(tests); i++)
+		if (strcmp(latency_text(tests[i].ns, buf, sizeof(buf)),
+		    tests[i].text) != 0)
+			errx(1, "latency %lld: %s", (long long)tests[i].ns,
+			    buf);
+}
+
+static void
 check_durations(void)
 {
 	int64_t	 ms;
@@ -379,6 +454,7 @@ int
 main(void)
 {
 	check_durations();
+	check_latencies();
 	start_server();
 	want_text("frobnicate", 2, "known are: debug down ip login");
 	want_status("", 2);
@@ -401,6 +477,27 @@ main(void)
 	want_text("whois nobody", 1, "no such node");
 	want_text("ping --c 1 b", 0,
 	    "pong from b (100.64.0.2) via 10.0.0.2:41641 in 1.5ms");
+	want_text("netcheck", 0, "\nReport:\n\t* Time: ");
+	want_text("netcheck", 0, ".12Z\n\t* UDP: true\n"
+	    "\t* IPv4: yes, 198.51.100.1:4242\n"
+	    "\t* IPv6: no, but OS has support\n"
+	    "\t* MappingVariesByDestIP: true\n"
+	    "\t* PortMapping: UPnP, PCP\n"
+	    "\t* Nearest DERP: Region 2\n"
+	    "\t* DERP latency:\n"
+	    "\t\t- two: 12.3ms  (Region 2)\n"
+	    "\t\t- one: 123.5ms (Region 1)\n"
+	    "\t\t- far:         (Region 3)\n");
+	want_text("netcheck --verbose", 0, "(derp2, Region 2)");
+	want_text("netcheck --format=json-line", 0,
+	    "\"MappingVariesByDestIP\":true,\"UPnP\":true,\"PMP\":false,"
+	    "\"PCP\":true,\"PreferredDERP\":2,"
+	    "\"RegionLatency\":{\"2\":12340000,\"1\":123456789},");
+	want_text("netcheck --format json-line", 0,
+	    "\"GlobalV4Counters\":{\"198.51.100.1:4242\":2},"
+	    "\"GlobalV6Counters\":null,\"GlobalV4\":\"198.51.100.1:4242\","
+	    "\"GlobalV6\":\"\",\"CaptivePortal\":null}\n");
+	want_text("netcheck --format=xml", 2, "unknown output format");
 	want_text("up", 0, "https://c.test/x");
 	want_text("login --force-reauth", 0, "https://c.test/x");
 	want_status("down", 0);
