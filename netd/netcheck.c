@@ -206,6 +206,7 @@ run_begin(int64_t now)
 	run->r_early = now + EARLY;
 	run->r_full = nc_want_full(&history, now);
 	nc_run_begins(&history, now, run->r_full);
+	portmap_probe();
 	if (mute4)
 		udp_rebind(AF_WIRE_INET, now);
 	run->r_n = nc_plan(&map, run->r_full ? NULL : &history.h_last,
