@@ -148,9 +148,18 @@ void	 os_sock_buffers(int);
 /* recvmsg tells the local address of each datagram (AF_WIRE_*). -1 errno. */
 int	 os_sock_pktinfo(int, int);
 
-/* What Hostinfo tells of this machine; NUL-terminated. */
-void	 os_describe(char *, size_t, char *, size_t, char *, size_t,
-	    char *, size_t);	/* os, version, distro, machine */
+/* What the host is, in words. */
+struct os_host {
+	char	 oh_os[32];		/* "linux", "openbsd" */
+	char	 oh_version[64];	/* of the kernel */
+	char	 oh_distro[64];		/* "debian"; "": none */
+	char	 oh_distrover[64];	/* "12" */
+	char	 oh_codename[32];	/* "bookworm" */
+	char	 oh_machine[32];	/* "x86_64" */
+	char	 oh_arch[32];		/* as Go names it: "amd64" */
+	int	 oh_container;		/* 1 yes, 0 no, -1 unknown */
+};
+void	 os_describe(struct os_host *);
 
 /*
  * Confine the parent itself: directories it may read, write and execute

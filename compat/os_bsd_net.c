@@ -470,19 +470,20 @@ os_sock_pktinfo(int fd, int af)
 /* --- what the host is --- */
 
 void
-os_describe(char *os, size_t oslen, char *version, size_t verlen,
-    char *distro, size_t distlen, char *machine, size_t machlen)
+os_describe(struct os_host *h)
 {
 	struct utsname	 u;
 	size_t		 i;
 
+	memset(h, 0, sizeof(*h));
 	if (uname(&u) == -1)
 		memset(&u, 0, sizeof(u));
 	for (i = 0; u.sysname[i] != '\0'; i++)
 		if (u.sysname[i] >= 'A' && u.sysname[i] <= 'Z')
 			u.sysname[i] += 'a' - 'A';
-	(void)strlcpy(os, u.sysname, oslen);
-	(void)strlcpy(version, u.release, verlen);
-	(void)strlcpy(distro, "", distlen);
-	(void)strlcpy(machine, u.machine, machlen);
+	(void)strlcpy(h->oh_os, u.sysname, sizeof(h->oh_os));
+	(void)strlcpy(h->oh_version, u.release, sizeof(h->oh_version));
+	(void)strlcpy(h->oh_machine, u.machine, sizeof(h->oh_machine));
+	(void)strlcpy(h->oh_arch, u.machine, sizeof(h->oh_arch));
+	h->oh_container = -1;
 }

@@ -827,43 +827,82 @@ machine_name(const char *s)
 	return s;
 }
 
-/* The value of ID= in os-release(5), which may stand in quotes. */
+/* The value of a line of os-release(5), which may stand in quotes. */
 static void
-distro_name(char *buf, size_t len)
+release_value(char *p, char *buf, size_t len)
+{
+	p[strcspn(p, "\n")] = '\0';
+	if (*p == '"' || *p == '\'') {
+		p++;
+		p[strcspn(p, "\"'")] = '\0';
+	}
+	(void)strlcpy(buf, p, len);
+}
+
+static void
+release_read(struct os_host *h)
 {
 	FILE	*fp;
-	char	*line = NULL, *p;
+	char	*line = NULL;
 	size_t	 size = 0;
 
-	buf[0] = '\0';
 	if ((fp = fopen(PATH_OSRELEASE, "re")) == NULL)
 		return;
 	while (getline(&line, &size, fp) != -1) {
-		if (strncmp(line, "ID=", 3) != 0)
-			continue;
-		p = line + 3;
-		p[strcspn(p, "\n")] = '\0';
-		if (*p == '"' || *p == '\'') {
-			p++;
-			p[strcspn(p, "\"'")] = '\0';
-		}
-		(void)strlcpy(buf, p, len);
-		break;
+		if (strncmp(line, "ID=", 3) == 0)
+			release_value(line + 3, h->oh_distro,
+			    sizeof(h->oh_distro));
+		else if (strncmp(line, "VERSION_ID=", 11) == 0)
+			release_value(line + 11, h->oh_distrover,
+			    sizeof(h->oh_distrover));
+		else if (strncmp(line, "VERSION_CODENAME=", 17) == 0)
+			release_value(line + 17, h->oh_codename,
+			    sizeof(h->oh_codename));
 	}
 	free(line);
 	fclose(fp);
 }
 
+/* Container engines leave marks; none of them is no proof, but usual. */
+static int
+in_container(void)
+{
+	static const char	*const marks[] = {
+		"/.dockerenv", "/run/.containerenv"
+	};
+	char			*line = NULL;
+	FILE			*fp;
+	size_t			 i, size = 0;
+	int			 fd, found = 0;
+
+	for (i = 0; i < nitems(marks); i++)
+		if ((fd = open(marks[i], O_RDONLY | O_CLOEXEC)) != -1) {
+			close(fd);
+			return 1;
+		}
+	if ((fp = fopen("/proc/1/cgroup", "re")) == NULL)
+		return -1;
+	while (!found && getline(&line, &size, fp) != -1)
+		found = strstr(line, "/docker/") != NULL ||
+		    strstr(line, "/lxc/") != NULL;
+	free(line);
+	fclose(fp);
+	return found;
+}
+
 void
-os_describe(char *os, size_t oslen, char *version, size_t verlen,
-    char *distro, size_t dislen, char *machine, size_t maclen)
+os_describe(struct os_host *h)
 {
 	struct utsname	 u;
 
+	memset(h, 0, sizeof(*h));
 	memset(&u, 0, sizeof(u));
 	(void)uname(&u);
-	(void)strlcpy(os, "linux", oslen);
-	(void)strlcpy(version, u.release, verlen);
-	distro_name(distro, dislen);
-	(void)strlcpy(machine, machine_name(u.machine), maclen);
+	(void)strlcpy(h->oh_os, "linux", sizeof(h->oh_os));
+	(void)strlcpy(h->oh_version, u.release, sizeof(h->oh_version));
+	(void)strlcpy(h->oh_machine, u.machine, sizeof(h->oh_machine));
+	(void)strlcpy(h->oh_arch, machine_name(u.machine),
+	    sizeof(h->oh_arch));
+	release_read(h);
+	h->oh_container = in_container();
 }

@@ -205,6 +205,9 @@ conf_main(struct imsg *imsg)
 	    !msg_str_ok(m->os, sizeof(m->os)) ||
 	    !msg_str_ok(m->os_version, sizeof(m->os_version)) ||
 	    !msg_str_ok(m->distro, sizeof(m->distro)) ||
+	    !msg_str_ok(m->distro_version, sizeof(m->distro_version)) ||
+	    !msg_str_ok(m->distro_code, sizeof(m->distro_code)) ||
+	    !msg_str_ok(m->uname, sizeof(m->uname)) ||
 	    !msg_str_ok(m->machine, sizeof(m->machine)))
 		return -1;
 	return 0;

@@ -109,6 +109,11 @@ ctrld_hostinfo(void)
 	hi.hi_os = c->c_msg.os;
 	hi.hi_osversion = c->c_msg.os_version;
 	hi.hi_distro = c->c_msg.distro;
+	hi.hi_distrover = c->c_msg.distro_version;
+	hi.hi_distrocode = c->c_msg.distro_code;
+	hi.hi_machine = c->c_msg.uname;
+	hi.hi_container = c->c_msg.container;
+	hi.hi_relay = c->c_msg.peer_relay;
 	hi.hi_hostname = c->c_msg.hostname;
 	hi.hi_arch = c->c_msg.machine;
 	hi.hi_shields = c->c_msg.shields_up;

@@ -170,14 +170,18 @@ struct msg_conf_ctrld {
 	char		 os[32];	/* Hostinfo.OS: "linux" */
 	char		 os_version[64];
 	char		 distro[64];
-	char		 machine[32];	/* uname -m, as Go names it */
+	char		 distro_version[64];
+	char		 distro_code[32];
+	char		 uname[32];	/* uname -m */
+	char		 machine[32];	/* the same, as Go names it */
 	uint8_t		 ephemeral;
 	uint8_t		 accept_routes;
 	uint8_t		 accept_dns;
 	uint8_t		 shields_up;
 	uint8_t		 want_running;	/* `down` clears it */
 	uint8_t		 exit_node;	/* advertise exit-node */
-	uint8_t		 pad[2];
+	uint8_t		 peer_relay;	/* relays for peers */
+	int8_t		 container;	/* runs in one; -1: unknown */
 	uint32_t	 ntags;		/* so many CONF_TAG follow */
 	uint32_t	 nroutes;	/* so many CONF_ROUTE follow */
 };

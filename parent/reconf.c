@@ -134,6 +134,23 @@ host_name(const struct shoal_conf *c, char *name, size_t len)
 }
 
 static void
+host_words(struct msg_conf_ctrld *m)
+{
+	struct os_host	 h;
+
+	os_describe(&h);
+	(void)strlcpy(m->os, h.oh_os, sizeof(m->os));
+	(void)strlcpy(m->os_version, h.oh_version, sizeof(m->os_version));
+	(void)strlcpy(m->distro, h.oh_distro, sizeof(m->distro));
+	(void)strlcpy(m->distro_version, h.oh_distrover,
+	    sizeof(m->distro_version));
+	(void)strlcpy(m->distro_code, h.oh_codename, sizeof(m->distro_code));
+	(void)strlcpy(m->uname, h.oh_machine, sizeof(m->uname));
+	(void)strlcpy(m->machine, h.oh_arch, sizeof(m->machine));
+	m->container = h.oh_container;
+}
+
+static void
 part_ctrld(struct proc_child *pc, const struct shoal_conf *c)
 {
 	struct msg_conf_ctrld	 m;
@@ -143,8 +160,7 @@ part_ctrld(struct proc_child *pc, const struct shoal_conf *c)
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.url, c->c_control.u_text, sizeof(m.url));
 	host_name(c, m.hostname, sizeof(m.hostname));
-	os_describe(m.os, sizeof(m.os), m.os_version, sizeof(m.os_version),
-	    m.distro, sizeof(m.distro), m.machine, sizeof(m.machine));
+	host_words(&m);
 	m.ephemeral = c->c_ephemeral;
 	m.shields_up = prefs_shields(c);
 	m.want_running = prefs_want_running();

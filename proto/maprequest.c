@@ -113,14 +113,24 @@ hostinfo_json(const struct hostinfo *hi)
 	set_str(o, "BackendLogID", hi->hi_logid, &bad);
 	set_str(o, "OS", hi->hi_os, &bad);
 	set_str(o, "OSVersion", hi->hi_osversion, &bad);
+	set_tri(o, "Container", hi->hi_container, &bad);
 	set_str(o, "Distro", hi->hi_distro, &bad);
+	set_str(o, "DistroVersion", hi->hi_distrover, &bad);
+	set_str(o, "DistroCodeName", hi->hi_distrocode, &bad);
 	set_str(o, "Hostname", hi->hi_hostname, &bad);
 	if (hi->hi_shields)
 		set(o, "ShieldsUp", json_true(), &bad);
+	set(o, "NoLogsNoSupport", json_true(), &bad);
+	set_str(o, "Machine", hi->hi_machine, &bad);
 	set_str(o, "GoArch", hi->hi_arch, &bad);
 	set_strs(o, "RoutableIPs", hi->hi_routes, hi->hi_nroutes, &bad);
 	set_strs(o, "RequestTags", hi->hi_tags, hi->hi_ntags, &bad);
 	set_netinfo(o, hi->hi_net, &bad);
+	set_tri(o, "Userspace", 0, &bad);
+	set_tri(o, "UserspaceRouter", 0, &bad);
+	if (hi->hi_relay)
+		set(o, "PeerRelay", json_true(), &bad);
+	set_tri(o, "StateEncrypted", 0, &bad);
 	if (bad) {
 		json_decref(o);
 		return NULL;

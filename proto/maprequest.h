@@ -45,7 +45,9 @@ struct netinfo {
 
 /*
  * What a node tells about itself. Strings may be NULL (left out); lists
- * end with their counts. Nothing is owned by this struct.
+ * end with their counts. Nothing is owned by this struct. What holds of
+ * every node of this suite is not in it: no logs are uploaded, packets and
+ * routes are the kernel's, the state is not sealed. Source: control.md 4.7.
  */
 struct hostinfo {
 	const char	*hi_version;	/* IPNVersion */
@@ -53,6 +55,9 @@ struct hostinfo {
 	const char	*hi_os;		/* "linux", "openbsd" */
 	const char	*hi_osversion;
 	const char	*hi_distro;
+	const char	*hi_distrover;	/* DistroVersion */
+	const char	*hi_distrocode;	/* DistroCodeName */
+	const char	*hi_machine;	/* Machine: "x86_64" */
 	const char	*hi_hostname;
 	const char	*hi_arch;	/* GoArch: "amd64" */
 	const char	*const *hi_routes;	/* RoutableIPs, with slash */
@@ -60,6 +65,8 @@ struct hostinfo {
 	size_t		 hi_nroutes;
 	size_t		 hi_ntags;
 	int		 hi_shields;	/* ShieldsUp */
+	int		 hi_container;	/* -1: unknown */
+	int		 hi_relay;	/* PeerRelay */
 	const struct netinfo *hi_net;	/* NetInfo; NULL: none yet */
 };
 
