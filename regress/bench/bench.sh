@@ -4,20 +4,27 @@
 #	wireguard-go	from Debian (or WIREGUARD_GO=path)
 #	BORINGTUN=path	boringtun-cli
 #	TAILSCALED=path	and TAILSCALE=path: two real nodes in our tailnet
-# ROUNDS=3 SECS=4 make bench; JSON in regress/out/bench.json.
+# and the bare link. By turns, median of ROUNDS (5) runs of SECS (4) seconds;
+# table, verdicts on the bars, JSON and a chart in regress/out.
 . "$(dirname "$0")/../e2e/lib.sh"
 
 WGGO=${WIREGUARD_GO:-$(command -v wireguard-go || true)}
-: "${ROUNDS:=3}" "${SECS:=4}"
+: "${ROUNDS:=5}" "${SECS:=4}"
 mkdir -p "$TOP/regress/out"
 
-# add name host-a host-b address-of-b "pids of a" "pids of b"
+# add name host-a host-b address-of-b "pids of a" "pids of b" version
 add()
 {
 	jq -n --arg name "$1" --arg a "$P-$2" --arg b "$P-$3" --arg addr "$4" \
-	    --arg pa "$5" --arg pb "$6" '{ name: $name, a: $a, b: $b,
-	    addr: $addr, pids_a: ($pa | split(" ") | map(tonumber)),
-	    pids_b: ($pb | split(" ") | map(tonumber)) }' >>"$LAB/peers.json"
+	    --arg pa "$5" --arg pb "$6" --arg version "$7" 'def pids:
+	    split(" ") | map(select(. != "") | tonumber);
+	    { name: $name, a: $a, b: $b, addr: $addr, version: $version,
+	    pids_a: ($pa | pids), pids_b: ($pb | pids) }' >>"$LAB/peers.json"
+}
+
+go_version()	# program: that of its module, if it was built from one
+{
+	go version -m "$1" 2>/dev/null | awk '$1 == "mod" { print $3 }'
 }
 
 node_pids()
@@ -32,7 +39,10 @@ setup_shoal()
 	two_nodes 'policy allow all
 derp region 900 "home" { host "10.77.0.1" port 8444 }' || exit 1
 	wait_for 5 on a ping -c 1 -W 1 "$(ip4 b)" || exit 1
-	add shoal a b "$(ip4 b)" "$(node_pids a)" "$(node_pids b)"
+	add shoal a b "$(ip4 b)" "$(node_pids a)" "$(node_pids b)" \
+	    "$("$SHOALCTL" version 2>/dev/null | head -n 1)"
+	add bare a b "$(on b ip -4 -o addr show dev eth0 |
+	    awk '{ sub("/.*", "", $4); print $4 }')" "" "" ""
 }
 
 # setup_wg name N program args...: two userspace WireGuard ends
@@ -65,7 +75,8 @@ setup_wg()
 		echo "# $_name does not pass packets; left out"
 		return
 	}
-	add "$_name" "x$_wn" "y$_wn" 10.99.$_wn.2 "$_pidx" "$_pidy"
+	add "$_name" "x$_wn" "y$_wn" 10.99.$_wn.2 "$_pidx" "$_pidy" \
+	    "$(go_version "$1")"
 }
 
 ts()	# host command...
@@ -98,7 +109,8 @@ setup_tailscaled()
 		return
 	}
 	ts ta ping -c 10 --until-direct "$_addr" >/dev/null
-	add tailscaled ta tb "$_addr" "$_pidta" "$_pidtb"
+	add tailscaled ta tb "$_addr" "$_pidta" "$_pidtb" \
+	    "$("$TAILSCALE" version | head -n 1)"
 }
 
 lab_init bench
@@ -114,7 +126,7 @@ if [ -x "${TAILSCALED:-}" ] && [ -x "${TAILSCALE:-}" ]; then
 	setup_tailscaled
 fi
 if python3 "$TOP/regress/bench/measure.py" "$LAB/peers.json" "$ROUNDS" \
-    "$SECS" "$TOP/regress/out/bench.json"; then
+    "$SECS" "$TOP/regress/out"; then
 	ok "measured; the bars are met"
 else
 	fail "measured, and the bars are met"
