@@ -19,8 +19,9 @@ def send(addr, n, size, us):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     start = time.monotonic_ns()
     for i in range(n):
-        while time.monotonic_ns() < start + i * us * 1000:
-            pass
+        while (left := start + i * us * 1000 - time.monotonic_ns()) > 0:
+            if left > 1000000:
+                time.sleep((left - 500000) / 1e9)
         b = struct.pack('!IQ', i, time.monotonic_ns()) + bytes(size - 16)
         s.sendto(b + struct.pack('!I', zlib.crc32(b)), (addr, PORT))
 
