@@ -38,6 +38,8 @@
 static SSL_CTX	*ctx;
 static char	*ca_pem;
 static size_t	 ca_len;
+static char	*ca_next;
+static size_t	 ca_nextlen;
 static int	 ssl_index = -1;
 
 static int	 verify_cb(X509_STORE_CTX *, void *);
@@ -79,9 +81,20 @@ tlsclient_warmup(void)
 void
 tlsclient_ca(char *pem, size_t len)
 {
+	free(ca_next);
+	ca_next = pem;
+	ca_nextlen = len;
+}
+
+void
+tlsclient_ca_commit(void)
+{
+	if (ca_next == NULL)
+		return;
 	free(ca_pem);
-	ca_pem = pem;
-	ca_len = len;
+	ca_pem = ca_next;
+	ca_len = ca_nextlen;
+	ca_next = NULL;
 }
 
 int
@@ -112,6 +125,8 @@ tlsclient_ca_fd(int fd)
 		free(buf);
 		return -1;
 	}
+	if ((p = realloc(buf, len + 1)) != NULL)
+		buf = p;		/* it stays for long */
 	tlsclient_ca(buf, len);
 	return 0;
 }

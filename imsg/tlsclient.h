@@ -38,9 +38,11 @@ struct tlsclient {
 void	 tlsclient_warmup(void);
 /*
  * Certificates of authorities, PEM: (text, its length). It is the callee's
- * from here, to be freed; what was there before is gone.
+ * from here, to be freed. They are not in use before tlsclient_ca_commit(),
+ * which drops those before them, if any have come.
  */
 void	 tlsclient_ca(char *, size_t);
+void	 tlsclient_ca_commit(void);
 /*
  * Read that text from a descriptor, at most CA_MAX bytes: 0, or -1 (logged).
  * The descriptor is closed.

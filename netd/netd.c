@@ -108,6 +108,7 @@ netd_conf_commit(void)
 
 	paths = conf_new.force_path != nd.n_conf.force_path;
 	nd.n_conf = conf_new;
+	tlsclient_ca_commit();
 	netmap_filter();
 	if (!paths)
 		return;

@@ -73,7 +73,7 @@ part_cafile(struct proc_child *pc, const struct shoal_conf *c)
 	if (fd != -1)
 		(void)chan_compose(&pc->pc_chan, IMSG_CA_FILE, 0, fd, NULL,
 		    0);
-	else if (c->c_control.u_tls)
+	else if (c->c_control.u_tls && pc->pc_proc == PROC_CTRLD)
 		log_warnx("no CA certificates: install the package "
 		    "ca-certificates or set `ca file'");
 }
@@ -89,6 +89,7 @@ part_netd(struct proc_child *pc, const struct shoal_conf *c)
 	m.mtu = c->c_mtu;
 	m.force_path = reconf_force_path();
 	part(pc, IMSG_CONF_NETD, &m, sizeof(m));
+	part_cafile(pc, c);
 }
 
 /* REGRESS builds: so many seconds, to see it renewed. */
