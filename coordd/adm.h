@@ -49,7 +49,8 @@
  * node show node=                         as list, and key machine disco
  *                                         endpoints routes (advertised)
  *                                         approved_routes created hostname
- *                                         derp
+ *                                         derp attributes (that it set,
+ *                                         name=value)
  * node approve node= [user=]              as show; node= may also be the
  *                                         last part of a login URL, or the
  *                                         whole URL, and user= is wanted then

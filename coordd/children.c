@@ -91,10 +91,12 @@ child_ready(struct proc_child *pc)
 	case PROC_COORDCRYPT:
 		state_send(pc);
 		reconf_send(pc, coordd_conf());
+		(void)proc_connect(pc, &stored);
 		(void)proc_connect(pc, &frontd);
 		break;
 	case PROC_STORED:
 		reconf_send(pc, coordd_conf());
+		(void)proc_connect(pc, &crypt);
 		(void)proc_connect(pc, &frontd);
 		break;
 	default:
@@ -151,6 +153,8 @@ child_msg(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	case IMSG_STORE_OPEN:
 		return child_store_open(imsg);
+	case IMSG_DNS_UPDATE:
+		return hook_update(imsg);
 	case IMSG_ADM_ROW:
 	case IMSG_ADM_END:
 	case IMSG_CTL_FAIL:

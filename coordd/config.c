@@ -6,6 +6,7 @@
  */
 
 #include <sys/types.h>
+#include <sys/stat.h>
 
 #include <ctype.h>
 #include <errno.h>
@@ -276,6 +277,27 @@ conf_add_dns(struct coord_conf *c, uint32_t kind, const char *name,
 }
 
 const char *
+conf_set_hook(struct coord_conf *c, const char *path, const char *user)
+{
+	struct stat	 st;
+	const char	*why;
+
+	if ((why = conf_check_path(path, sizeof(c->c_hook))) != NULL)
+		return why;
+	if (stat(path, &st) == -1)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
+		return "is no program";
+	if (st.st_mode & 022)
+		return "may be written by others than its owner";
+	if (user[0] == '\0' || strlcpy(c->c_hook_user, user,
+	    sizeof(c->c_hook_user)) >= sizeof(c->c_hook_user))
+		return "has no user, or one with a long name";
+	(void)strlcpy(c->c_hook, path, sizeof(c->c_hook));
+	return NULL;
+}
+
+const char *
 conf_check(const struct coord_conf *c)
 {
 	char	 state[PATH_MAX], store[PATH_MAX], sock[PATH_MAX];
@@ -312,6 +334,9 @@ conf_needs_restart(const struct coord_conf *a, const struct coord_conf *b)
 	if (strcmp(a->c_socket, b->c_socket) != 0 ||
 	    strcmp(a->c_group, b->c_group) != 0)
 		return "socket";
+	if (strcmp(a->c_hook, b->c_hook) != 0 ||
+	    strcmp(a->c_hook_user, b->c_hook_user) != 0)
+		return "dns update";
 	/* The parent's own confinement knows the old directories. */
 	if (!conf_dirs_have(&a->c_dirs, &b->c_dirs))
 		return "the directory of a file";

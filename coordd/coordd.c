@@ -88,6 +88,7 @@ static void
 coordd_cleanup(void)
 {
 	control_close();
+	hook_close();
 	proc_shutdown();
 	state_child_lost();
 }
@@ -189,6 +190,7 @@ coordd_open(void)
 		fatalx("%s", why);
 	listen_commit();
 	control_init(conf);
+	hook_init(conf);
 }
 
 __attribute__((noreturn)) static void
@@ -203,6 +205,7 @@ coordd_run(int debug)
 	signals_init();
 	children_init();
 	control_start();
+	hook_start();
 	coordd_confine();
 	children_start();
 	event_dispatch();

@@ -34,6 +34,7 @@
 #define STORE_FILE	"/var/db/coordd/store/coordd.db"
 #define CTL_SOCKET	"/var/run/coordd.sock"
 #define CTL_GROUP	"shoal"
+#define HOOK_USER	"nobody"
 #define STORE_USER	"_coordstore"
 #define KEY_EXPIRY_DAYS	180
 #define EPHEMERAL_S	120
@@ -58,6 +59,7 @@
 #define SET_DERPMAP	0x0100
 #define SET_SOCKET	0x0200
 #define SET_NAMESERVERS	0x0400
+#define SET_HOOK	0x0800
 
 /* A region of the DERP map with one node. */
 struct conf_derp {
@@ -106,6 +108,8 @@ struct coord_conf {
 	char			 c_derpmap[PATH_MAX];
 	char			*c_derpmap_text;
 	size_t			 c_derpmap_len;
+	char			 c_hook[PATH_MAX];	/* "": none */
+	char			 c_hook_user[64];
 	struct conf_derps	 c_derps;
 	struct conf_dirs	 c_dirs;	/* of all files that it names */
 };
@@ -127,6 +131,8 @@ const char *conf_add_cert(struct coord_conf *, const char *, const char *,
 /* CONF_DNS_*, name or "", address. */
 const char *conf_add_dns(struct coord_conf *, uint32_t, const char *,
 	    const char *);
+/* The script that makes DNS records, and its user. */
+const char *conf_set_hook(struct coord_conf *, const char *, const char *);
 /* NULL if the whole can be used. */
 const char *conf_check(const struct coord_conf *);
 /* What cannot be had without a restart: a word of the grammar, or NULL. */
@@ -191,6 +197,15 @@ void	 reconf_reload(void);
 /* RECONF_READY of a child. 0, or -1 if bad. */
 int	 reconf_ready(struct proc_child *, struct imsg *);
 void	 reconf_child_lost(void);
+
+/* --- hook.c: the script that makes DNS records --- */
+
+/* Before the parent confines itself; fatal on error. Then, in the loop. */
+void	 hook_init(const struct coord_conf *);
+void	 hook_start(void);
+void	 hook_close(void);
+/* DNS_UPDATE of stored. 0, or -1 if bad. */
+int	 hook_update(struct imsg *);
 
 /* --- children.c --- */
 

@@ -168,6 +168,16 @@ set_expiry(int64_t n, int64_t unit)
 		conf->c_key_expiry = n * unit * 1000000000;
 }
 
+static void
+set_hook(const char *path, const char *user)
+{
+	const char	*why;
+
+	if (once(SET_HOOK, "dns update") &&
+	    (why = conf_set_hook(conf, path, user)) != NULL)
+		lex_error("dns update script \"%s\" %s", path, why);
+}
+
 /* It goes into JSON as it is. */
 static void
 derp_word(char *dst, size_t len, const char *what, const char *s)
@@ -215,8 +225,8 @@ port_ok(int64_t n)
 %token	ADDRESSES ALL ALLOW APPROVE AUDIT AUTOMATICALLY CERTIFICATE DAYS DERP
 %token	DNS DOMAIN EXPIRY FILENAME GROUP HOST HOURS INCLUDE KEY LISTEN LOG
 %token	MANUALLY MAP METRICS NAMESERVERS NEVER NODE NODES OIDC ON PIN POLICY
-%token	PORT POSTGRESQL RECORD REGION SOCKET SPLIT SQLITE STATE STORE STUN TLS
-%token	URL WEEKS ERROR
+%token	PORT POSTGRESQL RECORD REGION SCRIPT SOCKET SPLIT SQLITE STATE STORE
+%token	STUN TLS UPDATE URL USER WEEKS ERROR
 %token	STRING NUMBER
 
 %%
@@ -327,6 +337,12 @@ dns		: DNS DOMAIN STRING	{ set_domain($3.string); }
 		| DNS SPLIT STRING {
 			split_name = $3.string;
 		} '{' optnl splitlist '}'
+		| DNS UPDATE SCRIPT STRING {
+			set_hook($4.string, HOOK_USER);
+		}
+		| DNS UPDATE SCRIPT STRING USER STRING {
+			set_hook($4.string, $6.string);
+		}
 		| DNS RECORD STRING STRING {
 			add_dns(CONF_DNS_RECORD, "dns record", $3.string,
 			    $4.string);
@@ -432,6 +448,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "postgresql",		POSTGRESQL },
 	{ "record",		RECORD },
 	{ "region",		REGION },
+	{ "script",		SCRIPT },
 	{ "socket",		SOCKET },
 	{ "split",		SPLIT },
 	{ "sqlite",		SQLITE },
@@ -439,7 +456,9 @@ static const struct lex_keyword	 keywords[] = {
 	{ "store",		STORE },
 	{ "stun",		STUN },
 	{ "tls",		TLS },
+	{ "update",		UPDATE },
 	{ "url",		URL },
+	{ "user",		USER },
 	{ "weeks",		WEEKS }
 };
 

@@ -81,6 +81,13 @@ print_dns(FILE *f, const struct coord_conf *c)
 			fprintf(f, "dns record \"%s\" %s\n", d->name,
 			    d->value);
 	}
+	if (c->c_hook[0] != '\0') {
+		fprintf(f, "dns update script ");
+		print_string(f, c->c_hook);
+		fprintf(f, " user ");
+		print_string(f, c->c_hook_user);
+		fputc('\n', f);
+	}
 }
 
 static void

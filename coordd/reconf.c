@@ -97,6 +97,7 @@ reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
 	m.key_expiry = c->c_key_expiry;
 	m.policy = c->c_policy;
 	m.approve_manually = c->c_approve_manually;
+	m.dns_update = c->c_hook[0] != '\0';
 	m.ndns = c->c_ndns;
 	m.ephemeral_s = EPHEMERAL_S;
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_STORED, 0, -1, &m,

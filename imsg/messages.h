@@ -770,7 +770,8 @@ struct msg_conf_stored {
 	int64_t		 key_expiry;		/* ns, 0: never */
 	uint8_t		 policy;		/* POLICY_* */
 	uint8_t		 approve_manually;
-	uint8_t		 pad[6];
+	uint8_t		 dns_update;		/* there is a script */
+	uint8_t		 pad[5];
 	uint32_t	 ndns;			/* so many CONF_DNS follow */
 	uint32_t	 ephemeral_s;		/* offline: delete after */
 };
@@ -848,6 +849,35 @@ struct msg_rpc_answer {			/* then up to MSG_CHUNK_MAX bytes */
 #define RPC_T_JSON	0
 #define RPC_T_TEXT	1
 #define RPC_T_MAP	2
+
+/* Any other /machine/ call of a node. */
+struct msg_rpc_call {
+	struct msg_rpc	 rpc;
+	uint8_t		 machine[MSG_KEY_LEN];
+	uint8_t		 node[MSG_KEY_LEN];	/* zero: it did not say */
+	uint32_t	 call;			/* RPC_CALL_* */
+	uint32_t	 version;
+	uint32_t	 data_len;		/* RPC_DATA follow with it */
+	uint32_t	 pad;
+};
+#define RPC_CALL_WHOAMI		1
+#define RPC_CALL_ATTR		2
+#define RPC_CALL_HEALTH		3
+#define RPC_CALL_AUDIT		4
+#define RPC_CALL_FEATURE	5
+#define RPC_CALL_DNS		6
+#define RPC_CALL_IDTOKEN	7
+
+struct msg_jwt_key {
+	uint8_t		 point[65];		/* P-256, uncompressed */
+	uint8_t		 pad[3];
+};
+#define JWT_CLAIMS_MAX	8192
+
+struct msg_dns_update {
+	char		 name[MSG_NAME_LEN];
+	char		 value[MSG_NAME_LEN];	/* of the TXT record */
+};
 
 struct msg_adm_list {			/* then n NUL-terminated words */
 	uint32_t	 n;
@@ -1291,6 +1321,18 @@ M(RPC_ENDPOINTS, P_FRONTD, P_STORED, \
     "endpoints of that request") \
 M(RPC_DATA, P_FRONTD, P_STORED, LEN_CHUNK(msg_rpc_list), FD_NO, \
     "Hostinfo of that request, JSON as frontd wrote it anew") \
+M(RPC_CALL, P_FRONTD, P_STORED, LEN_FIX(msg_rpc_call), FD_NO, \
+    "another call of a node; its JSON comes as RPC_DATA") \
+M(JWT_KEY, P_COORDCRYPT, P_FRONTD, LEN_FIX(msg_jwt_key), FD_NO, \
+    "the public key of ID tokens") \
+M(JWT_SIGN, P_STORED, P_COORDCRYPT, LEN_STR(JWT_CLAIMS_MAX), FD_NO, \
+    "make an ID token of these claims") \
+M(JWT_SIGNED, P_COORDCRYPT, P_STORED, LEN_STR(MSG_CHUNK_MAX), FD_NO, \
+    "the token; empty: it failed") \
+M(DNS_UPDATE, P_STORED, P_COORDD, LEN_FIX(msg_dns_update), FD_NO, \
+    "a node wants this TXT record") \
+M(DNS_UPDATED, P_COORDD, P_STORED, LEN_FIX(msg_u32), FD_NO, \
+    "it is live, or the error") \
 M(RPC_CLOSE, P_FRONTD, P_STORED, LEN_FIX(msg_rpc), FD_NO, \
     "stream gone; stream 0: the whole connection") \
 M(RPC_ANSWER, P_STORED, P_FRONTD, LEN_CHUNK(msg_rpc_answer), FD_NO, \

@@ -291,6 +291,55 @@ srvreq_map_free(struct srvreq_map *sm)
 	memset(sm, 0, sizeof(*sm));
 }
 
+static int
+srvreq_call_fields(json_t *j, struct srvreq_call *sc)
+{
+	static const char *const names[] = {
+		"NodeKey", "Version", "CapVersion"
+	};
+	json_t	*v[nitems(names)];
+
+	errno = EINVAL;
+	if (ju_fields(j, names, nitems(names), v) == -1 ||
+	    ju_key(v[0], "nodekey:", sc->sc_node) == -1 ||
+	    ju_int(v[1], 0, UINT16_MAX, &sc->sc_version) == -1 ||
+	    ju_int(v[2], 0, UINT16_MAX, &sc->sc_version) == -1)
+		return -1;
+	if ((sc->sc_json = json_dumps(j, JSON_COMPACT)) == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	sc->sc_len = strlen(sc->sc_json);
+	errno = E2BIG;
+	return sc->sc_len > SRVREQ_MAX_CALL ? -1 : 0;
+}
+
+int
+srvreq_call_parse(const void *buf, size_t len, struct srvreq_call *sc)
+{
+	json_t	*j;
+	int	 ret, saved;
+
+	memset(sc, 0, sizeof(*sc));
+	if ((j = len == 0 ? srvreq_load("{}", 2) :
+	    srvreq_load(buf, len)) == NULL)
+		return -1;
+	ret = srvreq_call_fields(j, sc);
+	saved = errno;
+	json_decref(j);
+	if (ret == -1)
+		srvreq_call_free(sc);
+	errno = saved;
+	return ret;
+}
+
+void
+srvreq_call_free(struct srvreq_call *sc)
+{
+	free(sc->sc_json);
+	memset(sc, 0, sizeof(*sc));
+}
+
 int
 srvreq_key_build(const uint8_t key[32], char *buf, size_t len)
 {

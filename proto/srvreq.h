@@ -45,6 +45,15 @@ struct srvreq_register {
 	uint8_t		 sr_ephemeral;
 };
 
+/* Any other call of a node. */
+struct srvreq_call {
+	uint8_t		 sc_node[32];	/* zero: not said */
+	int64_t		 sc_version;	/* 0: not said */
+	char		*sc_json;	/* the whole object, written anew */
+	size_t		 sc_len;
+};
+#define SRVREQ_MAX_CALL	16384		/* bytes of it */
+
 struct srvreq_endpoint {
 	uint8_t		 se_af;		/* 4 or 6 */
 	uint8_t		 se_type;	/* control.md 4.1, 0 to 5 */
@@ -83,6 +92,13 @@ int	 srvreq_register_parse(const void *, size_t,
 void	 srvreq_register_free(struct srvreq_register *);
 int	 srvreq_map_parse(const void *, size_t, struct srvreq_map *);
 void	 srvreq_map_free(struct srvreq_map *);
+
+/*
+ * The body of any other call, bytes and length; an empty one is an empty
+ * object. 0, or -1 with errno as above; srvreq_call_free afterwards.
+ */
+int	 srvreq_call_parse(const void *, size_t, struct srvreq_call *);
+void	 srvreq_call_free(struct srvreq_call *);
 
 /*
  * The answer of /key as text, at most SRVREQ_KEY_TEXT bytes with NUL.

@@ -24,6 +24,7 @@
 /* In secret memory. */
 struct srvstate {
 	uint8_t		 ss_server[MSG_KEY_LEN];	/* private */
+	uint8_t		 ss_jwt[MSG_KEY_LEN];	/* of ID tokens, or zero */
 };
 
 /*
@@ -35,6 +36,17 @@ int	 srvstate_parse(struct srvstate *, char *, size_t,
 	    struct statefile_error *);
 /* The reverse: length of the text, or -1 with errno. */
 ssize_t	 srvstate_render(const struct srvstate *, char *, size_t);
+
+/* --- jwt.c: ID tokens --- */
+
+#define JWT_POINT_LEN	65	/* P-256, uncompressed */
+
+/* A new private key, a number of 32 bytes, big endian. */
+void	 jwt_make_key(uint8_t [MSG_KEY_LEN]);
+/* Its public key; -1: it is no key. */
+int	 jwt_public(const uint8_t [MSG_KEY_LEN], uint8_t [JWT_POINT_LEN]);
+/* The token of these claims into the buffer; 0, or -1. */
+int	 jwt_sign(const uint8_t [MSG_KEY_LEN], const char *, char *, size_t);
 
 /* --- srvnoise.c: the server's side of the handshake --- */
 

@@ -42,7 +42,7 @@
 static struct srvstate	*state;		/* secret memory */
 static struct srvseen	*seen;
 static struct keeper	 keeper;
-static struct chan	 chan_frontd;
+static struct chan	 chan_frontd, chan_stored;
 static struct rate	 noise_rate = { NOISE_GAP, NOISE_BURST, 0 };
 static struct rate	 sign_rate = { SIGN_GAP, SIGN_BURST, 0 };
 static struct log_limit	 noise_limit;
@@ -54,6 +54,7 @@ static int	coordcrypt_msg(struct imsg *);
 static int	coordcrypt_channel(enum proc, int, int);
 static void	coordcrypt_exit(void);
 static int	frontd_msg(struct chan *, struct imsg *);
+static int	stored_msg(struct chan *, struct imsg *);
 
 static const struct proc_self	 self = {
 	.ps_proc = PROC_COORDCRYPT,
@@ -65,6 +66,7 @@ static const struct proc_self	 self = {
 	.ps_exit = coordcrypt_exit
 };
 static const struct chan_cb	 frontd_cb = { frontd_msg, proc_sibling_lost };
+static const struct chan_cb	 stored_cb = { stored_msg, proc_sibling_lost };
 
 /* What libraries do at first use; and the memory, while still root. */
 static void
@@ -78,6 +80,7 @@ coordcrypt_warmup(void)
 	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
 		fatalx("BLAKE2s is not to be had of libcrypto");
 	tlskey_warmup();
+	jwt_make_key(hash);
 	keeper.k_size = SRVSTATE_TEXT_MAX;
 	keeper.k_buf = os_secret_alloc(keeper.k_size);
 	state = os_secret_alloc(sizeof(*state));
@@ -107,12 +110,26 @@ key_send(struct chan *c)
 	(void)chan_compose(c, IMSG_SRV_KEY, 0, -1, &mk, sizeof(mk));
 }
 
+/* What frontd tells to who wants to check an ID token. */
+static void
+jwt_send(void)
+{
+	struct msg_jwt_key	 m;
+
+	memset(&m, 0, sizeof(m));
+	if (published && chan_frontd.c_open &&
+	    jwt_public(state->ss_jwt, m.point) == 0)
+		(void)chan_compose(&chan_frontd, IMSG_JWT_KEY, 0, -1, &m,
+		    sizeof(m));
+}
+
 static void
 publish(void)
 {
 	published = 1;
 	key_send(proc_parent());
 	key_send(&chan_frontd);
+	jwt_send();
 }
 
 static void
@@ -148,6 +165,12 @@ state_load(int fd)
 		state_result(MSG_E_BAD, error.se_line, error.se_why);
 		return;
 	}
+	if (key_is_zero(state->ss_jwt, sizeof(state->ss_jwt))) {
+		/* Of a time before there was one: LOADED when it is there. */
+		jwt_make_key(state->ss_jwt);
+		(void)keeper_change(&keeper);
+		return;
+	}
 	state_result(MSG_OK, 0, "");
 	publish();
 }
@@ -173,6 +196,7 @@ state_fd(struct imsg *imsg)
 	/* The first start: LOADED when the key is on disk. */
 	arc4random_buf(state->ss_server, sizeof(state->ss_server));
 	key_clamp(state->ss_server);
+	jwt_make_key(state->ss_jwt);
 	(void)keeper_change(&keeper);
 	return 0;
 }
@@ -255,11 +279,17 @@ coordcrypt_msg(struct imsg *imsg)
 static int
 coordcrypt_channel(enum proc proc, int fd, int fresh)
 {
+	if (proc == PROC_STORED) {
+		chan_open(&chan_stored, fd, PROC_COORDCRYPT, PROC_STORED,
+		    &stored_cb, NULL);
+		return 0;
+	}
 	if (proc != PROC_FRONTD)
 		return -1;
 	chan_open(&chan_frontd, fd, PROC_COORDCRYPT, PROC_FRONTD, &frontd_cb,
 	    NULL);
 	key_send(&chan_frontd);
+	jwt_send();
 	return 0;
 }
 
@@ -311,6 +341,32 @@ sign_in(struct imsg *imsg)
 	(void)chan_compose(&chan_frontd, IMSG_TLS_SIGNED, imsg_get_id(imsg),
 	    -1, &out, sizeof(out));
 	return 0;
+}
+
+static int
+jwt_in(struct imsg *imsg)
+{
+	static char	 claims[JWT_CLAIMS_MAX], token[MSG_CHUNK_MAX];
+
+	if (msg_get_str(imsg, claims, sizeof(claims)) == -1)
+		return -1;
+	if (!published || !rate_take(&sign_rate, os_now()) ||
+	    jwt_sign(state->ss_jwt, claims, token, sizeof(token)) == -1)
+		token[0] = '\0';
+	return chan_compose(&chan_stored, IMSG_JWT_SIGNED, imsg_get_id(imsg),
+	    -1, token, strlen(token) + 1);
+}
+
+static int
+stored_msg(struct chan *c, struct imsg *imsg)
+{
+	int	 ret;
+
+	if (imsg_get_type(imsg) != IMSG_JWT_SIGN)
+		return -1;
+	ret = jwt_in(imsg);
+	sodium_stackzero(STACK_WIPE);
+	return ret;
 }
 
 static int

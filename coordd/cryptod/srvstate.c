@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * What the coordination server's state file holds: its Noise key.
+ * What the coordination server's state file holds: its Noise key, and the
+ * one that signs ID tokens.
  */
 
 #include <sys/types.h>
@@ -17,13 +18,18 @@ static const char *
 srvstate_line(void *arg, const char *name, const char *value)
 {
 	struct srvstate	*ss = arg;
+	uint8_t		*key;
 
-	if (strcmp(name, "server") != 0)
+	if (strcmp(name, "server") == 0)
+		key = ss->ss_server;
+	else if (strcmp(name, "idtoken") == 0)
+		key = ss->ss_jwt;
+	else
 		return STATEFILE_UNKNOWN;
-	if (!key_is_zero(ss->ss_server, KEY_LEN))
+	if (!key_is_zero(key, KEY_LEN))
 		return STATEFILE_TWICE;
-	if (key_parse(KEY_PRIVATE, value, strlen(value),
-	    ss->ss_server) == -1 || key_is_zero(ss->ss_server, KEY_LEN))
+	if (key_parse(KEY_PRIVATE, value, strlen(value), key) == -1 ||
+	    key_is_zero(key, KEY_LEN))
 		return "damaged: not a key";
 	return NULL;
 }
@@ -53,6 +59,10 @@ srvstate_render(const struct srvstate *ss, char *buf, size_t size)
 	statefile_begin(&so, buf, size);
 	(void)key_print(KEY_PRIVATE, ss->ss_server, text, sizeof(text));
 	statefile_add(&so, "server", text);
+	if (!key_is_zero(ss->ss_jwt, KEY_LEN)) {
+		(void)key_print(KEY_PRIVATE, ss->ss_jwt, text, sizeof(text));
+		statefile_add(&so, "idtoken", text);
+	}
 	explicit_bzero(text, sizeof(text));
 	return statefile_end(&so);
 }

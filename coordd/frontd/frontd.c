@@ -43,6 +43,7 @@ static struct msg_conf_frontd	 conf, next_conf;
 static struct chan		 chan_stored, chan_crypt;
 static struct event		 ev_pause;
 static uint8_t			 server_key[MSG_KEY_LEN];
+static struct msg_jwt_key	 jwt_key;
 static uint32_t			 fd_max;
 static int			 ncerts, cert_bad;	/* of the next ones */
 static int			 have_key, reconf, paused;
@@ -83,6 +84,12 @@ const uint8_t *
 frontd_server_key(void)
 {
 	return have_key ? server_key : NULL;
+}
+
+const uint8_t *
+frontd_jwt_key(void)
+{
+	return jwt_key.point[0] == 0 ? NULL : jwt_key.point;
 }
 
 const struct msg_conf_frontd *
@@ -419,6 +426,8 @@ crypt_msg(struct chan *c, struct imsg *imsg)
 		memcpy(server_key, key.key, sizeof(server_key));
 		have_key = 1;
 		return 0;
+	case IMSG_JWT_KEY:
+		return msg_get(imsg, &jwt_key, sizeof(jwt_key));
 	case IMSG_SRV_NOISE_OUT:
 		if (msg_get(imsg, &out, sizeof(out)) == -1)
 			return -1;

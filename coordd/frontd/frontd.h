@@ -191,6 +191,8 @@ int		 stream_tick(struct stream *, int64_t);
 /* rpc.c: between streams and stored */
 void		 rpc_register(struct stream *);
 void		 rpc_map(struct stream *);
+/* Any other call; 0: there is none of that name. */
+int		 rpc_call(struct stream *);
 void		 rpc_close(struct conn *, uint32_t);
 int		 rpc_answer(struct imsg *);
 void		 rpc_keepalive_cb(int, short, void *);
@@ -203,6 +205,7 @@ void		 web_request(struct conn *, const struct http_req *);
 struct chan	*frontd_stored(void);
 struct chan	*frontd_crypt(void);
 const uint8_t	*frontd_server_key(void);	/* NULL: not known yet */
+const uint8_t	*frontd_jwt_key(void);		/* the same; 65 bytes */
 const struct msg_conf_frontd *frontd_conf(void);
 void		 frontd_accept_pause(void);
 

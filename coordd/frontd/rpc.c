@@ -219,6 +219,68 @@ rpc_map(struct stream *s)
 	srvreq_map_free(&sm);
 }
 
+static const struct call {
+	const char	*method;
+	const char	*path;
+	uint32_t	 call;
+} calls[] = {
+	{ "GET",	"/machine/whoami",		RPC_CALL_WHOAMI },
+	{ "PATCH",	"/machine/set-device-attr",	RPC_CALL_ATTR },
+	{ "POST",	"/machine/update-health",	RPC_CALL_HEALTH },
+	{ "POST",	"/machine/audit-log",		RPC_CALL_AUDIT },
+	{ "POST",	"/machine/feature/query",	RPC_CALL_FEATURE },
+	{ "POST",	"/machine/set-dns",		RPC_CALL_DNS },
+	{ "POST",	"/machine/id-token",		RPC_CALL_IDTOKEN }
+};
+
+static void
+rpc_call_send(struct stream *s, uint32_t call, const struct srvreq_call *sc)
+{
+	struct msg_rpc_call	 m;
+
+	memset(&m, 0, sizeof(m));
+	rpc_head(s, &m.rpc);
+	memcpy(m.machine, s->s_conn->c_machine, sizeof(m.machine));
+	memcpy(m.node, sc->sc_node, sizeof(m.node));
+	m.call = call;
+	m.version = sc->sc_version;
+	m.data_len = sc->sc_len;
+	if (chan_compose(frontd_stored(), IMSG_RPC_CALL, 0, -1, &m,
+	    sizeof(m)) == -1) {
+		stream_reply(s, 503, "restarting, try again");
+		return;
+	}
+	rpc_sent(s);
+	rpc_data(s, sc->sc_json, sc->sc_len);
+}
+
+/* Source: control.md 5.1. */
+int
+rpc_call(struct stream *s)
+{
+	const struct call	*c = NULL;
+	struct srvreq_call	 sc;
+	size_t			 i;
+
+	for (i = 0; i < nitems(calls); i++)
+		if (strcmp(s->s_path, calls[i].path) == 0)
+			c = &calls[i];
+	if (c == NULL)
+		return 0;
+	s->s_kind = STREAM_RPC;
+	if (strcmp(s->s_method, c->method) != 0)
+		stream_reply(s, 405, "wrong method");
+	else if (srvreq_call_parse(buf_data(&s->s_body), s->s_body.b_len,
+	    &sc) == -1)
+		rpc_refuse(s, "malformed request");
+	else {
+		if (rpc_stored_ok(s))
+			rpc_call_send(s, c->call, &sc);
+		srvreq_call_free(&sc);
+	}
+	return 1;
+}
+
 /* A stream is gone, or (0) all of its connection. */
 void
 rpc_close(struct conn *c, uint32_t stream)

@@ -141,7 +141,9 @@ stream_route(struct stream *s)
 			rpc_map(s);
 		else
 			rpc_register(s);
-	} else if (strncmp(s->s_path, "/machine/", 9) == 0)
+	} else if (rpc_call(s))
+		return;
+	else if (strncmp(s->s_path, "/machine/", 9) == 0)
 		stream_reply(s, 501, "not implemented");
 	else
 		stream_reply(s, 404, "not found");

@@ -156,6 +156,61 @@ web_health(struct conn *c)
 	    "Cache-Control: no-store\r\n", text, strlen(text));
 }
 
+/* Who may trust our ID tokens reads these. OpenID Connect Discovery 3. */
+static void
+web_openid(struct conn *c)
+{
+	const char	*url = frontd_conf()->url;
+	char		 text[1024];
+
+	snprintf(text, sizeof(text), "{\"issuer\":\"%s\","
+	    "\"jwks_uri\":\"%s/.well-known/jwks.json\","
+	    "\"response_types_supported\":[\"id_token\"],"
+	    "\"subject_types_supported\":[\"public\"],"
+	    "\"id_token_signing_alg_values_supported\":[\"ES256\"]}\n", url,
+	    url);
+	conn_answer(c, 200, "application/json", "", text, strlen(text));
+}
+
+/* 32 bytes in base64 as URLs have it, without padding. */
+static void
+web_base64url(const uint8_t *p, char out[45])
+{
+	size_t	 i;
+
+	(void)EVP_EncodeBlock((unsigned char *)out, p, 32);
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] == '+')
+			out[i] = '-';
+		else if (out[i] == '/')
+			out[i] = '_';
+		else if (out[i] == '=')
+			out[i] = '\0';
+}
+
+static void
+web_jwks(struct conn *c)
+{
+	const uint8_t	*key;
+	uint8_t		 hash[32];
+	char		 text[512], x[45], y[45], kid[17];
+	size_t		 i;
+
+	if ((key = frontd_jwt_key()) == NULL || EVP_Digest(key, 65, hash,
+	    NULL, EVP_sha256(), NULL) != 1) {
+		web_text(c, 503, "starting, try again");
+		return;
+	}
+	web_base64url(key + 1, x);
+	web_base64url(key + 33, y);
+	for (i = 0; i < 8; i++)
+		(void)snprintf(kid + 2 * i, 3, "%02x", hash[i]);
+	snprintf(text, sizeof(text), "{\"keys\":[{\"kty\":\"EC\","
+	    "\"crv\":\"P-256\",\"alg\":\"ES256\",\"use\":\"sig\","
+	    "\"kid\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}]}\n", kid, x, y);
+	conn_answer(c, 200, "application/json", "", text, strlen(text));
+}
+
 static void
 web_page(struct conn *c, const char *title, const char *body)
 {
@@ -215,6 +270,10 @@ web_get(struct conn *c, const struct http_req *hr)
 		web_key(c, hr);
 	else if (strcmp(path, "/health") == 0)
 		web_health(c);
+	else if (strcmp(path, "/.well-known/openid-configuration") == 0)
+		web_openid(c);
+	else if (strcmp(path, "/.well-known/jwks.json") == 0)
+		web_jwks(c);
 	else if (strncmp(path, "/register/", 10) == 0)
 		web_register(c, path + 10);
 	else if (strcmp(path, "/") == 0)

@@ -191,8 +191,11 @@ adm_node_row(struct adm *a, struct node *n, int more)
 	buf_json(&t, hostinfo_string(info, "IPNVersion"));
 	buf_name(&t, "os");
 	buf_json(&t, hostinfo_string(info, "OS"));
-	if (more)
+	if (more) {
 		row_more(&t, n);
+		buf_name(&t, "attributes");
+		call_attributes(a->a_brain, &t, r->r_id);
+	}
 	buf_str(&t, "}");
 	json_decref(info);
 	adm_row(a, &t);

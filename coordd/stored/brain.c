@@ -14,6 +14,8 @@
 #include "log.h"
 #include "stored.h"
 
+#define AUDIT_BURST	100	/* entries of nodes; then one a second */
+
 void
 sconf_free(struct sconf *c)
 {
@@ -44,6 +46,9 @@ brain_init(struct brain *b, struct store *st, struct sconf *c,
 	b->b_sinkarg = arg;
 	b->b_flush_gap = 10 * MSEC;
 	TAILQ_INIT(&b->b_pendings);
+	TAILQ_INIT(&b->b_calls);
+	b->b_audit_rate.r_gap = SEC;
+	b->b_audit_rate.r_burst = AUDIT_BURST;
 	TAILQ_INIT(&b->b_work);
 	TAILQ_INIT(&b->b_changed);
 	TAILQ_INIT(&b->b_unsaved);
@@ -99,6 +104,7 @@ static int
 dns_differs(const struct sconf *a, const struct sconf *c)
 {
 	return strcmp(a->c_domain, c->c_domain) != 0 ||
+	    a->c_dns_update != c->c_dns_update ||
 	    a->c_ndns != c->c_ndns || (a->c_ndns > 0 && memcmp(a->c_dns,
 	    c->c_dns, a->c_ndns * sizeof(*a->c_dns)) != 0);
 }
@@ -173,9 +179,11 @@ brain_answer(struct brain *b, const struct msg_rpc *rpc, unsigned int status,
 void
 brain_drop_rpcs(struct brain *b)
 {
-	struct viewer	*v, *next;
-	struct pending	*p;
+	static const struct msg_rpc	 all;
+	struct viewer			*v, *next;
+	struct pending			*p;
 
+	call_drop_rpc(b, &all);
 	RB_FOREACH_SAFE(v, viewers, &b->b_viewers, next)
 		viewer_close(b, v, 0);
 	TAILQ_FOREACH(p, &b->b_pendings, p_entry)
@@ -189,6 +197,7 @@ brain_drop_rpc(struct brain *b, const struct msg_rpc *rpc)
 	struct viewer	*v, key;
 
 	pending_drop_rpc(b, rpc);
+	call_drop_rpc(b, rpc);
 	if (rpc->stream != 0) {
 		if ((v = viewer_find(b, rpc)) != NULL)
 			viewer_close(b, v, 0);

@@ -98,6 +98,7 @@ conf_stored(struct imsg *imsg)
 	next.c_ephemeral = m.ephemeral_s * SEC;
 	next.c_policy = m.policy;
 	next.c_approve = m.approve_manually;
+	next.c_dns_update = m.dns_update;
 	return 0;
 }
 

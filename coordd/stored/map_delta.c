@@ -333,7 +333,7 @@ send_delta(struct brain *b, struct viewer *v)
 		buf_str(&t, ",\"Domain\":");
 		buf_json(&t, b->b_conf.c_domain);
 		buf_str(&t, ",\"DNSConfig\":");
-		map_dns(b, &t);
+		map_dns(b, &t, v->v_node);
 	}
 	delta_peers(b, v, &t);
 	if (v->v_flags & V_RESYNC)

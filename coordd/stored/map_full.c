@@ -108,7 +108,7 @@ dns_records(struct buf *t, const struct sconf *c)
 
 /* Source: control.md 4.8; always whole, for it replaces all (8.2, 43). */
 void
-map_dns(struct brain *b, struct buf *t)
+map_dns(struct brain *b, struct buf *t, const struct node *n)
 {
 	const struct sconf	*c = &b->b_conf;
 
@@ -118,6 +118,9 @@ map_dns(struct brain *b, struct buf *t)
 	dns_resolvers(t, c, CONF_DNS_SERVER, "");
 	dns_routes(t, c);
 	dns_records(t, c);
+	if (c->c_dns_update)
+		buf_fmt(t, ",\"CertDomains\":[\"%s.%s\"]", n->n_rec.r_label,
+		    c->c_domain);
 	buf_str(t, "}");
 }
 
@@ -228,7 +231,7 @@ map_full(struct brain *b, struct buf *t, struct node *n, unsigned int version,
 	buf_str(t, ",\"Domain\":");
 	buf_json(t, b->b_conf.c_domain);
 	buf_str(t, ",\"CollectServices\":false,\"DNSConfig\":");
-	map_dns(b, t);
+	map_dns(b, t, n);
 	filter = map_filter(b, n, hash);
 	map_add_filter(t, version, filter);
 	buf_str(t, ",\"SSHPolicy\":{\"rules\":null},"

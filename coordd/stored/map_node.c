@@ -282,6 +282,8 @@ add_capmap(struct brain *b, struct buf *t, struct node *n, int old)
 	add_cap(t, &k, old, "magicdns-aaaa", "null");
 	if (!old)
 		add_cap(t, &k, old, "default-auto-update", "[false]");
+	if (b->b_conf.c_dns_update)
+		add_cap(t, &k, old, "https", "null");
 	u = user_find(b, n->n_rec.r_user);
 	if (u != NULL && u->u_role != ROLE_MEMBER)
 		add_cap(t, &k, old, "https://tailscale.com/cap/is-admin",

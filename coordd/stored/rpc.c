@@ -25,6 +25,7 @@ struct partial {
 	struct msg_rpc		 pa_rpc;
 	struct msg_rpc_register	 pa_reg;
 	struct msg_rpc_map	 pa_map;
+	struct msg_rpc_call	 pa_call;
 	struct msg_endpoint	*pa_eps;
 	uint32_t		 pa_neps;
 	uint32_t		 pa_wanteps;
@@ -48,7 +49,9 @@ static void	rpc_answer(void *, const struct msg_rpc *, unsigned int,
 static int	rpc_ready(void *);
 
 static const struct chan_cb	 rpc_cb = { rpc_msg, rpc_lost };
-const struct sink		 rpc_sink = { rpc_answer, rpc_ready };
+const struct sink		 rpc_sink = {
+	rpc_answer, rpc_ready, stored_sign, stored_dns
+};
 
 static void
 partial_free(struct partial *p)
@@ -189,6 +192,21 @@ do_map(struct brain *b, struct partial *p)
 	map_request(b, &q);
 }
 
+static void
+do_call(struct brain *b, struct partial *p)
+{
+	struct call_req	 q;
+
+	memset(&q, 0, sizeof(q));
+	q.q_rpc = p->pa_rpc;
+	memcpy(q.q_machine, p->pa_call.machine, MSG_KEY_LEN);
+	memcpy(q.q_node, p->pa_call.node, MSG_KEY_LEN);
+	q.q_call = p->pa_call.call;
+	q.q_json = p->pa_data;
+	q.q_jsonlen = p->pa_datalen;
+	call_request(b, &q);
+}
+
 /* All parts there: hand it to the brain. */
 static void
 partial_check(struct partial *p)
@@ -203,6 +221,8 @@ partial_check(struct partial *p)
 		    sizeof(busy) - 1, RPC_F_END);
 	else if (p->pa_type == IMSG_RPC_REGISTER)
 		do_register(b, p);
+	else if (p->pa_type == IMSG_RPC_CALL)
+		do_call(b, p);
 	else
 		do_map(b, p);
 	partial_free(p);
@@ -247,6 +267,22 @@ rpc_map(struct imsg *imsg)
 	p->pa_wantdata = m.hostinfo_len;
 	p->pa_wanteps = m.nendpoints;
 	partial_check(p);
+	return 0;
+}
+
+static int
+rpc_call(struct imsg *imsg)
+{
+	struct msg_rpc_call	 m;
+	struct partial		*p;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.rpc.stream == 0 ||
+	    m.data_len == 0 || m.data_len > SRVREQ_MAX_CALL ||
+	    partial_find(&m.rpc) != NULL)
+		return -1;
+	p = partial_new(IMSG_RPC_CALL, &m.rpc);
+	p->pa_call = m;
+	p->pa_wantdata = m.data_len;
 	return 0;
 }
 
@@ -341,6 +377,8 @@ rpc_dispatch(struct imsg *imsg)
 		return rpc_register(imsg);
 	case IMSG_RPC_MAP:
 		return rpc_map(imsg);
+	case IMSG_RPC_CALL:
+		return rpc_call(imsg);
 	case IMSG_RPC_ENDPOINTS:
 		return rpc_endpoints(imsg);
 	case IMSG_RPC_DATA:

@@ -71,7 +71,12 @@ static const char *const migrations[STORE_VERSION] = {
 	"CREATE TABLE audit ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, date INTEGER NOT NULL,"
 	" actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,"
-	" detail TEXT);"
+	" detail TEXT);",
+	/* 2 to 3: what nodes say of themselves; values are JSON */
+	"CREATE TABLE node_attr ("
+	" node INTEGER NOT NULL REFERENCES node(id) ON DELETE CASCADE,"
+	" name TEXT NOT NULL, value TEXT NOT NULL,"
+	" PRIMARY KEY (node, name)) WITHOUT ROWID;"
 };
 
 #define NODE_COLS \
@@ -85,6 +90,13 @@ static const char *const sql[SQL_MAX] = {
 	[SQL_META_GET] = "SELECT value FROM meta WHERE name=?1",
 	[SQL_META_SET] = "INSERT INTO meta (name, value) VALUES (?1, ?2)"
 	    " ON CONFLICT (name) DO UPDATE SET value=?2",
+	[SQL_ATTR_SET] = "INSERT INTO node_attr (node, name, value)"
+	    " VALUES (?1, ?2, ?3)"
+	    " ON CONFLICT (node, name) DO UPDATE SET value=?3",
+	[SQL_ATTR_DELETE] =
+	    "DELETE FROM node_attr WHERE node=?1 AND name=?2",
+	[SQL_ATTR_COUNT] = "SELECT count(*) FROM node_attr WHERE node=?1",
+	[SQL_ATTR_ALL] = "SELECT name, value FROM node_attr WHERE node=?1",
 	[SQL_AUDIT] = "INSERT INTO audit (date, actor, action, target,"
 	    " detail) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_NODE_INSERT] = "INSERT INTO node (id, user, authkey, machine,"

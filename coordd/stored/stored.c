@@ -28,6 +28,10 @@ static struct event	 ev_timer;
 static int	stored_msg(struct imsg *);
 static int	stored_channel(enum proc, int, int);
 static void	stored_exit(void);
+static int	crypt_msg(struct chan *, struct imsg *);
+
+static const struct chan_cb	 crypt_cb = { crypt_msg, proc_sibling_lost };
+static struct chan		 chan_crypt;
 
 static const struct proc_self	 self = {
 	.ps_proc = PROC_STORED,
@@ -202,6 +206,54 @@ stored_adm(struct imsg *imsg)
 	return rc;
 }
 
+int
+stored_sign(void *arg, uint32_t id, const char *claims)
+{
+	return chan_compose(&chan_crypt, IMSG_JWT_SIGN, id, -1, claims,
+	    strlen(claims) + 1);
+}
+
+int
+stored_dns(void *arg, uint32_t id, const char *name, const char *value)
+{
+	struct msg_dns_update	 m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.name, name, sizeof(m.name));
+	(void)strlcpy(m.value, value, sizeof(m.value));
+	return chan_compose(proc_parent(), IMSG_DNS_UPDATE, id, -1, &m,
+	    sizeof(m));
+}
+
+static int
+crypt_msg(struct chan *c, struct imsg *imsg)
+{
+	static char	 token[MSG_CHUNK_MAX];
+
+	if (imsg_get_type(imsg) != IMSG_JWT_SIGNED ||
+	    msg_get_str(imsg, token, sizeof(token)) == -1)
+		return -1;
+	stored_enter();
+	if (have_brain)
+		call_done(&brain, imsg_get_id(imsg),
+		    token[0] == '\0' ? NULL : token);
+	stored_leave();
+	return 0;
+}
+
+static int
+dns_done(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	if (have_brain)
+		call_done(&brain, imsg_get_id(imsg),
+		    m.v == MSG_OK ? "" : NULL);
+	return 0;
+}
+
 static int
 stored_msg(struct imsg *imsg)
 {
@@ -210,6 +262,8 @@ stored_msg(struct imsg *imsg)
 	stored_enter();
 	if (imsg_get_type(imsg) == IMSG_ADM_REQ)
 		rc = stored_adm(imsg);
+	else if (imsg_get_type(imsg) == IMSG_DNS_UPDATED)
+		rc = dns_done(imsg);
 	else
 		rc = conf_msg(imsg);
 	stored_leave();
@@ -219,6 +273,11 @@ stored_msg(struct imsg *imsg)
 static int
 stored_channel(enum proc peer, int fd, int fresh)
 {
+	if (peer == PROC_COORDCRYPT) {
+		chan_open(&chan_crypt, fd, PROC_STORED, peer, &crypt_cb,
+		    NULL);
+		return 0;
+	}
 	if (peer != PROC_FRONTD)
 		return -1;
 	stored_enter();

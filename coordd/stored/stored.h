@@ -25,6 +25,7 @@
 #include "log.h"
 #include "messages.h"
 #include "policy.h"
+#include "rate.h"
 
 #define STORED_USER		"_coordstore"
 
@@ -137,7 +138,7 @@ struct user;
 struct authkey;
 struct node;
 
-#define STORE_VERSION	2
+#define STORE_VERSION	3
 
 /*
  * Open and migrate. path ":memory:" is for tests. NULL with a line for the
@@ -165,6 +166,10 @@ void	 store_rollback(struct store *);
 enum store_sql {
 	SQL_META_GET,
 	SQL_META_SET,
+	SQL_ATTR_SET,
+	SQL_ATTR_DELETE,
+	SQL_ATTR_COUNT,
+	SQL_ATTR_ALL,
 	SQL_AUDIT,
 	SQL_NODE_INSERT,
 	SQL_NODE_UPDATE,
@@ -235,6 +240,12 @@ struct sink {
 		    unsigned int, const void *, size_t, uint32_t);
 	/* May more map messages come, or do too many wait already? */
 	int	(*s_ready)(void *);
+	/*
+	 * Make an ID token of these claims; make this TXT record. call_done
+	 * is called with the same number later. 0, or -1: not now.
+	 */
+	int	(*s_sign)(void *, uint32_t, const char *);
+	int	(*s_dns)(void *, uint32_t, const char *, const char *);
 };
 
 struct split_dns {
@@ -253,6 +264,7 @@ struct sconf {
 	int64_t			 c_ephemeral;	/* ns */
 	uint8_t			 c_policy;	/* POLICY_* */
 	uint8_t			 c_approve;	/* manually */
+	uint8_t			 c_dns_update;	/* TXT records can be made */
 	struct split_dns	*c_dns;
 	size_t			 c_ndns;
 	char			*c_derpmap;	/* JSON object */
@@ -274,6 +286,7 @@ RB_HEAD(viewers, viewer);
 TAILQ_HEAD(nodeq, node);
 TAILQ_HEAD(viewerq, viewer);
 TAILQ_HEAD(pendings, pending);
+TAILQ_HEAD(calls, call);
 
 struct brain {
 	const struct sink	*b_sink;
@@ -295,6 +308,10 @@ struct brain {
 	struct users_name	 b_usernames;
 	struct authkeys		 b_authkeys;
 	struct pendings		 b_pendings;	/* oldest first */
+	struct calls		 b_calls;	/* that wait for others */
+	size_t			 b_ncalls;
+	uint32_t		 b_call_last;
+	struct rate		 b_audit_rate;
 	size_t			 b_nnodes;
 	size_t			 b_nusers;
 	size_t			 b_npending;
@@ -636,6 +653,33 @@ void	 policy_stale(struct brain *);
 /* Row of who is a peer of a node, b_words words. */
 void	 policy_row(struct brain *, const struct node *, uint64_t *);
 
+/* --- call.c: what else nodes ask ------------------------------------------ */
+
+struct call_req {
+	struct msg_rpc		 q_rpc;
+	uint8_t			 q_machine[MSG_KEY_LEN];
+	uint8_t			 q_node[MSG_KEY_LEN];	/* zero: not said */
+	uint32_t		 q_call;	/* RPC_CALL_* */
+	const char		*q_json;	/* an object */
+	size_t			 q_jsonlen;
+};
+
+struct call {
+	TAILQ_ENTRY(call)	 c_entry;
+	struct msg_rpc		 c_rpc;
+	uint32_t		 c_id;
+	uint32_t		 c_call;
+};
+
+/* Answers by the sink, now or when call_done is called. control.md 5.1 */
+void	 call_request(struct brain *, const struct call_req *);
+/* What the sink was asked for is there: the token, or NULL: it failed. */
+void	 call_done(struct brain *, uint32_t, const char *);
+/* The stream is gone; stream 0: the connection; conn 0: all. */
+void	 call_drop_rpc(struct brain *, const struct msg_rpc *);
+/* Attributes that a node has set: an array of "name=value". */
+void	 call_attributes(struct brain *, struct buf *, uint64_t);
+
 /* --- map.c: polls --------------------------------------------------------- */
 
 struct map_req {
@@ -728,7 +772,8 @@ void	 map_full(struct brain *, struct buf *, struct node *,
 char	*map_filter(struct brain *, struct node *, uint8_t [16]);
 /* The member of a message that carries them. */
 void	 map_add_filter(struct buf *, unsigned int, const char *);
-void	 map_dns(struct brain *, struct buf *);	/* the objects alone */
+/* The objects alone; DNS as this node gets it. */
+void	 map_dns(struct brain *, struct buf *, const struct node *);
 void	 map_derp(struct brain *, struct buf *);
 /* Array of profiles: of a node (or NULL) and of the owners of these slots. */
 void	 map_profiles(struct brain *, struct buf *, const struct node *,
@@ -826,6 +871,9 @@ struct brain
 	*stored_brain(void);
 struct brain
 	*stored_new_brain(void);
+/* The sink's: cryptod's signature, the parent's record. */
+int	 stored_sign(void *, uint32_t, const char *);
+int	 stored_dns(void *, uint32_t, const char *, const char *);
 /* Set the brain's clock; rearm its timer. Around each event. */
 void	 stored_enter(void);
 void	 stored_leave(void);

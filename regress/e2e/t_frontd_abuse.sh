@@ -111,7 +111,7 @@ is 200 "capability version 65535 in a request" req $HOST $PORT \
     POST /machine/register "{\"Version\":65535,\"NodeKey\":\"$NODE\"}"
 is 400 "no node key" req $HOST $PORT POST /machine/map '{"Version":145}'
 is 501 "an RPC that is not there" req $HOST $PORT \
-    POST /machine/set-dns '{}'
+    POST /machine/none '{}'
 is 501 "GET with a body" req $HOST $PORT GET /machine/tka/bootstrap '{}'
 is 404 "a path that is not there" req $HOST $PORT GET /metrics ''
 is 405 "GET of a map" req $HOST $PORT GET /machine/map '{}'

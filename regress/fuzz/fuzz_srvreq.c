@@ -18,8 +18,14 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct srvreq_register	 sr;
+	struct srvreq_call	 sc;
 	struct srvreq_map	 sm;
 
+	if (srvreq_call_parse(data, len, &sc) == 0) {
+		if (sc.sc_json[0] != '{' || sc.sc_len > SRVREQ_MAX_CALL)
+			abort();
+		srvreq_call_free(&sc);
+	}
 	if (srvreq_register_parse(data, len, &sr) == 0) {
 		if (sr.sr_authkey == NULL || sr.sr_followup == NULL)
 			abort();
