@@ -164,7 +164,8 @@ control_report(int force)
 	(void)strlcpy(m.url, login_url(), sizeof(m.url));
 	if (!m.online)
 		(void)strlcpy(m.error, trouble, sizeof(m.error));
-	if (login_failed() && login_error()[0] != '\0')
+	m.refused = login_denied();
+	if ((login_failed() || m.refused) && login_error()[0] != '\0')
 		(void)strlcpy(m.error, login_error(), sizeof(m.error));
 	if (!force && memcmp(&m, &told, sizeof(m)) == 0)
 		return;
@@ -480,8 +481,10 @@ control_cryptod_new(void)
 }
 
 void
-control_conf(int changed)
+control_conf(int changed, int newkey)
 {
+	if (newkey)			/* perhaps a better one */
+		login_wanted();
 	if (url_parse(ctrld_conf()->c_msg.url, &url) == -1) {
 		have_conf = 0;
 		if (ctrld_conf()->c_msg.url[0] != '\0')

@@ -266,16 +266,18 @@ static int
 conf_commit(void)
 {
 	struct ctrld_conf	*old;
-	int			 changed;
+	int			 changed, newkey;
 
 	if (next == NULL)
 		return -1;
 	changed = strcmp(conf->c_msg.url, next->c_msg.url) != 0;
+	newkey = os_timingsafe_bcmp(conf->c_authkey, next->c_authkey,
+	    sizeof(conf->c_authkey)) != 0;
 	old = conf;
 	conf = next;
 	next = NULL;
 	conf_free(old);
-	control_conf(changed);
+	control_conf(changed, newkey);
 	return 0;
 }
 

@@ -291,8 +291,11 @@ void	 rpc_lost(struct session *, const char *);
 void	 control_init(void);
 /* Something changed: do what can be done now. */
 void	 control_step(void);
-/* A new configuration is in force. url_changed: begin anew. */
-void	 control_conf(int);
+/*
+ * A new configuration is in force. First: its URL is another one, begin
+ * anew. Second: its auth key is.
+ */
+void	 control_conf(int, int);
 void	 control_keys(const struct msg_keys *);
 void	 control_cryptod_new(void);
 void	 control_want(int);

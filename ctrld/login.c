@@ -36,6 +36,7 @@ static char		 error[MSG_TEXT_LEN];
 static uint32_t		 fails;
 static int		 registered;	/* the server took our key */
 static int		 regen;		/* a new node key is needed */
+static int		 forced;	/* ... though the old one serves */
 static int		 expired_once;	/* NodeKeyExpired was answered */
 static int		 quiet, ending, failed;
 static int		 refused;	/* by the server's own word */
@@ -72,6 +73,12 @@ int
 login_refused(void)
 {
 	return refused && !registered;
+}
+
+int
+login_denied(void)
+{
+	return refused;
 }
 
 int
@@ -147,6 +154,11 @@ login_session(void)
 {
 	/* A session is no registration; but what was good stays good. */
 	expired_once = 0;
+	/* What was said to a person is old by now. */
+	if (!failed) {
+		refused = 0;
+		error[0] = '\0';
+	}
 }
 
 void
@@ -157,14 +169,15 @@ login_keys(void)
 	    sizeof(asked_key)) == 0) {
 		accept_asked = 0;
 		registered = 1;
-		regen = 0;
+		regen = forced = 0;
 	}
 }
 
 void
 login_wanted(void)
 {
-	quiet = 0;
+	quiet = failed = refused = 0;
+	error[0] = '\0';
 	fails = 0;
 	(void)evtimer_del(&ev_retry);
 }
@@ -173,12 +186,13 @@ void
 login_start(int force)
 {
 	login_wanted();
-	failed = refused = 0;
-	error[0] = '\0';
 	ending = 0;
-	registered = 0;
-	if (force)
+	if (force) {
+		/* If it is refused, the present key goes on to serve. */
+		forced = registered && !regen;
 		regen = 1;
+	}
+	registered = 0;
 }
 
 void
@@ -191,6 +205,7 @@ void
 login_expired(int on)
 {
 	regen = on;
+	forced = 0;
 	if (on)
 		return;
 	login_drop();
@@ -202,6 +217,7 @@ login_forget(void)
 {
 	login_drop();
 	registered = regen = failed = refused = accept_asked = ending = 0;
+	forced = 0;
 	followup[0] = error[0] = '\0';
 }
 
@@ -402,9 +418,13 @@ static void
 login_answer(const struct register_response *rr)
 {
 	refused = rr->rr_error[0] != '\0';
-	if (refused)
+	if (refused) {
 		login_fail(rr->rr_error);
-	else if (rr->rr_keysiglen > 0)
+		if (forced) {
+			registered = 1;
+			regen = forced = failed = 0;
+		}
+	} else if (rr->rr_keysiglen > 0)
 		login_fail("the tailnet is locked, which this version does "
 		    "not support");
 	else if (rr->rr_expired && expired_once)

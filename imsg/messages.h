@@ -576,6 +576,9 @@ enum ctrl_state {
 struct msg_ctrl_state {
 	uint32_t	 state;			/* enum ctrl_state */
 	uint32_t	 online;		/* map stream is up */
+	uint32_t	 refused;		/* by the server's own word:
+						 * error says why, and only a
+						 * person can change it */
 	char		 url[MSG_TEXT_LEN];	/* log in here, or "" */
 	char		 error[MSG_TEXT_LEN];	/* last trouble, or "" */
 };

@@ -231,6 +231,14 @@ client_ask(const struct client *c, uint32_t id, const enum proc *procs,
 		client_fail(c->c_number, id, 1, "too many questions at once");
 }
 
+/* What the server said last does not answer what is asked of it now. */
+static void
+refusal_forget(void)
+{
+	last_state.refused = 0;
+	last_state.error[0] = '\0';
+}
+
 static void
 verb_running(const struct client *c, uint32_t id, int on)
 {
@@ -242,6 +250,8 @@ verb_running(const struct client *c, uint32_t id, int on)
 		client_fail(c->c_number, id, 1, "%s", why);
 		return;
 	}
+	if (!on)
+		refusal_forget();
 	child_send(PROC_CTRLD, IMSG_WANT, &m, sizeof(m));
 	gateway_update();
 	control_notify();
@@ -260,6 +270,7 @@ verb_login(const struct client *c, struct imsg *imsg)
 	if (m.v & LOGIN_NEW_SERVER_KEY)
 		child_send(PROC_CRYPTOD, IMSG_PIN_CLEAR, NULL, 0);
 	child_send(PROC_CTRLD, IMSG_LOGIN, &m, sizeof(m));
+	refusal_forget();
 	verb_running(c, id, 1);
 	return 0;
 }

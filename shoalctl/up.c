@@ -140,8 +140,8 @@ remaining(int64_t start, int64_t timeout)
 }
 
 /*
- * Watch until the node runs. again: it may run now, and is about to leave
- * that for a new login.
+ * Watch until the node runs, or will not without another key or login.
+ * again: it may run now, and is about to leave that for a new login.
  */
 static int
 wait_running(int64_t timeout, int again)
@@ -164,6 +164,11 @@ wait_running(int64_t timeout, int again)
 			if (waiting && remaining(start, timeout) != 0)
 				return 0;
 			warnx("timed out: %s", waits_for(&m));
+			return 1;
+		}
+		if (m.c.refused) {
+			clean_text(m.c.error, sizeof(m.c.error));
+			warnx("the control server refuses: %s", m.c.error);
 			return 1;
 		}
 		if (m.c.state == CTRL_RUNNING && (!again || w.w_left))

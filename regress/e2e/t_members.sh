@@ -40,6 +40,20 @@ rm -rf "$LAB/d"/state*
 
 old=$(nodekey c)
 addr=$(ip4 c)
+# refused name words...: the command ends with 1 and the server's reason.
+refused()
+{
+	_n=$1
+	shift
+	timeout 8 "$SHOALCTL" -s "$LAB/$_n/shoald.sock" "$@" \
+	    >"$LAB/refused" 2>&1
+	[ $? -eq 1 ] && grep -q 'already used' "$LAB/refused"
+}
+check "a new node key with a used key is refused, at once" \
+    refused c login --force-reauth
+check "the old key goes on to serve" sh -c \
+    "[ '$old' = '$(nodekey c)' ] && ip netns exec $P-a ping -c 1 -W 1 $addr"
+check "and the state says Running" state_is c Running
 node_conf c "auth key \"$(key_create --user u --reusable)\""
 node_stop c
 node_run c 2
@@ -78,7 +92,8 @@ rm -rf "$LAB/d"/state*
 id=$(coordctl --json node list |
     jq -r '.[] | select(.name == "b") | .id')
 check "expire b" coordctl node expire "$id"
-check "b needs a login" wait_for 10 state_is b NeedsLogin
+check "b says that it needs a login" wait_for 5 state_is b NeedsLogin
+check "up with a used key tells why not" refused b up
 check "a no longer reaches b" sh -c "sleep 1
     ! ip netns exec $P-a ping -c 1 -W 1 $(ip4 b 2>/dev/null || echo 100.64.0.2)"
 check "delete b" coordctl node delete "$id"

@@ -1030,6 +1030,7 @@ static int
 is_refused(void)
 {
 	return registers >= 3 && state.state == CTRL_NEEDSLOGIN &&
+	    state.refused &&
 	    strcmp(state.error, "authkey\\033 expired") == 0;
 }
 
@@ -1368,7 +1369,7 @@ main(void)
 	peerping_init();
 	script.request = serve_refused;
 	control_keys(&keys);
-	control_conf(1);
+	control_conf(1, 0);
 
 	begin(serve_key, "secret");
 	until("auth key", is_running);
