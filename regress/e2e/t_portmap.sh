@@ -144,13 +144,16 @@ count()	# node
 	    select(.counter) | .counter.packets'
 }
 
+more_than()	# node count
+{
+	[ "$(count "$1")" -gt "$2" ]
+}
+
 arrives()	# node port
 {
 	_c=$(count "$1")
 	on x sh -c "echo hello | socat -u - UDP4-SENDTO:$WAN:$2"
-	wait_for 1 sh -c "[ \$(ip netns exec $P-$1 nft -j list counter \
-	    inet t in | jq '.nftables[] | select(.counter) |
-	    .counter.packets') -gt $_c ]"
+	wait_for 1 more_than "$1" "$_c"
 }
 
 forwards()	# node: has the router a rule for it?
@@ -162,6 +165,12 @@ forwards()	# node: has the router a rule for it?
 forwards_not()
 {
 	! forwards "$1"
+}
+
+replaced()	# node old-pid
+{
+	_new=$(child_pid "$1" portmapd)
+	[ -n "$_new" ] && [ "$_new" != "$2" ] && debug "$1"
 }
 
 mapped_by()	# node name-of-protocol N
@@ -225,10 +234,7 @@ check "nobody went to the stranger" sh -c \
 for t in pmp pcp upnp; do
 	old=$(child_pid $t portmapd)
 	kill -KILL "$old"
-	check "$t: portmapd is replaced" wait_for 5 sh -c \
-	    "p=\$(pgrep -P \$(cat /proc/$old/stat 2>/dev/null | cut -d' ' -f4 ||
-	    echo 0) portmapd); '$SHOALCTL' -s '$LAB/$t/shoald.sock' debug \
-	    portmap | grep -q ' is mapped by '"
+	check "$t: portmapd is replaced" wait_for 5 replaced $t "$old"
 	eval "p=\$PORT_$t"
 	check "$t: the mapping stays" \
 	    wait_for 3 debug_has $t "$WAN port $p is mapped"
