@@ -298,7 +298,7 @@ conf_check(const struct derp_conf *c)
 			    "mesh key file \"/etc/shoal/mesh.key\"";
 	for (i = 0; i < c->c_nlisten; i++)
 		if ((c->c_listen[i].l_flags & (LISTEN_STUN |
-		    LISTEN_METRICS)) == 0)
+		    LISTEN_METRICS | LISTEN_REDIRECT)) == 0)
 			return NULL;
 	return "nothing to listen on: add a line like "
 	    "listen on 0.0.0.0 port 443 tls self-signed";

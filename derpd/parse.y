@@ -154,8 +154,8 @@ set_rate(const char *rate, const char *burst)
 %}
 
 %token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS DNS FILENAME HOSTNAME INCLUDE
-%token	KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE SELFSIGNED STATE STUN
-%token	TLS VERIFY WITH ERROR
+%token	KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE REDIRECT SELFSIGNED
+%token	STATE STUN TLS VERIFY WITH ERROR
 %token	STRING NUMBER
 
 %%
@@ -185,6 +185,9 @@ word		: STRING
 main		: HOSTNAME STRING	{ set_hostname($2.string); }
 		| LISTEN ON STRING PORT NUMBER {
 			add_listen($3.string, $5.number, 0);
+		}
+		| LISTEN ON STRING PORT NUMBER REDIRECT {
+			add_listen($3.string, $5.number, LISTEN_REDIRECT);
 		}
 		| LISTEN ON STRING PORT NUMBER TLS tls {
 			add_listen($3.string, $5.number, LISTEN_TLS);
@@ -266,6 +269,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "pin",		PIN },
 	{ "port",		PORT },
 	{ "rate",		RATE },
+	{ "redirect",		REDIRECT },
 	{ "self-signed",	SELFSIGNED },
 	{ "state",		STATE },
 	{ "stun",		STUN },

@@ -98,6 +98,8 @@ conf_print(const struct derp_conf *c, FILE *f)
 			print_string(f, c->c_key);
 		} else if (l->l_flags & LISTEN_TLS)
 			fprintf(f, " tls self-signed");
+		if (l->l_flags & LISTEN_REDIRECT)
+			fprintf(f, " redirect");
 		fputc('\n', f);
 	}
 	if (c->c_rate != 0)

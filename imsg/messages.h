@@ -757,6 +757,7 @@ struct msg_listen {
 #define LISTEN_TLS	0x01
 #define LISTEN_STUN	0x02			/* UDP */
 #define LISTEN_METRICS	0x04
+#define LISTEN_REDIRECT	0x08			/* to https */
 
 struct msg_conf_frontd {
 	char		 url[MSG_NAME_LEN];

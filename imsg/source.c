@@ -102,7 +102,14 @@ source_closed(struct source *so, int raw)
 {
 	if (raw)
 		so->so_raw--;
-	if (--so->so_all > 0)
+	so->so_all--;
+	source_unused(so);
+}
+
+void
+source_unused(struct source *so)
+{
+	if (so->so_all > 0)
 		return;
 	RB_REMOVE(sources, &sources, so);
 	free(so);

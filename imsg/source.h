@@ -28,6 +28,8 @@ void		 source_opened(struct source *);
 void		 source_keyed(struct source *);
 /* 1: it was a stranger still. Freed with its last connection. */
 void		 source_closed(struct source *, int);
+/* It was not opened: freed, if it has no connection. */
+void		 source_unused(struct source *);
 /* Its address as text; static. */
 const char	*source_name(const struct source *);
 

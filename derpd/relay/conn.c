@@ -22,6 +22,7 @@
 #include "keys.h"
 #include "os.h"
 #include "relay.h"
+#include "ws.h"
 
 #define NSEC_PER_SEC	1000000000LL
 #define IN_SIZE		(256 * 1024)	/* bytes worked on at once */
@@ -133,6 +134,7 @@ conn_free(struct conn *c)
 	free(c->c_part);
 	free(c->c_out);
 	free(c->c_held);
+	free(c->c_web);
 	free(c);
 	nconns--;
 }
@@ -161,7 +163,7 @@ conn_alloc(int fd, SSL *ssl)
 
 static void
 conn_new(int fd, struct source *so, const struct sockaddr_storage *ss,
-    SSL *ssl)
+    SSL *ssl, uint32_t flags)
 {
 	struct sockaddr_in	 sin;
 	struct sockaddr_in6	 sin6;
@@ -169,6 +171,8 @@ conn_new(int fd, struct source *so, const struct sockaddr_storage *ss,
 
 	c = conn_alloc(fd, ssl);
 	c->c_source = so;
+	c->c_listen = flags;
+	relay_stats()->rs_accepts++;
 	if (ss->ss_family == AF_INET) {
 		memcpy(&sin, ss, sizeof(sin));
 		c->c_client.cl_port = ntohs(sin.sin_port);
@@ -219,33 +223,44 @@ conn_make_room(void)
 	return 1;
 }
 
+/* Without TIME_WAIT: whoever floods us gets no room here. */
 static void
-conn_accepted(int fd, const struct sockaddr_storage *ss, int tls)
+conn_reset(int fd)
+{
+	struct linger	 l = { 1, 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(fd);
+}
+
+static void
+conn_accepted(int fd, const struct sockaddr_storage *ss, uint32_t flags)
 {
 	struct source	*so;
 	SSL		*ssl = NULL;
 
-	if (!conn_make_room()) {
-		close(fd);
-		return;
-	}
-	if (tls && (ssl = tls_new(fd)) == NULL) {
-		close(fd);
-		return;
-	}
 	so = source_get(ss);
-	if (source_allows(so, MAX_SRC_RAW, MAX_SRC_ALL)) {
-		conn_new(fd, so, ss, ssl);
+	if (!source_allows(so, MAX_SRC_RAW, MAX_SRC_ALL)) {
+		relay_stats()->rs_full++;
+		if (log_limit(&refuse_limit, os_now(), 10, 60))
+			log_warnx("%s: too many connections",
+			    source_name(so));
+		conn_reset(fd);
 		return;
 	}
-	if (log_limit(&refuse_limit, os_now(), 10, 60))
-		log_warnx("%s: too many connections", source_name(so));
-	SSL_free(ssl);
-	close(fd);
+	if (!conn_make_room() ||
+	    ((flags & LISTEN_TLS) && (ssl = tls_new(fd)) == NULL)) {
+		relay_stats()->rs_full++;
+		source_unused(source_get(ss));
+		conn_reset(fd);
+		return;
+	}
+	/* Making room may have closed the last one of this source. */
+	conn_new(fd, source_get(ss), ss, ssl, flags);
 }
 
 void
-conn_accept(int lfd, int tls)
+conn_accept(int lfd, uint32_t flags)
 {
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
@@ -257,7 +272,7 @@ conn_accept(int lfd, int tls)
 		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
-			conn_accepted(fd, &ss, tls);
+			conn_accepted(fd, &ss, flags);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE ||
@@ -335,6 +350,16 @@ conn_write(struct conn *c, const uint8_t *data, size_t len)
 	}
 }
 
+/* Bytes of the stream of frames. */
+static void
+conn_send(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (c->c_web != NULL)
+		webstream_send(c, data, len);
+	else
+		conn_write(c, data, len);
+}
+
 /* All that waits for it, as far as the socket takes it. */
 static void
 conn_flush(struct conn *c)
@@ -343,7 +368,7 @@ conn_flush(struct conn *c)
 
 	while (!c->c_is_dead && c->c_state == CONN_OPEN && c->c_out == NULL &&
 	    (len = core_pull(&c->c_client, out_buf, OUT_SIZE)) > 0)
-		conn_write(c, out_buf, len);
+		conn_send(c, out_buf, len);
 }
 
 static void
@@ -413,25 +438,54 @@ conn_linger(struct conn *c)
 }
 
 static void
+conn_greet(struct conn *c, const struct http_req *hr)
+{
+	uint8_t	 greeting[DERP_SERVERKEY_LEN];
+
+	derp_server_key_build(relay_key(), greeting);
+	c->c_client.cl_flags = hr->hr_not_ideal ? DERP_PRESENT_NOT_IDEAL : 0;
+	c->c_state = CONN_LOGIN;
+	conn_timer(c, T_LOGIN * 1000);
+	conn_send(c, greeting, sizeof(greeting));
+}
+
+static void
 conn_upgrade(struct conn *c, const struct http_req *hr)
 {
 	char	 out[512];
 	char	 hex[2 * DERP_KEY_LEN + 1];
-	size_t	 i, n = 0;
+	size_t	 i;
+	int	 n;
 
 	for (i = 0; i < DERP_KEY_LEN; i++)
 		(void)snprintf(hex + 2 * i, 3, "%02x", relay_key()[i]);
+	n = snprintf(out, sizeof(out),
+	    "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: DERP\r\nConnection: Upgrade\r\n"
+	    "Derp-Version: %d\r\nDerp-Public-Key: %s\r\n\r\n",
+	    DERP_VERSION, hex);
 	if (!hr->hr_fast)
-		n = snprintf(out, sizeof(out),
-		    "HTTP/1.1 101 Switching Protocols\r\n"
-		    "Upgrade: DERP\r\nConnection: Upgrade\r\n"
-		    "Derp-Version: %d\r\nDerp-Public-Key: %s\r\n\r\n",
-		    DERP_VERSION, hex);
-	derp_server_key_build(relay_key(), (uint8_t *)out + n);
-	c->c_client.cl_flags = hr->hr_not_ideal ? DERP_PRESENT_NOT_IDEAL : 0;
-	c->c_state = CONN_LOGIN;
-	conn_timer(c, T_LOGIN * 1000);
-	conn_write(c, (uint8_t *)out, n + DERP_SERVERKEY_LEN);
+		conn_write(c, (uint8_t *)out, n);
+	conn_greet(c, hr);
+}
+
+static int
+conn_upgrade_web(struct conn *c, const struct http_req *hr)
+{
+	char	 out[256], accept[WS_ACCEPT_LEN];
+	int	 n;
+
+	if (ws_accept(hr->hr_ws_key, accept) == -1)
+		return -1;
+	n = snprintf(out, sizeof(out),
+	    "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Accept: %s\r\n"
+	    "Sec-WebSocket-Protocol: derp\r\n\r\n", accept);
+	conn_write(c, (uint8_t *)out, n);
+	c->c_web = webstream_new();
+	conn_greet(c, hr);
+	return 0;
 }
 
 /* Bytes used, 0: more needed, -1: close. */
@@ -439,18 +493,25 @@ static ssize_t
 conn_head(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct http_req	 hr;
-	char		 out[1024];
+	const char	*text;
 	ssize_t		 used;
+	size_t		 n;
+	int		 web;
 
 	if ((used = http_parse((const char *)data, len, &hr)) <= 0)
 		return used;
+	web = strcmp(hr.hr_upgrade, "websocket") == 0;
 	if (strcmp(hr.hr_path, "/derp") == 0 && relay_key() != NULL &&
-	    (strcmp(hr.hr_upgrade, "derp") == 0 ||
-	    (strcmp(hr.hr_upgrade, "websocket") == 0 && !hr.hr_ws_derp))) {
-		conn_upgrade(c, &hr);
+	    (c->c_listen & (LISTEN_METRICS | LISTEN_REDIRECT)) == 0 &&
+	    (web || strcmp(hr.hr_upgrade, "derp") == 0)) {
+		if (!web || !hr.hr_ws_derp)
+			conn_upgrade(c, &hr);
+		else if (conn_upgrade_web(c, &hr) == -1)
+			return -1;
 		return used;
 	}
-	conn_write(c, (uint8_t *)out, http_answer(&hr, out, sizeof(out)));
+	text = page_answer(&hr, c->c_listen, &n);
+	conn_write(c, (const uint8_t *)text, n);
 	conn_linger(c);
 	return len;
 }
@@ -517,12 +578,15 @@ conn_open(struct conn *c, const struct held *h)
 	core_add(&c->c_client, c->c_key);
 	derp_header(frame, DERP_SERVER_INFO, h->h_boxlen);
 	memcpy(frame + DERP_HDR_LEN, h->h_box, h->h_boxlen);
-	conn_write(c, frame, DERP_HDR_LEN + h->h_boxlen);
+	conn_send(c, frame, DERP_HDR_LEN + h->h_boxlen);
 	conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
 	if (c->c_is_dead)
 		return;
 	event_add(&c->c_ev_read, NULL);
-	conn_read(c);
+	if (c->c_web != NULL && webstream_go(c) == -1)
+		conn_kill(c);
+	else
+		conn_read(c);
 }
 
 static void
@@ -532,6 +596,13 @@ conn_refused(struct conn *c, const char *why)
 		log_warnx("%s: login refused: %s", source_name(c->c_source),
 		    why);
 	conn_kill(c);
+}
+
+static void
+conn_barred(struct conn *c)
+{
+	relay_stats()->rs_refused++;
+	conn_refused(c, "not a client of this relay");
 }
 
 void
@@ -544,7 +615,7 @@ conn_admitted(struct conn *c, int yes)
 	if (!c->c_is_dead && yes)
 		conn_open(c, h);
 	else if (!c->c_is_dead)
-		conn_refused(c, "not a client of this relay");
+		conn_barred(c);
 	free(h);
 }
 
@@ -564,7 +635,7 @@ conn_login_ok(struct conn *c, struct held *h)
 		conn_timer(c, T_ADMIT * 1000);
 		break;
 	default:
-		conn_refused(c, "not a client of this relay");
+		conn_barred(c);
 		break;
 	}
 }
@@ -668,13 +739,11 @@ conn_frames(struct conn *c, const uint8_t *data, size_t len)
 	return off;
 }
 
-static ssize_t
-conn_input(struct conn *c, const uint8_t *data, size_t len)
+ssize_t
+conn_stream(struct conn *c, const uint8_t *data, size_t len)
 {
 	size_t	 n;
 
-	if (c->c_mesh != NULL)
-		return mesh_input(c, data, len);
 	switch (c->c_state) {
 	case CONN_HEAD:
 		return conn_head(c, data, len);
@@ -694,6 +763,16 @@ conn_input(struct conn *c, const uint8_t *data, size_t len)
 	}
 }
 
+static ssize_t
+conn_input(struct conn *c, uint8_t *data, size_t len)
+{
+	if (c->c_mesh != NULL)
+		return mesh_input(c, data, len);
+	if (c->c_web != NULL)
+		return webstream_input(c, data, len);
+	return conn_stream(c, data, len);
+}
+
 /* Work on what is in in_buf, as long as something is used of it. */
 static int
 conn_work(struct conn *c, size_t *have)
@@ -709,7 +788,7 @@ conn_work(struct conn *c, size_t *have)
 	}
 	*have -= off;
 	memmove(in_buf, in_buf + off, *have);
-	return *have > RAW_MAX && conn_is_raw(c) ? -1 : 0;
+	return *have > RAW_MAX && conn_is_raw(c) && c->c_web == NULL ? -1 : 0;
 }
 
 static void
@@ -736,8 +815,7 @@ conn_take_part(struct conn *c)
 	return have;
 }
 
-/* It is not read while others have the word. */
-static int
+int
 conn_reads(const struct conn *c)
 {
 	return !c->c_is_dead && c->c_state != CONN_CRYPT &&

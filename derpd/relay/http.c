@@ -34,14 +34,17 @@ take_word(const char *p, const char *end, char *dst, size_t size)
 static int
 request_line(const char *p, const char *end, struct http_req *hr)
 {
-	char	 target[256], *query;
+	char	 target[384], *query;
 
 	if ((p = take_word(p, end, hr->hr_method,
 	    sizeof(hr->hr_method))) == NULL ||
 	    (p = take_word(p, end, target, sizeof(target))) == NULL)
 		return -1;
 	if ((query = strchr(target, '?')) != NULL)
-		*query = '\0';
+		*query++ = '\0';
+	if (query != NULL && strlcpy(hr->hr_query, query,
+	    sizeof(hr->hr_query)) >= sizeof(hr->hr_query))
+		return -1;
 	if (target[0] != '/' || strlcpy(hr->hr_path, target,
 	    sizeof(hr->hr_path)) >= sizeof(hr->hr_path))
 		return -1;
@@ -74,6 +77,8 @@ field(const char *name, const char *value, struct http_req *hr)
 		hr->hr_not_ideal = value[0] != '\0';
 	else if (strcasecmp(name, "Sec-WebSocket-Protocol") == 0)
 		hr->hr_ws_derp = strstr(value, "derp") != NULL;
+	else if (strcasecmp(name, "Sec-WebSocket-Key") == 0)
+		(void)strlcpy(hr->hr_ws_key, value, sizeof(hr->hr_ws_key));
 	else if (strcasecmp(name, "X-Tailscale-Challenge") == 0 &&
 	    challenge_ok(value))
 		(void)strlcpy(hr->hr_challenge, value,
@@ -185,4 +190,54 @@ http_answer(const struct http_req *hr, char *buf, size_t size)
 	    "Connection: close\r\n\r\n%s", p->p_status, p->p_fields,
 	    challenge, strlen(p->p_body), head ? "" : p->p_body);
 	return n < 0 || (size_t)n >= size ? 0 : n;
+}
+
+size_t
+http_body(const struct http_req *hr, const char *type, const char *body,
+    size_t len, char *buf, size_t size)
+{
+	int	 n;
+
+	n = snprintf(buf, size, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
+	    "Content-Length: %zu\r\nConnection: close\r\n\r\n", type, len);
+	if (n < 0 || (size_t)n >= size)
+		return 0;
+	if (strcmp(hr->hr_method, "HEAD") == 0)
+		return n;
+	if (len > size - n)
+		return 0;
+	memcpy(buf + n, body, len);
+	return n + len;
+}
+
+size_t
+http_redirect(const struct http_req *hr, const char *host, char *buf,
+    size_t size)
+{
+	int	 n;
+
+	n = snprintf(buf, size, "HTTP/1.1 302 Found\r\n"
+	    "Location: https://%s%s%s%s\r\nContent-Length: 0\r\n"
+	    "Connection: close\r\n\r\n", host, hr->hr_path,
+	    hr->hr_query[0] != '\0' ? "?" : "", hr->hr_query);
+	return n < 0 || (size_t)n >= size ? 0 : n;
+}
+
+int
+http_query(const struct http_req *hr, const char *name, char *buf, size_t size)
+{
+	const char	*p = hr->hr_query;
+	size_t		 n, len = strlen(name);
+
+	for (; *p != '\0'; p += n + (p[n] == '&')) {
+		n = strcspn(p, "&");
+		if (n <= len || p[len] != '=' || strncmp(p, name, len) != 0)
+			continue;
+		if (n - len - 1 >= size)
+			return -1;
+		memcpy(buf, p + len + 1, n - len - 1);
+		buf[n - len - 1] = '\0';
+		return 0;
+	}
+	return -1;
 }

@@ -119,6 +119,7 @@ main(int argc, char *argv[])
 	proc_child_init(&self, relay_warmup, argc, argv);
 	fd_max = relay_fd_max();
 	conn_init();
+	stun_init();
 	proc_child_run();
 }
 
@@ -129,7 +130,7 @@ listener_cb(int fd, short events, void *arg)
 {
 	struct listener	*l = arg;
 
-	conn_accept(fd, (l->l_flags & LISTEN_TLS) != 0);
+	conn_accept(fd, l->l_flags);
 	conn_sweep();
 }
 
@@ -217,6 +218,7 @@ conf_commit(void)
 		conf.max_conns = fd_max;
 	tls_commit();
 	servers_commit();
+	page_commit();
 	verify_forget();
 	mesh_commit();
 	listeners_on();
@@ -259,6 +261,7 @@ reconf_start(void)
 	listeners_drop(&next_listening);
 	tls_abort();
 	servers_abort();
+	page_abort();
 	memset(&next_conf, 0, sizeof(next_conf));
 	cert_bad = 0;
 	reconf = 1;
@@ -290,6 +293,7 @@ relay_reconf(struct imsg *imsg)
 		listeners_drop(&next_listening);
 		tls_abort();
 		servers_abort();
+		page_abort();
 		reconf = 0;
 		return 0;
 	default:
@@ -338,6 +342,7 @@ static int
 relay_parent_msg(struct imsg *imsg)
 {
 	struct msg_conf_server	 server;
+	struct msg_bootstrap	 boot;
 
 	switch (imsg_get_type(imsg)) {
 	case IMSG_CONF_RELAY:
@@ -350,6 +355,9 @@ relay_parent_msg(struct imsg *imsg)
 	case IMSG_CONF_SERVER:
 		return reconf && msg_get(imsg, &server, sizeof(server)) !=
 		    -1 ? servers_add(&server) : -1;
+	case IMSG_CONF_BOOTSTRAP:
+		return reconf && msg_get(imsg, &boot, sizeof(boot)) != -1 ?
+		    page_bootstrap(&boot) : -1;
 	case IMSG_CA_FILE:
 	case IMSG_ALLOW_FD:
 		return relay_file(imsg);

@@ -71,6 +71,7 @@ struct conn {
 	struct event	 c_ev_write;
 	struct event	 c_ev_timer;
 	struct source	*c_source;	/* NULL: we have dialed it */
+	struct webstream *c_web;	/* by WebSocket */
 	struct mesh	*c_mesh;	/* a relay that we are a client of */
 	struct held	*c_held;	/* for who is let in */
 	SSL		*c_ssl;		/* NULL: plain */
@@ -89,7 +90,7 @@ struct conn {
 	uint8_t		 c_is_dirty;
 	uint8_t		 c_is_dead;
 	uint8_t		 c_paused;	/* for its rate */
-	uint8_t		 c_fast;	/* no answer to the HTTP request */
+	uint8_t		 c_listen;	/* LISTEN_* of where it came in */
 	uint8_t		 c_key[DERP_KEY_LEN];
 };
 
@@ -105,8 +106,12 @@ void	 relay_accept_pause(void);
 /* --- conn.c --- */
 
 void	 conn_init(void);
-/* Accept from a listening socket; 1: TLS. */
-void	 conn_accept(int, int);
+/* Accept from a listening socket of these LISTEN_*. */
+void	 conn_accept(int, uint32_t);
+/* Bytes of the stream of frames, as conn.c would read them. */
+ssize_t	 conn_stream(struct conn *, const uint8_t *, size_t);
+/* Is it read now? Not while others have the word. */
+int	 conn_reads(const struct conn *);
 /* A connection of our own to another relay. */
 struct conn *conn_dialed(int, SSL *, struct mesh *);
 /* To be closed; conn_sweep does it, when nobody works on it any more. */
@@ -202,11 +207,39 @@ void	 mesh_login_done(uint32_t, const struct msg_mesh_login *);
 /* That connection is gone. */
 void	 mesh_lost(struct mesh *, const struct conn *);
 
+/* --- ws.c: DERP over WebSocket --- */
+
+struct webstream *webstream_new(void);
+/* What it says: bytes used, 0: more is needed, -1: close. Writes to them. */
+ssize_t	 webstream_input(struct conn *, uint8_t *, size_t);
+/* Work on what is here of the stream: 0, or -1: close. */
+int	 webstream_go(struct conn *);
+/* Bytes of the stream to it. */
+void	 webstream_send(struct conn *, const uint8_t *, size_t);
+
+/* --- metrics.c --- */
+
+struct relay_stats {
+	uint64_t	 rs_accepts;
+	uint64_t	 rs_full;	/* connections refused for their number */
+	uint64_t	 rs_refused;	/* clients not let in */
+	uint64_t	 rs_stun4;	/* answered */
+	uint64_t	 rs_stun6;
+	uint64_t	 rs_stun_bad;
+	uint64_t	 rs_stun_rate;
+};
+
+struct relay_stats *relay_stats(void);
+/* As Prometheus wants them; the length. */
+size_t	 metrics_print(char *, size_t);
+
 /* --- http.c: heads of requests, as pure functions --- */
 
 struct http_req {
 	char	 hr_method[8];
 	char	 hr_path[128];		/* without a query */
+	char	 hr_query[256];		/* "": none */
+	char	 hr_ws_key[32];		/* of WebSocket */
 	char	 hr_upgrade[32];	/* lower case */
 	char	 hr_challenge[68];	/* "": none, or not allowed */
 	uint8_t	 hr_fast;		/* Derp-Fast-Start */
@@ -221,9 +254,26 @@ struct http_req {
 ssize_t	 http_parse(const char *, size_t, struct http_req *);
 /* The answer to anything but an upgrade: its length. */
 size_t	 http_answer(const struct http_req *, char *, size_t);
+/* One with a body of that length and type. */
+size_t	 http_body(const struct http_req *, const char *, const char *,
+	    size_t, char *, size_t);
+/* "This is at https://", name, path: go there. */
+size_t	 http_redirect(const struct http_req *, const char *, char *, size_t);
+/* One value of a query, as it stands there; 0, or -1: it is not there. */
+int	 http_query(const struct http_req *, const char *, char *, size_t);
+
+/* --- pages.c: what is answered to those who are no clients --- */
+
+/* The answer to a request on a socket of these LISTEN_*: text, length. */
+const char *page_answer(const struct http_req *, uint32_t, size_t *);
+/* Names and addresses to tell: they come one by one. */
+int	 page_bootstrap(const struct msg_bootstrap *);
+void	 page_commit(void);
+void	 page_abort(void);
 
 /* --- stun.c --- */
 
+void	 stun_init(void);
 /* Answer what waits on that socket. */
 void	 stun_cb(int, short, void *);
 

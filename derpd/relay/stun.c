@@ -10,12 +10,46 @@
 
 #include <netinet/in.h>
 
+#include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
+#include "os.h"
+#include "rate.h"
 #include "relay.h"
 #include "stun.h"
 
 #define DATAGRAMS	64		/* answered in a row */
+#define SOURCES		4096		/* slots that addresses share */
+#define SOURCE_GAP	5000000LL	/* ns: 200 a second, of one slot */
+#define SOURCE_BURST	400
+
+static int64_t	 full[SOURCES];
+static uint8_t	 hash_key[crypto_shorthash_KEYBYTES];
+
+void
+stun_init(void)
+{
+	arc4random_buf(hash_key, sizeof(hash_key));
+}
+
+/* An address, IPv6: its /64, is answered so often; a slot is not guessed. */
+static int
+stun_allowed(const struct stun_addr *sa, int64_t now)
+{
+	struct rate	 r = { SOURCE_GAP, SOURCE_BURST, 0 };
+	uint8_t		 h[crypto_shorthash_BYTES];
+	size_t		 slot;
+	int		 ok;
+
+	crypto_shorthash(h, sa->sa_addr, sa->sa_v4 ? 4 : 8, hash_key);
+	slot = (h[0] << 8 | h[1]) % SOURCES;
+	r.r_full = full[slot];
+	ok = rate_take(&r, now);
+	full[slot] = r.r_full;
+	return ok;
+}
 
 static int
 stun_from(const struct sockaddr_storage *ss, struct stun_addr *sa)
@@ -47,6 +81,8 @@ stun_cb(int fd, short events, void *arg)
 	socklen_t		 len;
 	uint8_t			 pkt[1500], txid[STUN_TXID_LEN];
 	uint8_t			 out[STUN_RESPONSE_MAX];
+	struct relay_stats	*rs = relay_stats();
+	int64_t			 now = os_now();
 	ssize_t			 n;
 	int			 i;
 
@@ -57,8 +93,18 @@ stun_cb(int fd, short events, void *arg)
 		if (n == -1)
 			return;
 		if (stun_request_parse(pkt, n, txid) == -1 ||
-		    stun_from(&ss, &sa) == -1)
+		    stun_from(&ss, &sa) == -1) {
+			rs->rs_stun_bad++;
 			continue;
+		}
+		if (!stun_allowed(&sa, now)) {
+			rs->rs_stun_rate++;
+			continue;
+		}
+		if (sa.sa_v4)
+			rs->rs_stun4++;
+		else
+			rs->rs_stun6++;
 		n = stun_response_build(txid, &sa, out);
 		(void)sendto(fd, out, n, 0, (struct sockaddr *)&ss, len);
 	}

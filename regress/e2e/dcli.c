@@ -24,7 +24,7 @@
 
 static struct sockaddr_in	 server;
 static SSL_CTX			*ctx;
-static int			 fast;
+static int			 fast, web;
 static const char		*mesh_key, *server_name;
 
 void
@@ -35,6 +35,7 @@ cli_setup(const char *address, const char *port, int flags, const char *key)
 	if (inet_pton(AF_INET, address, &server.sin_addr) != 1)
 		errx(2, "address");
 	fast = flags & CLI_FAST;
+	web = flags & CLI_WEB;
 	mesh_key = key;
 	if ((flags & CLI_TLS) &&
 	    (ctx = SSL_CTX_new(TLS_client_method())) == NULL)
@@ -48,14 +49,14 @@ cli_name(const char *name)
 }
 
 static ssize_t
-cli_read(struct cli *c, void *buf, size_t len)
+raw_read(struct cli *c, void *buf, size_t len)
 {
 	return c->l_ssl != NULL ? SSL_read(c->l_ssl, buf, len) :
 	    read(c->l_fd, buf, len);
 }
 
-void
-cli_write(struct cli *c, const void *buf, size_t len)
+static void
+raw_write(struct cli *c, const void *buf, size_t len)
 {
 	const uint8_t	*p = buf;
 	ssize_t		 n;
@@ -65,6 +66,67 @@ cli_write(struct cli *c, const void *buf, size_t len)
 		    write(c->l_fd, p, len);
 		if (n <= 0)
 			errx(1, "write");
+	}
+}
+
+/* The head of a message; 0, or -1 at the end. */
+static int
+web_head(struct cli *c)
+{
+	uint8_t	 h[4];
+	size_t	 n, have = 0, want = 2;
+	ssize_t	 got;
+
+	for (; have < want; have += got) {
+		if ((got = raw_read(c, h + have, want - have)) <= 0)
+			return -1;
+		if (have + got >= 2 && (h[1] & 0x7f) == 126)
+			want = 4;
+	}
+	n = h[1];
+	if (h[0] != 0x82 || n > 126)
+		errx(1, "not a binary message: %02x %02x", h[0], h[1]);
+	c->l_left = n == 126 ? h[2] << 8 | h[3] : n;
+	return 0;
+}
+
+static ssize_t
+cli_read(struct cli *c, void *buf, size_t len)
+{
+	ssize_t	 n;
+
+	if (!c->l_web)
+		return raw_read(c, buf, len);
+	while (c->l_left == 0)
+		if (web_head(c) == -1)
+			return -1;
+	if ((n = raw_read(c, buf, len < c->l_left ? len : c->l_left)) > 0)
+		c->l_left -= n;
+	return n;
+}
+
+/* One message, or more; their boundaries mean nothing. */
+void
+cli_write(struct cli *c, const void *buf, size_t len)
+{
+	const uint8_t	*p = buf;
+	uint8_t		 out[8 + 20000];
+	size_t		 i, n;
+
+	if (!c->l_web) {
+		raw_write(c, buf, len);
+		return;
+	}
+	for (; len > 0; len -= n, p += n) {
+		n = len > 20000 ? 20000 : len;
+		out[0] = 0x82;
+		out[1] = 0x80 | 126;
+		out[2] = n >> 8;
+		out[3] = n & 0xff;
+		arc4random_buf(out + 4, 4);
+		for (i = 0; i < n; i++)
+			out[8 + i] = p[i] ^ out[4 + i % 4];
+		raw_write(c, out, 8 + n);
 	}
 }
 
@@ -95,11 +157,18 @@ cli_upgrade(struct cli *c)
 {
 	static const char	 head[] = "GET /derp HTTP/1.1\r\n"
 	    "Host: x\r\nConnection: Upgrade\r\nUpgrade: DERP\r\n";
+	static const char	 web_request[] = "GET /derp HTTP/1.1\r\n"
+	    "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+	    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: derp\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 	char			 line[1024];
 	size_t			 n;
 
-	cli_write(c, head, sizeof(head) - 1);
-	if (fast) {
+	if (web)
+		cli_write(c, web_request, sizeof(web_request) - 1);
+	else
+		cli_write(c, head, sizeof(head) - 1);
+	if (fast && !web) {
 		cli_write(c, "Derp-Fast-Start: 1\r\n\r\n", 22);
 		return;
 	}
@@ -110,6 +179,10 @@ cli_upgrade(struct cli *c)
 			errx(1, "no answer to the upgrade");
 	if (strncmp(line, "HTTP/1.1 101 ", 13) != 0)
 		errx(1, "no upgrade");
+	line[n - 1] = '\0';
+	if (web && strstr(line, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == NULL)
+		errx(1, "no accept key");
+	c->l_web = web;
 }
 
 static void

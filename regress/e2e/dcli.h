@@ -21,10 +21,13 @@
 
 #define CLI_TLS		0x01
 #define CLI_FAST	0x02
+#define CLI_WEB		0x04		/* by WebSocket */
 
 struct cli {
 	SSL	*l_ssl;			/* NULL: plain */
 	int	 l_fd;
+	int	 l_web;
+	size_t	 l_left;		/* of the message that is read */
 	uint8_t	 l_priv[KEY_LEN];
 	uint8_t	 l_pub[KEY_LEN];
 };

@@ -13,7 +13,7 @@
  *						one at each
  *	derpcli [-f] [-t] address port watch	hear of those who are there
  *
- * -t: TLS, -f: fast start, -m key: mesh key, -n name: of the server, for TLS.
+ * -t: TLS, -w: WebSocket, -f: fast start, -m key: mesh key, -n name: of the server, for TLS.
  */
 
 #include <sys/types.h>
@@ -256,11 +256,13 @@ main(int argc, char *argv[])
 	const char	*mesh = NULL;
 	int		 ch, flags = 0;
 
-	while ((ch = getopt(argc, argv, "fm:n:t")) != -1)
+	while ((ch = getopt(argc, argv, "fm:n:tw")) != -1)
 		if (ch == 't')
 			flags |= CLI_TLS;
 		else if (ch == 'f')
 			flags |= CLI_FAST;
+		else if (ch == 'w')
+			flags |= CLI_WEB;
 		else if (ch == 'n')
 			cli_name(optarg);
 		else if (ch == 'm')

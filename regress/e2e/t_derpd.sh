@@ -22,7 +22,12 @@ cat >"$LAB/relay/derpd.conf" <<EOF
 hostname "10.77.0.9"
 listen on 10.77.0.9 port 80
 listen on 10.77.0.9 port 443 tls self-signed
+listen on 10.77.0.9 port 81 redirect
 stun listen on 10.77.0.9 port 3478
+metrics listen on 10.77.0.9 port 9090
+bootstrap dns "login.example.org" "192.0.2.1"
+bootstrap dns "login.example.org" "2001:db8::1"
+bootstrap dns "log.example.org" "192.0.2.2"
 state "$LAB/relay/state/key"
 EOF
 
@@ -66,10 +71,30 @@ check "frames, plain" cli 10.77.0.9 80 pair
 check "frames, plain, fast start" cli -f 10.77.0.9 80 pair
 check "frames, TLS" cli -t 10.77.0.9 443 pair
 check "frames, TLS, fast start" cli -f -t 10.77.0.9 443 pair
+check "frames, WebSocket" cli -w 10.77.0.9 80 pair
+check "frames, WebSocket over TLS" cli -w -t 10.77.0.9 443 pair
 for w in /:200 /derp:426 /derp/probe:200 /derp/latency-check:200 \
     /generate_204:204 /robots.txt:200 /else:404; do
 	check "page $w" [ "$(page "${w%:*}")" = "${w#*:}" ]
 done
+get()
+{
+	on cli curl -sk -m 5 "$@"
+}
+check "bootstrap-dns of a name" [ "$(get \
+    'https://10.77.0.9/bootstrap-dns?q=login.example.org')" = \
+    '{"login.example.org":["192.0.2.1","2001:db8::1"]}' ]
+check "bootstrap-dns of all" [ "$(get \
+    'https://10.77.0.9/bootstrap-dns?q=other.example.org' | jq 'keys | length')" \
+    = 2 ]
+check "port 80 leads to https" [ "$(get -o /dev/null \
+    -w '%{http_code} %{redirect_url}' 'http://10.77.0.9:81/x?y=z')" = \
+    "302 https://10.77.0.9/x?y=z" ]
+check "and answers the portal's question" [ "$(get -o /dev/null \
+    -w '%{http_code}' http://10.77.0.9:81/generate_204)" = 204 ]
+check "metrics" sh -c "ip netns exec $P-cli curl -s http://10.77.0.9:9090/metrics |
+    grep -q '^derp_packets_received [1-9]'"
+check "no metrics on other ports" [ "$(page /metrics)" = 404 ]
 check "TLS 1.2" on cli curl -sk -m 5 --tls-max 1.2 https://10.77.0.9/
 check "no TLS 1.1" sh -c "! ip netns exec $P-cli curl -sk -m 5 \
     --tls-max 1.1 https://10.77.0.9/"
@@ -91,6 +116,8 @@ assert d[8:20] == t and d[20:22] == b"\0\x20"
 a = bytes(x ^ y for x, y in zip(d[28:32], d[4:8]))
 assert socket.inet_ntoa(a) == "10.77.0.5"'
 
+check "metrics of STUN" sh -c "ip netns exec $P-cli curl -s \
+    http://10.77.0.9:9090/metrics | grep -q 'family=\"ipv4\"} 1$'"
 kill -KILL "$(relay_child cryptod)"
 sleep 0.5
 check "a killed cryptod is replaced" wait_for 5 cli -t 10.77.0.9 443 pair

@@ -4,7 +4,6 @@
  *
  * Fuzz target: WebSocket frames of clients.
  */
-/* link: ../../coordd/frontd/ws.c */
 
 #include <sys/types.h>
 
@@ -12,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../coordd/frontd/ws.h"
+#include "ws.h"
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -4,7 +4,6 @@
  *
  * WebSocket frames, with the examples of RFC 6455.
  */
-/* link: ../../coordd/frontd/ws.c */
 
 #include <sys/types.h>
 
@@ -12,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../../coordd/frontd/ws.h"
+#include "ws.h"
 
 #define MASK	0x37, 0xfa, 0x21, 0x3d
 

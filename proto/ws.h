@@ -5,8 +5,8 @@
  * WebSocket frames, for nodes that live in a browser: pure functions.
  */
 
-#ifndef FRONTD_WS_H
-#define FRONTD_WS_H
+#ifndef PROTO_WS_H
+#define PROTO_WS_H
 
 #include <sys/types.h>
 
@@ -54,4 +54,4 @@ size_t	 ws_header(uint8_t, size_t, uint8_t [WS_HDR_MAX]);
  */
 int	 ws_accept(const char *, char [WS_ACCEPT_LEN]);
 
-#endif /* FRONTD_WS_H */
+#endif /* PROTO_WS_H */
