@@ -41,7 +41,15 @@ hs_conf()
 	  allocation: sequential
 	derp:
 	  server:
-	    enabled: false
+	    enabled: true
+	    region_id: 999
+	    region_code: hs
+	    region_name: Headscale
+	    verify_clients: true
+	    stun_listen_addr: 10.77.0.1:3478
+	    private_key_path: $LAB/coord/derp.key
+	    automatically_add_embedded_derp_region: true
+	    ipv4: 10.77.0.1
 	  urls: []
 	  paths: [ $LAB/coord/derp.yaml ]
 	  auto_update_enabled: false
@@ -101,6 +109,13 @@ check "ping over IPv4" wait_for 10 ping_ok a "$B"
 check "ping over IPv6" wait_for 10 ping_ok b "$(ip6 a)"
 check "MagicDNS" sh -c "ip netns exec $P-a dig +short +time=2 \
     @100.100.100.100 b.tail.test | grep -qx $B"
+# The home region is Headscale's own, which answers STUN; it comes with the
+# map, and what was found goes back as NetInfo.
+derp_home()
+{
+	ctl_is a '.Self.Relay != ""'
+}
+check "DERP map from Headscale: a has a home region" wait_for 30 derp_home
 check "whois" sh -c "$SHOALCTL -s $LAB/a/shoald.sock whois $B | grep -q u"
 if [ -x "${TAILSCALED:-}" ] && [ -x "${TAILSCALE:-}" ]; then
 	lab_host t 12
@@ -144,3 +159,36 @@ online()
 }
 check "and both come back to it" wait_for 45 online
 check "logout" ctl b logout
+state_is()
+{
+	ctl_is "$1" --arg s "$2" '.BackendState == $s'
+}
+check "b needs a login" wait_for 5 state_is b NeedsLogin
+check "login again" ctl b login --timeout 20s
+check "b is back at its address" [ "$(ip4 b)" = "$B" ]
+check "and a reaches it" wait_for 10 ping_ok a "$B"
+id=$(hs nodes list -o json 2>/dev/null |
+    jq -r '.[] | select(.given_name == "b" or .name == "b") | .id')
+oldkey=$(ctl b status --json | jq -r .Self.PublicKey)
+hs nodes expire -i "$id" >/dev/null 2>&1
+# The auth key is there: a new node key is asked for at once.
+rekeyed()
+{
+	ctl_is b --arg k "$oldkey" \
+	    '.BackendState == "Running" and .Self.PublicKey != $k'
+}
+check "key expired by the server: b takes a new one by its auth key" \
+    wait_for 30 rekeyed
+check "and a reaches it" wait_for 10 ping_ok a "$(ip4 b)"
+used=$(hs preauthkeys create -u 1 -e 1h -o json 2>/dev/null | jq -r .key)
+lab_host c 4
+node_start c "auth key \"$used\""
+check "c joins with a key for one use" node_wait_up c 20
+refused()
+{
+	timeout 10 "$SHOALCTL" -s "$LAB/c/shoald.sock" login --force-reauth \
+	    >"$LAB/refused" 2>&1
+	[ $? -eq 1 ] && grep -q 'authkey' "$LAB/refused"
+}
+check "the key again is refused in Headscale's words, exit 1" refused
+check "c runs on" state_is c Running
