@@ -261,6 +261,92 @@ send_rule(struct chan *c, uint64_t id, const struct nm_rule *r, uint32_t part)
 	send_dsts(c, id, r);
 }
 
+/* --- peer relays --- */
+
+/* Is an address of our own inside? */
+static int
+covers_self(struct netmap *nm, const struct nm_prefix *p)
+{
+	const struct nm_prefix	*own;
+	uint32_t		 i, bit;
+
+	for (i = 0; i < nm->nm_self->n_naddrs; i++) {
+		own = &nm->nm_self->n_addrs[i];
+		if (own->np_version != p->np_version)
+			continue;
+		for (bit = 0; bit < p->np_plen; bit++)
+			if ((own->np_addr[bit / 8] ^ p->np_addr[bit / 8]) &
+			    (0x80 >> (bit % 8)))
+				break;
+		if (bit == p->np_plen)
+			return 1;
+	}
+	return 0;
+}
+
+/* Does a rule of capabilities give this one for an address of our own? */
+static int
+grants(struct netmap *nm, json_t *rule, const char *cap)
+{
+	static const char *const	 fields[] = {
+		"Dsts", "Caps", "CapMap"
+	};
+	struct nm_prefix	 pfx;
+	json_t			*g, *e, *v[nitems(fields)];
+	size_t			 i, k;
+	int			 has, ours;
+
+	json_array_foreach(json_object_get(rule, "CapGrant"), i, g) {
+		if (ju_fields(g, fields, nitems(fields), v) == -1)
+			continue;
+		has = json_object_get(v[2], cap) != NULL;
+		json_array_foreach(v[1], k, e)
+			if (json_is_string(e) &&
+			    strcmp(json_string_value(e), cap) == 0)
+				has = 1;
+		ours = 0;
+		json_array_foreach(v[0], k, e)
+			if (json_is_string(e) && nm_prefix_parse(
+			    json_string_value(e), &pfx) == 0 &&
+			    covers_self(nm, &pfx))
+				ours = 1;
+		if (has && ours)
+			return 1;
+	}
+	return 0;
+}
+
+static void
+send_relay(struct chan *c, struct netmap *nm, uint64_t part, const char *cap)
+{
+	struct msg_nm_list	 hdr;
+	struct msg_range	 v[MSG_LIST_MAX];
+	const struct nm_rule	*r;
+	struct nm_chunk		*ch;
+	uint32_t		 i, k;
+
+	memset(&hdr, 0, sizeof(hdr));
+	hdr.id = part;
+	RB_FOREACH(ch, nm_chunks, &nm->nm_chunks)
+		for (i = 0; i < ch->c_nrules; i++) {
+			r = &ch->c_rules[i];
+			if (!grants(nm, json_array_get(ch->c_json, i), cap))
+				continue;
+			for (k = 0; k < r->r_nsrcs; k++) {
+				range_wire(&r->r_srcs[k], &v[hdr.n++]);
+				if (hdr.n < MSG_LIST_MAX)
+					continue;
+				(void)chan_compose2(c, IMSG_NM_FILTER_RELAY,
+				    0, -1, &hdr, sizeof(hdr), v,
+				    hdr.n * sizeof(v[0]));
+				hdr.n = 0;
+			}
+		}
+	if (hdr.n > 0)
+		(void)chan_compose2(c, IMSG_NM_FILTER_RELAY, 0, -1, &hdr,
+		    sizeof(hdr), v, hdr.n * sizeof(v[0]));
+}
+
 void
 push_filter(struct chan *chan, struct netmap *nm)
 {
@@ -282,4 +368,8 @@ push_filter(struct chan *chan, struct netmap *nm)
 			for (part = 0; part < rule_parts(&c->c_rules[i]);
 			    part++)
 				send_rule(chan, id++, &c->c_rules[i], part);
+	if (refused)
+		return;
+	send_relay(chan, nm, RELAY_CLIENTS, "tailscale.com/cap/relay");
+	send_relay(chan, nm, RELAY_SERVERS, "tailscale.com/cap/relay-target");
 }

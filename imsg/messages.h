@@ -154,7 +154,7 @@ struct msg_u32 {
 struct msg_conf_netd {
 	uint16_t	 port;		/* UDP, 0: any */
 	uint8_t		 shields_up;
-	uint8_t		 pad;
+	uint8_t		 relay;		/* be a peer relay */
 	uint32_t	 mtu;
 	uint32_t	 force_path;	/* FORCE_* below, for tests */
 };
@@ -445,6 +445,10 @@ struct msg_nm_peer {
 #define PEER_JAILED	0x02
 #define PEER_EXPIRED	0x04
 #define PEER_ONLINE	0x08
+
+/* Parts in peer relaying. */
+#define RELAY_CLIENTS	1			/* they may use us */
+#define RELAY_SERVERS	2			/* we may use them */
 
 struct msg_nm_list {			/* then n elements */
 	uint64_t	 id;			/* peer, or rule number */
@@ -1105,6 +1109,8 @@ M(TUN, P_PARENT, P_NETD, LEN_FIX(msg_tun), FD_YES, \
     "a queue of the tunnel device") \
 M(UDP, P_PARENT, P_NETD, LEN_FIX(msg_udp), FD_YES, \
     "a bound and marked UDP socket; replaces the one of its family") \
+M(UDP_RELAY, P_PARENT, P_NETD, LEN_FIX(msg_udp), FD_YES, \
+    "the same for the peer relay that this node is") \
 M(UDP_REBIND, P_NETD, P_PARENT, LEN_FIX(msg_u32), FD_NO, \
     "bind a new UDP socket of this family") \
 M(LOCALADDR_BEGIN, P_PARENT, P_NETD | P_CTRLD, LEN_NONE, FD_NO, \
@@ -1201,6 +1207,9 @@ M(NM_FILTER_RULE, P_CTRLD, P_NETD, LEN_FIX(msg_nm_rule), FD_NO, \
 M(NM_FILTER_SRC, P_CTRLD, P_NETD, \
     LEN_LIST(msg_nm_list, msg_range, MSG_LIST_MAX), FD_NO, \
     "sources of that rule (further ones add)") \
+M(NM_FILTER_RELAY, P_CTRLD, P_NETD, \
+    LEN_LIST(msg_nm_list, msg_range, MSG_LIST_MAX), FD_NO, \
+    "who has that part in peer relaying, id: RELAY_* (further ones add)") \
 M(NM_FILTER_SRCCAP, P_CTRLD, P_NETD, LEN_FIX(msg_nm_cap), FD_NO, \
     "a capability as source of that rule") \
 M(NM_FILTER_DST, P_CTRLD, P_NETD, \

@@ -241,6 +241,8 @@ ctl_debug(uint32_t id, const struct msg_str64 *m)
 		debug_path(id);
 	else if (strcmp(m->s, "peers") == 0)
 		debug_peers(id, 0);
+	else if (strcmp(m->s, "relay") == 0)
+		relays_debug(text, id);
 	else if (strncmp(m->s, "peer ", 5) == 0)
 		debug_peers(id, strtonum(m->s + 5, 1, INT64_MAX, NULL));
 	else if (strcmp(m->s, "derp") == 0)

@@ -110,6 +110,8 @@ netd_conf_commit(void)
 	nd.n_conf = conf_new;
 	tlsclient_ca_commit();
 	netmap_filter();
+	if (!nd.n_conf.relay)
+		relays_stop();
 	if (!paths)
 		return;
 	udp_offloads(&nd.n_udp[0]);
@@ -145,6 +147,12 @@ netd_descriptor(struct imsg *imsg)
 			break;
 		udp_set(fd, &u);
 		endpoints_update(0);
+		return 0;
+	case IMSG_UDP_RELAY:
+		if (msg_get(imsg, &u, sizeof(u)) == -1 ||
+		    (u.af != AF_WIRE_INET && u.af != AF_WIRE_INET6))
+			break;
+		relays_set(fd, &u);
 		return 0;
 	default:
 		(void)tlsclient_ca_fd(fd);
@@ -189,6 +197,7 @@ netd_parent_msg(struct imsg *imsg)
 		return netd_conf(imsg);
 	case IMSG_TUN:
 	case IMSG_UDP:
+	case IMSG_UDP_RELAY:
 	case IMSG_CA_FILE:
 		return netd_descriptor(imsg);
 	case IMSG_LOCALADDR_BEGIN:

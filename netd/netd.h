@@ -382,6 +382,7 @@ struct path {
 	int64_t		 pa_early_next;	/* next quick try, 0: none */
 	int64_t		 pa_cmm_in;	/* CallMeMaybe: paid for until then */
 	int64_t		 pa_cmm_out;	/* last one sent, 0: never */
+	int64_t		 pa_relay;	/* last search for a peer relay */
 	unsigned int	 pa_early;	/* quick tries made */
 	unsigned int	 pa_ncand;
 	uint8_t		 pa_nogso;	/* large sends failed on this path */
@@ -701,6 +702,54 @@ void	 disco_timer(struct peer *, int64_t);
 /* Ping for an operator: 0, or -1 if there is nowhere to. */
 int	 disco_ping_cli(struct peer *, int64_t);
 
+/* Ping it there, a peer relay's place; the pong goes to relayc_pong(). */
+void	 disco_ping_at(struct peer *, const struct addr *, int64_t);
+/* Any other message to it, by its DERP relay: 0 or -1. */
+struct disco_msg;
+int	 disco_by_relay(struct peer *, const struct disco_msg *);
+
+/* --- relaykey.c: control packets of peer relays (2.14) ------------------- */
+
+/* The box key for this disco key: 1 it is there, 0 it has been asked for. */
+int	 relay_key_want(const uint8_t *, int64_t);
+/* 1: it was one of these. */
+int	 relay_key_answer(const struct msg_disco_key *);
+void	 relay_key_forget(void);	/* our own has changed */
+/*
+ * Seal a bind message with its Geneve header: (buffer, room, disco key of the
+ * other side, message); the length, or -1. Open one without that header: 0,
+ * or -1 for anything else.
+ */
+ssize_t	 relay_seal(uint8_t *, size_t, const uint8_t *,
+	    const struct disco_msg *);
+int	 relay_open(const uint8_t *, size_t, struct disco_msg *);
+
+/* --- relayc.c: peer relays as their client ------------------------------- */
+
+/* Look for a relay to the peer if there is none, or it is time. */
+void	 relayc_search(struct peer *, int64_t);
+/* A relay gave us a place; a peer calls us to one. */
+void	 relayc_answer(struct peer *, const struct disco_msg *, int64_t);
+void	 relayc_called(struct peer *, const struct disco_msg *, int64_t);
+/* Control packet: (disco packet, length, source with VNI, now). */
+void	 relayc_control(const uint8_t *, size_t, const struct addr *, int64_t);
+/* A box key has come. */
+void	 relayc_key(const uint8_t *, int64_t);
+/* The peer pinged us there, or answered: 1: that path is in use now. */
+void	 relayc_pinged(struct peer *, const struct addr *, int64_t);
+int	 relayc_pong(struct peer *, const struct path_ping *, int64_t,
+	    int64_t);
+void	 relayc_forget(const struct peer *);
+
+/* --- relays.c: a peer relay for others ----------------------------------- */
+
+/* Its sockets from the parent; stop closes them. */
+void	 relays_set(int, const struct msg_udp *);
+void	 relays_stop(void);
+/* A peer asks for a place. */
+void	 relays_asked(struct peer *, const struct disco_msg *, int64_t);
+void	 relays_debug(void (*)(uint32_t, const char *, ...), uint32_t);
+
 /* --- ping.c: CTL_PING, TSMP, ICMP ---------------------------------------- */
 
 /* For whoever is at the other end of the channel: parent or ctrld. */
@@ -949,6 +998,10 @@ void	 netmap_abort(void);	/* ctrld is gone: forget half a change */
 const struct msg_ip *self_addr(uint8_t);
 /* The configuration changed: make the filter anew. */
 void	 netmap_filter(void);
+/* Does anyone relay for us? */
+int	 netmap_any_relay(void);
+/* Has the peer that part in peer relaying, RELAY_*? */
+int	 netmap_relay(const struct peer *, unsigned int);
 /* A peer told us its disco key inside the tunnel. */
 void	 netmap_band_disco(struct peer *, const uint8_t *);
 
@@ -1075,6 +1128,8 @@ struct rule {
 
 struct rules {
 	struct rule	*rs_rule;
+	struct msg_range *rs_relay[2];	/* RELAY_*, less 1 */
+	uint32_t	 rs_nrelay[2];
 	uint32_t	 rs_n;
 	uint32_t	 rs_size;
 };
@@ -1083,6 +1138,9 @@ struct rules *rules_new(void);
 void	 rules_free(struct rules *);
 /* A message NM_FILTER_*: 0, or -1 if it is bad. */
 int	 rules_message(struct rules *, struct imsg *);
+/* Has that address (family, bytes) that part in peer relaying, RELAY_*? */
+int	 rules_relay(const struct rules *, unsigned int, uint8_t,
+	    const uint8_t *);
 /*
  * Compile: (rules or NULL, shields up, own addresses, routes served, how
  * many). Never NULL: what cannot be compiled is a filter that drops all.

@@ -20,6 +20,7 @@
 #define QUEUE_LEN	768		/* CallMeMaybe with 32 endpoints */
 #define KEY_RETRY	(2 * NSEC)
 #define EARLY_GAP	(50 * MSEC)
+#define EARLY_RELAY	4		/* tries before a peer relay's */
 #define PINGS_MAX	64		/* sent in one go */
 
 struct disco_wait {
@@ -59,6 +60,8 @@ static struct peer *disco_who(struct peer *, const struct disco_msg *);
 static void	 disco_pong_in(struct peer *, const struct disco_msg *,
 		    int64_t);
 static void	 disco_call_in(struct peer *, const struct disco_msg *,
+		    int64_t);
+static void	 disco_relayed_in(struct peer *, const struct disco_msg *,
 		    int64_t);
 static void	 disco_doubt(struct peer *, int64_t);
 static void	 disco_heartbeat(struct peer *, int64_t);
@@ -130,6 +133,8 @@ disco_key_answer(const struct msg_disco_key *m)
 	int64_t			 now = os_now();
 	unsigned int		 i, n;
 
+	if (relay_key_answer(m))
+		relayc_key(m->pub, now);
 	for (p = peer_find_disco(m->pub); p != NULL; p = peer_next_disco(p)) {
 		if ((dk = p->p_dkey) == NULL || m->error != MSG_OK)
 			continue;
@@ -162,6 +167,7 @@ disco_set_key(const uint8_t *key)
 	if (memcmp(nd.n_disco, key, MSG_KEY_LEN) == 0)
 		return;
 	memcpy(nd.n_disco, key, MSG_KEY_LEN);
+	relay_key_forget();
 	for (p = peer_first(); p != NULL; p = peer_next(p))
 		disco_key_release(p);
 }
@@ -219,6 +225,27 @@ disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
 	dm.dm_has_nodekey = 1;
 	path_ping_sent(p->p_path, to, dm.dm_txid, why, now);
 	return disco_send(p, &dm, to);
+}
+
+void
+disco_ping_at(struct peer *p, const struct addr *to, int64_t now)
+{
+	if (able(p) && dkey_get(p, now)->dk_ready)
+		(void)disco_ping(p, to, PING_DISCOVER, now);
+}
+
+int
+disco_by_relay(struct peer *p, const struct disco_msg *dm)
+{
+	struct addr	 to;
+	uint16_t	 region;
+	int		 up;
+
+	if (!able(p) || !dkey_get(p, os_now())->dk_ready ||
+	    (region = peer_relay(p, &up)) == 0)
+		return -1;
+	addr_from_derp(&to, region);
+	return disco_send(p, dm, &to);
 }
 
 /* Over the relay that is used for it, if any. */
@@ -369,6 +396,7 @@ disco_heartbeat(struct peer *p, int64_t now)
 		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
 	if (path_want_full(pa, now))
 		disco_discover(p, now);
+	relayc_search(p, now);
 }
 
 void
@@ -391,6 +419,8 @@ disco_timer(struct peer *p, int64_t now)
 		if (!path_trusted(pa, now)) {
 			disco_discover(p, now);
 			hs_blind(p, now);
+			if (pa->pa_early >= EARLY_RELAY)
+				relayc_search(p, now);
 		}
 	}
 	if (pa->pa_heartbeat != 0 && pa->pa_heartbeat <= now)
@@ -419,6 +449,7 @@ disco_ping_cli(struct peer *p, int64_t now)
 		for (i = 0; i < n; i++)
 			(void)disco_ping(p, &to[i], PING_CLI, now);
 		disco_call(p, now);
+		relayc_search(p, now);
 	}
 	peer_rearm(p);
 	return 0;
@@ -477,6 +508,8 @@ disco_ping_in(struct peer *first, const struct disco_msg *dm,
 	if (repeat)
 		return;
 	disco_pong_out(via != NULL ? via : first, dm, src);
+	for (p = first; src->a_vni != 0 && p != NULL; p = peer_next_disco(p))
+		relayc_pinged(p, src, now);
 
 	/* Somebody waits for a path to it, and here may be one. */
 	if (via == NULL && (via = disco_who(first, dm)) == NULL)
@@ -500,6 +533,8 @@ disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 		if (p->p_path == NULL || path_pong(p->p_path, dm->dm_txid,
 		    now, &ping, &latency) == -1)
 			continue;
+		if (ping.pp_addr.a_vni != 0)
+			(void)relayc_pong(p, &ping, latency, now);
 		hs_path_up(p, now);
 		ping_disco_pong(p, &ping.pp_addr, latency);
 	}
@@ -533,6 +568,28 @@ disco_call_in(struct peer *p, const struct disco_msg *dm, int64_t now)
 	for (i = 0; i < n; i++)
 		(void)disco_ping(p, &to[i], PING_DISCOVER, now);
 	peer_soon(p, now + PATH_PING_TIMEOUT);
+}
+
+/* What counts only if it came by a DERP relay. */
+static void
+disco_relayed_in(struct peer *p, const struct disco_msg *dm, int64_t now)
+{
+	switch (dm->dm_type) {
+	case DISCO_CALL_ME_MAYBE:
+		disco_call_in(p, dm, now);
+		break;
+	case DISCO_CALL_ME_MAYBE_VIA:
+		relayc_called(p, dm, now);
+		break;
+	case DISCO_ALLOC_REQUEST:
+		relays_asked(p, dm, now);
+		break;
+	case DISCO_ALLOC_RESPONSE:
+		relayc_answer(p, dm, now);
+		break;
+	default:
+		break;
+	}
 }
 
 /* It waits for the key of its box. */
@@ -582,6 +639,6 @@ disco_input(const uint8_t *b, size_t len, const struct addr *src,
 		disco_ping_in(p, &dm, src, via, now);
 	else if (dm.dm_type == DISCO_PONG)
 		disco_pong_in(p, &dm, now);
-	else if (dm.dm_type == DISCO_CALL_ME_MAYBE && via != NULL)
-		disco_call_in(via, &dm, now);
+	else if (via != NULL)
+		disco_relayed_in(via, &dm, now);
 }

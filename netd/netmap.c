@@ -374,6 +374,27 @@ netmap_band_disco(struct peer *p, const uint8_t *key)
 	p->p_band_disco = 1;
 }
 
+int
+netmap_any_relay(void)
+{
+	return rules != NULL && rules->rs_nrelay[RELAY_SERVERS - 1] > 0;
+}
+
+/* By its first own address, as other programs look at it. */
+int
+netmap_relay(const struct peer *p, unsigned int part)
+{
+	const struct msg_prefix	*pfx;
+	uint32_t		 i;
+
+	for (i = 0; i < p->p_nallowed; i++) {
+		pfx = &p->p_allowed[i];
+		if (pfx->plen == (pfx->af == AF_WIRE_INET ? 32 : 128))
+			return rules_relay(rules, part, pfx->af, pfx->addr);
+	}
+	return 0;
+}
+
 /* The lists move from the item to the peer. */
 static void
 apply_peer(struct item *it, int64_t now)

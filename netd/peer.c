@@ -161,6 +161,7 @@ peer_delete(struct peer *p)
 	static const uint8_t	 none[MSG_KEY_LEN];
 
 	tx_forget(nd.n_tx, p);
+	relayc_forget(p);
 	peer_wipe(p);
 	peer_set_disco(p, none);
 	heap_remove(&nd.n_heap, &p->p_timer);

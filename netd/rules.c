@@ -19,6 +19,7 @@ static struct rule *rule_last(struct rules *, uint64_t);
 static int	 rule_new(struct rules *, struct imsg *);
 static int	 rule_sources(struct rules *, struct imsg *);
 static int	 rule_dests(struct rules *, struct imsg *);
+static int	 rule_relay(struct rules *, struct imsg *);
 static int	 rule_cap(struct rules *, struct imsg *);
 static int	 compile_rule(struct filter_builder *, const struct rule *);
 static int	 compile_local(struct filter_builder *,
@@ -51,6 +52,8 @@ rules_free(struct rules *rs)
 		free(rs->rs_rule[i].r_dst);
 		free(rs->rs_rule[i].r_cap);
 	}
+	free(rs->rs_relay[0]);
+	free(rs->rs_relay[1]);
 	free(rs->rs_rule);
 	free(rs);
 }
@@ -153,6 +156,45 @@ rule_cap(struct rules *rs, struct imsg *imsg)
 	return 0;
 }
 
+static int
+rule_relay(struct rules *rs, struct imsg *imsg)
+{
+	struct msg_nm_list	 ml;
+	const uint8_t		*elems;
+	void			*p;
+	unsigned int		 i;
+
+	if (msg_list(imsg, &ml, sizeof(ml), &elems) == -1 ||
+	    msg_list_ok(imsg, sizeof(ml), ml.n,
+	    sizeof(struct msg_range)) == -1 ||
+	    (ml.id != RELAY_CLIENTS && ml.id != RELAY_SERVERS))
+		return -1;
+	i = ml.id - 1;
+	if ((p = grow(rs->rs_relay[i], &rs->rs_nrelay[i], elems, ml.n,
+	    sizeof(struct msg_range))) == NULL)
+		return -1;
+	rs->rs_relay[i] = p;
+	return 0;
+}
+
+int
+rules_relay(const struct rules *rs, unsigned int part, uint8_t af,
+    const uint8_t *ip)
+{
+	const struct msg_range	*r;
+	size_t			 len = af == AF_WIRE_INET ? 4 : 16;
+	uint32_t		 i;
+
+	for (i = 0; rs != NULL && i < rs->rs_nrelay[part - 1]; i++) {
+		r = &rs->rs_relay[part - 1][i];
+		if (r->af == 0 || (r->af == af &&
+		    memcmp(r->lo, ip, len) <= 0 &&
+		    memcmp(ip, r->hi, len) <= 0))
+			return 1;
+	}
+	return 0;
+}
+
 int
 rules_message(struct rules *rs, struct imsg *imsg)
 {
@@ -165,6 +207,8 @@ rules_message(struct rules *rs, struct imsg *imsg)
 		return rule_cap(rs, imsg);
 	case IMSG_NM_FILTER_DST:
 		return rule_dests(rs, imsg);
+	case IMSG_NM_FILTER_RELAY:
+		return rule_relay(rs, imsg);
 	default:
 		return -1;
 	}

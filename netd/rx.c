@@ -191,7 +191,9 @@ rx_geneve(struct rx *rx, uint8_t *p, size_t len, const struct addr *src)
 	len -= GENEVE_HDR_LEN;
 	if (g.g_proto == GENEVE_PROTO_DISCO && disco_looks_like(p, len)) {
 		rx_open(rx);
-		if (!g.g_control)
+		if (g.g_control)
+			relayc_control(p, len, &from, rx->r_now);
+		else
 			disco_input(p, len, &from, NULL, rx->r_now);
 		return 0;
 	}

@@ -321,11 +321,18 @@ routing		: ACCEPT ROUTES yesno {
 		| RELAY SERVER NO {
 			(void)once(SET_RELAY, "relay server");
 		}
-		| RELAY SERVER YES optport { not_yet("relay server yes"); }
+		| RELAY SERVER YES optport {
+			if (once(SET_RELAY, "relay server")) {
+				conf->c_relay = 1;
+				conf->c_relay_port = $4.number;
+			}
+		}
 		;
 
-optport		: /* empty */
-		| PORT NUMBER		{ (void)port_ok($2.number); }
+optport		: /* empty */		{ $$.number = 0; }
+		| PORT NUMBER {
+			$$.number = port_ok($2.number) ? $2.number : 0;
+		}
 		;
 
 later		: ADVERTISE ROUTES '{' optnl prefixlist '}' {

@@ -63,6 +63,15 @@ print_node(const struct shoal_conf *c, FILE *fp)
 		fprintf(fp, "ephemeral %s\n", c->c_ephemeral ? "yes" : "no");
 }
 
+static void
+print_relay(const struct shoal_conf *c, FILE *fp)
+{
+	fprintf(fp, "relay server %s", c->c_relay ? "yes" : "no");
+	if (c->c_relay && c->c_relay_port != 0)
+		fprintf(fp, " port %u", c->c_relay_port);
+	fprintf(fp, "\n");
+}
+
 /* What it does on the network. */
 static void
 print_net(const struct shoal_conf *c, FILE *fp)
@@ -79,7 +88,7 @@ print_net(const struct shoal_conf *c, FILE *fp)
 		fprintf(fp, "port mapping %s\n", c->c_portmap ? "yes" :
 		    "no");
 	if (c->c_set & SET_RELAY)
-		fprintf(fp, "relay server no\n");
+		print_relay(c, fp);
 	if (c->c_set & SET_INTERFACE) {
 		fprintf(fp, "interface ");
 		print_string(fp, c->c_ifname);

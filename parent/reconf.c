@@ -86,6 +86,7 @@ part_netd(struct proc_child *pc, const struct shoal_conf *c)
 	memset(&m, 0, sizeof(m));
 	m.port = c->c_port;
 	m.shields_up = prefs_shields(c);
+	m.relay = c->c_relay;
 	m.mtu = c->c_mtu;
 	m.force_path = reconf_force_path();
 	part(pc, IMSG_CONF_NETD, &m, sizeof(m));
@@ -299,6 +300,8 @@ reload_done(const char *why)
 		return;
 	}
 	(void)tunnel_set_port(shoald_conf()->c_port, text, sizeof(text));
+	(void)tunnel_set_relay(shoald_conf()->c_relay,
+	    shoald_conf()->c_relay_port, text, sizeof(text));
 	log_warnx("configuration not reloaded: %s; the old one stays", why);
 }
 
@@ -320,7 +323,9 @@ reconf_reload(void)
 		reload_done(why);
 		return;
 	}
-	if (tunnel_set_port(c->c_port, why, sizeof(why)) == -1) {
+	if (tunnel_set_port(c->c_port, why, sizeof(why)) == -1 ||
+	    tunnel_set_relay(c->c_relay, c->c_relay_port, why,
+	    sizeof(why)) == -1) {
 		conf_free(c);
 		reload_done(why);
 		return;

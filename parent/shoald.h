@@ -86,6 +86,8 @@ struct shoal_conf {
 	int		 c_shields;
 	uint16_t	 c_port;
 	int		 c_portmap;
+	uint16_t	 c_relay_port;
+	int		 c_relay;		/* be a peer relay */
 	char		 c_ifname[16];
 	uint32_t	 c_mtu;
 	char		 c_state[PATH_MAX];
@@ -182,6 +184,8 @@ int	 tunnel_rebind(struct proc_child *, uint32_t);
 uint16_t tunnel_port4(void);
 /* Another port. 0, or -1 and why. netd gets the sockets. */
 int	 tunnel_set_port(uint16_t, char *, size_t);
+/* Sockets of the peer relay, or none. -1: why not, in the text. */
+int	 tunnel_set_relay(int, uint16_t, char *, size_t);
 /* The families of which the device has an address now: open, close DNS. */
 void	 tunnel_dns(int, int);
 /* Tunnel-wide rules vanished? Put them back. */

@@ -42,6 +42,9 @@ static int		 tun_up;
 static int		 rules_up;
 static struct udp_sock	 udp4 = { -1, 0 };
 static struct udp_sock	 udp6 = { -1, 0 };
+static struct udp_sock	 relay4 = { -1, 0 };
+static struct udp_sock	 relay6 = { -1, 0 };
+static uint16_t		 relay_port;		/* wanted; 0: any */
 static uint16_t		 want_port;
 static struct bucket	 rebinds;
 static struct log_limit	 dns_limit;
@@ -253,6 +256,8 @@ tunnel_open(const struct shoal_conf *c, char *why, size_t len)
 		return -1;
 	}
 	want_port = c->c_port;
+	if (tunnel_set_relay(c->c_relay, c->c_relay_port, why, len) == -1)
+		return -1;
 	/*
 	 * A run that was killed leaves its rules (device and routes went with
 	 * it): they are the same, and serve.
@@ -277,6 +282,8 @@ tunnel_close(void)
 	tunnel_dns(0, 0);
 	udp_close(&udp4);
 	udp_close(&udp6);
+	udp_close(&relay4);
+	udp_close(&relay6);
 	if (rules_up)
 		(void)os_rules_set(0);
 	rules_up = 0;
@@ -303,7 +310,8 @@ fd_dup(int fd)
 }
 
 static void
-udp_send(struct proc_child *pc, const struct udp_sock *us, uint8_t af)
+udp_send(struct proc_child *pc, enum msg_type type, const struct udp_sock *us,
+    uint8_t af)
 {
 	struct msg_udp	 mu;
 
@@ -312,7 +320,7 @@ udp_send(struct proc_child *pc, const struct udp_sock *us, uint8_t af)
 	memset(&mu, 0, sizeof(mu));
 	mu.af = af;
 	mu.port = us->port;
-	(void)chan_compose(&pc->pc_chan, IMSG_UDP, 0, fd_dup(us->fd), &mu,
+	(void)chan_compose(&pc->pc_chan, type, 0, fd_dup(us->fd), &mu,
 	    sizeof(mu));
 }
 
@@ -332,8 +340,10 @@ tunnel_send_netd(struct proc_child *pc)
 		(void)chan_compose(&pc->pc_chan, IMSG_TUN, 0,
 		    fd_dup(tun.t_fd[i]), &mt, sizeof(mt));
 	}
-	udp_send(pc, &udp4, AF_WIRE_INET);
-	udp_send(pc, &udp6, AF_WIRE_INET6);
+	udp_send(pc, IMSG_UDP, &udp4, AF_WIRE_INET);
+	udp_send(pc, IMSG_UDP, &udp6, AF_WIRE_INET6);
+	udp_send(pc, IMSG_UDP_RELAY, &relay4, AF_WIRE_INET);
+	udp_send(pc, IMSG_UDP_RELAY, &relay6, AF_WIRE_INET6);
 }
 
 /* dataplane.md 2.7: the configured port, else the current one, else any. */
@@ -347,7 +357,7 @@ tunnel_rebind(struct proc_child *pc, uint32_t af)
 		return -1;
 	us = af == AF_WIRE_INET ? &udp4 : &udp6;
 	if (!bucket_take(&rebinds, os_now(), REBIND_BURST, REBIND_NS)) {
-		udp_send(pc, us, af);	/* the one that there is */
+		udp_send(pc, IMSG_UDP, us, af);	/* the one there is */
 		return 0;
 	}
 	port = want_port != 0 ? want_port : us->port;
@@ -357,7 +367,7 @@ tunnel_rebind(struct proc_child *pc, uint32_t af)
 			log_warn("UDP socket");
 		return 0;
 	}
-	udp_send(pc, us, af);
+	udp_send(pc, IMSG_UDP, us, af);
 	gateway_update();
 	return 0;
 }
@@ -385,10 +395,40 @@ tunnel_set_port(uint16_t port, char *why, size_t len)
 	udp6 = b;
 	want_port = port;
 	if (child_running(PROC_NETD)) {
-		udp_send(child_get(PROC_NETD), &udp4, AF_WIRE_INET);
-		udp_send(child_get(PROC_NETD), &udp6, AF_WIRE_INET6);
+		udp_send(child_get(PROC_NETD), IMSG_UDP, &udp4, AF_WIRE_INET);
+		udp_send(child_get(PROC_NETD), IMSG_UDP, &udp6,
+		    AF_WIRE_INET6);
 	}
 	gateway_update();
+	return 0;
+}
+
+/* netd closes its own when the configuration says that there is no relay. */
+int
+tunnel_set_relay(int on, uint16_t port, char *why, size_t len)
+{
+	struct udp_sock	 a = { -1, 0 }, b = { -1, 0 };
+
+	if (on == (relay4.fd != -1) && (!on || port == relay_port))
+		return 0;
+	if (on && udp_pair(&a, &b, port) == -1) {
+		(void)snprintf(why, len, "relay server: UDP port %u: %s",
+		    port, strerror(errno));
+		return -1;
+	}
+	udp_close(&relay4);
+	udp_close(&relay6);
+	relay4 = a;
+	relay6 = b;
+	relay_port = port;
+	if (on && child_running(PROC_NETD)) {
+		udp_send(child_get(PROC_NETD), IMSG_UDP_RELAY, &relay4,
+		    AF_WIRE_INET);
+		udp_send(child_get(PROC_NETD), IMSG_UDP_RELAY, &relay6,
+		    AF_WIRE_INET6);
+	}
+	if (on)
+		log_info("peer relay on UDP port %u", relay4.port);
 	return 0;
 }
 

@@ -4,6 +4,8 @@
  *
  * A UDP socket that is full again and again: nothing lost, nothing twice.
  */
+/* link: ../../netd/relayc.c ../../netd/relaykey.c */
+/* link: ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
 /* link: ../../netd/derpmap.c stub_derp.c stub_netcheck.c */
 /* link: ../../netd/endpoints.c ../../netd/epset.c */

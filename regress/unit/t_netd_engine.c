@@ -5,6 +5,8 @@
  * netd as a whole, between a TUN device, a peer and a cryptod of the test.
  */
 /* link: netd_world.c */
+/* link: ../../netd/relayc.c ../../netd/relaykey.c */
+/* link: ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
 /* link: ../../netd/derpmap.c stub_derp.c stub_netcheck.c */
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */

@@ -7,6 +7,8 @@
  */
 /* link: stub_netcheck.c ../../netd/epset.c */
 /* link: netd_world.c */
+/* link: ../../netd/relayc.c ../../netd/relaykey.c */
+/* link: ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
