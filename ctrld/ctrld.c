@@ -17,6 +17,7 @@
 
 #include "ctrld.h"
 #include "mapframe.h"
+#include "ossl.h"
 #include "proc.h"
 
 #define CA_MAX	(8 * 1024 * 1024)
@@ -104,6 +105,7 @@ ctrld_warmup(void)
 	struct mapframe			*f;
 	json_t				*j;
 
+	ossl_start();
 	tls_warmup();
 	json_object_seed(arc4random() | 1);
 	if ((j = ju_load("{\"a\":[1,\"b\"]}", 13)) != NULL)

@@ -14,6 +14,7 @@
 #include "blake2s.h"
 #include "chapoly.h"
 #include "netd.h"
+#include "ossl.h"
 #include "tlsclient.h"
 
 #define NETD_USER	"_shoalnet"
@@ -63,6 +64,7 @@ netd_warmup(void)
 	uint8_t			 pkt[64];
 	struct wg_key		*k;
 
+	ossl_start();
 	if (b2s_init() == -1)
 		fatal("blake2s");
 	if ((k = wg_key_new(zero, 1)) == NULL ||

@@ -23,6 +23,7 @@
 #include "keys.h"
 #include "log.h"
 #include "os.h"
+#include "ossl.h"
 #include "proc.h"
 #include "rate.h"
 #include "statefile.h"
@@ -74,6 +75,7 @@ coordcrypt_warmup(void)
 {
 	uint8_t	 hash[B2S_LEN], mac[B2S_MAC_LEN];
 
+	ossl_start();
 	if (sodium_init() == -1)
 		fatalx("sodium_init");
 	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||

@@ -20,6 +20,7 @@
 #include "frontd.h"
 #include "mapframe.h"
 #include "os.h"
+#include "ossl.h"
 #include "proc.h"
 
 #define FRONTD_USER	"_coordfront"
@@ -110,6 +111,7 @@ frontd_warmup(void)
 	uint8_t			 sealed[NOISE_FRAME_MAX];
 	size_t			 len;
 
+	ossl_start();
 	json_object_seed(arc4random() | 1);
 	if ((j = ju_load(text, sizeof(text) - 1)) != NULL)
 		json_decref(j);

@@ -23,6 +23,7 @@
 #include "keys.h"
 #include "log.h"
 #include "os.h"
+#include "ossl.h"
 #include "proc.h"
 #include "rate.h"
 #include "statefile.h"
@@ -67,6 +68,7 @@ static const struct chan_cb	 relay_cb = { relay_msg, proc_sibling_lost };
 static void
 derpcrypt_warmup(void)
 {
+	ossl_start();
 	if (sodium_init() == -1)
 		fatalx("sodium_init");
 	keeper.k_size = DERPSTATE_TEXT_MAX;

@@ -18,6 +18,7 @@
 
 #include "jsonutil.h"
 #include "os.h"
+#include "ossl.h"
 #include "proc.h"
 #include "relay.h"
 
@@ -87,6 +88,7 @@ relay_warmup(void)
 	static const char	 text[] = "{\"a\":[1,\"b\"]}";
 	json_t			*j;
 
+	ossl_start();
 	json_object_seed(arc4random() | 1);
 	if ((j = ju_load(text, sizeof(text) - 1)) != NULL)
 		json_decref(j);
