@@ -221,7 +221,7 @@ void	 webstream_send(struct conn *, const uint8_t *, size_t);
 
 struct relay_stats {
 	uint64_t	 rs_accepts;
-	uint64_t	 rs_full;	/* connections refused for their number */
+	uint64_t	 rs_full;	/* refused for their number */
 	uint64_t	 rs_refused;	/* clients not let in */
 	uint64_t	 rs_stun4;	/* answered */
 	uint64_t	 rs_stun6;

@@ -12,8 +12,11 @@
  *	derpcli [-f] [-t] address port mesh address port [name]
  *						one at each
  *	derpcli [-f] [-t] address port watch	hear of those who are there
+ *	derpcli [-f] [-t] address port bad	what no client may do
+ *	derpcli [-f] [-t] address port strangers n	packets for nobody
  *
- * -t: TLS, -w: WebSocket, -f: fast start, -m key: mesh key, -n name: of the server, for TLS.
+ * -t: TLS, -w: WebSocket, -f: fast start, -m key: mesh key, -n name: of the
+ * server, for TLS.
  */
 
 #include <sys/types.h>
@@ -221,6 +224,63 @@ watch(void)
 		errx(1, "still open");
 }
 
+/* Connected, that frame of a client must end it. */
+static void
+bad_frame(const char *what, uint8_t type, uint32_t len, size_t send)
+{
+	static uint8_t		 buf[FRAME_SIZE];
+	struct derp_frame	 f;
+	struct cli		 c;
+
+	cli_open(&c, NULL);
+	memset(buf, 0, send + DERP_HDR_LEN);
+	derp_header(buf, type, len);
+	cli_write(&c, buf, DERP_HDR_LEN + send);
+	while (cli_frame(&c, buf, &f) == 0)
+		if (f.df_type != DERP_PEER_GONE)
+			errx(1, "%s: answered by %u", what, f.df_type);
+	cli_close(&c);
+}
+
+static void
+bad(void)
+{
+	bad_frame("a packet of 1 MiB", DERP_SEND_PACKET, 1 << 20, 4000);
+	bad_frame("a packet of 4 GiB", DERP_SEND_PACKET, UINT32_MAX, 4000);
+	bad_frame("a packet without a key", DERP_SEND_PACKET, 31, 31);
+	bad_frame("preferred, long", DERP_NOTE_PREFERRED, 4000, 4000);
+	bad_frame("a ping of 7", DERP_PING, 7, 7);
+	bad_frame("a ping of 1001", DERP_PING, 1001, 1001);
+	bad_frame("watching", DERP_WATCH_CONNS, 0, 0);
+	bad_frame("closing", DERP_CLOSE_PEER, KEY_LEN, KEY_LEN);
+	bad_frame("forwarding", DERP_FORWARD_PACKET, 100, 100);
+}
+
+static void
+strangers(int n)
+{
+	static uint8_t		 buf[FRAME_SIZE];
+	uint8_t			 disco[80] = "TS\xf0\x9f\x92\xac";
+	struct derp_frame	 f;
+	struct timespec		 t0, t1;
+	struct cli		 c, to;
+	int			 i, gone = 0;
+
+	cli_open(&c, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	for (i = 0; i < n; i++) {
+		arc4random_buf(to.l_pub, sizeof(to.l_pub));
+		cli_send(&c, &to, disco, sizeof(disco));
+	}
+	cli_write(&c, "\x12\0\0\0\x08pingpong", 13);
+	while (cli_frame(&c, buf, &f) == 0 && f.df_type != DERP_PONG)
+		gone += f.df_type == DERP_PEER_GONE;
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	printf("%d packets for nobody, told %d times\n", n, gone);
+	if (f.df_type != DERP_PONG || gone > 4 + t1.tv_sec - t0.tv_sec)
+		errx(1, "told too often, or not at all");
+}
+
 static void
 flood(int n)
 {
@@ -278,6 +338,10 @@ main(int argc, char *argv[])
 		pair();
 	else if (strcmp(argv[2], "login") == 0)
 		login(argv[3]);
+	else if (strcmp(argv[2], "bad") == 0)
+		bad();
+	else if (argc > 3 && strcmp(argv[2], "strangers") == 0)
+		strangers(strtonum(argv[3], 1, 10000000, NULL));
 	else if (strcmp(argv[2], "watch") == 0)
 		watch();
 	else if (strcmp(argv[2], "mesh") == 0 && argc > 4)
