@@ -73,6 +73,34 @@ static const struct {
 	{ "fd7a:115c:a1e0::53",	53,	MSG_E_REFUSED }
 };
 
+static const struct {
+	const char	*addr;
+	uint16_t	 port;
+	uint32_t	 purpose;
+	int		 error;
+} derp[] = {
+	{ "192.0.2.1",		443,	CONN_DERP,	MSG_OK },
+	{ "2001:db8::1",	443,	CONN_DERP,	MSG_OK },
+	{ "10.77.0.9",		8443,	CONN_DERP,	MSG_OK },
+	{ "192.0.2.1",		22,	CONN_DERP,	MSG_E_REFUSED },
+	{ "192.0.2.1",		80,	CONN_DERP,	MSG_E_REFUSED },
+	{ "192.0.2.1",		0,	CONN_DERP,	MSG_E_BAD },
+	{ "192.0.2.1",		443,	CONN_PROBE,	MSG_OK },
+	{ "192.0.2.1",		80,	CONN_PROBE,	MSG_OK },
+	{ "192.0.2.1",		25,	CONN_PROBE,	MSG_E_REFUSED },
+	{ "127.0.0.1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "127.0.0.1",		80,	CONN_PROBE,	MSG_E_REFUSED },
+	{ "::1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "::ffff:127.0.0.1",	443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "0.0.0.0",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "169.254.169.254",	80,	CONN_PROBE,	MSG_E_REFUSED },
+	{ "fe80::1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "224.0.0.1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "ff02::1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "100.64.0.1",		443,	CONN_DERP,	MSG_E_REFUSED },
+	{ "fd7a:115c:a1e0::5",	443,	CONN_DERP,	MSG_E_REFUSED }
+};
+
 static const char *badurls[] = {
 	"", "coord.example.org", "https://", "ftp://x", "https://a b",
 	"https://u@h", "https://h/path", "https://h:0", "https://h:65536",
@@ -116,6 +144,27 @@ test_control(void)
 	ep.port = 443;
 	if (broker_check_control(&u, &ep) != MSG_E_BAD)
 		errx(1, "a family that does not exist");
+}
+
+static void
+test_derp(void)
+{
+	static const uint16_t	 ports[] = { 443, 8443 };
+	struct msg_endpoint	 ep;
+	size_t			 i;
+	int			 got;
+
+	for (i = 0; i < nitems(derp); i++) {
+		endpoint(&ep, derp[i].addr, derp[i].port);
+		got = broker_check_derp(ports, nitems(ports),
+		    derp[i].purpose, &ep);
+		if (got != derp[i].error)
+			errx(1, "relay at %s port %u: %d", derp[i].addr,
+			    derp[i].port, got);
+	}
+	endpoint(&ep, "192.0.2.1", 443);
+	if (broker_check_derp(NULL, 0, CONN_DERP, &ep) != MSG_E_REFUSED)
+		errx(1, "a relay without a DERP map");
 }
 
 static void
@@ -197,6 +246,7 @@ main(void)
 	size_t		 i;
 
 	test_control();
+	test_derp();
 	test_upstream();
 	test_gateway();
 	test_bucket();
