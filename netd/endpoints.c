@@ -16,6 +16,7 @@
 #define HOLD_SEC	1
 #define PER_SUBNET	2		/* IPv6 addresses of one subnet */
 #define FRESH		(27 * NSEC)	/* dataplane.md 2.5 */
+#define DOUBT_GAP	(5 * NSEC)	/* or many peers would ask too often */
 
 enum ep_class {
 	EP_SKIP,
@@ -235,6 +236,13 @@ endpoints_fresh(int64_t now)
 {
 	return refresher == NULL || (measured != 0 &&
 	    now - measured <= FRESH);
+}
+
+void
+endpoints_doubt(int64_t now)
+{
+	if (measured != 0 && now - measured > DOUBT_GAP)
+		measured = now - FRESH - 1;
 }
 
 void

@@ -1160,6 +1160,8 @@ void	 endpoints_refresh(int64_t);
 void	 endpoints_measured(int64_t);
 /* Is it young enough to tell peers of it (2.5)? */
 int	 endpoints_fresh(int64_t);
+/* A path has died: our NAT may have moved us, the list is not fresh. */
+void	 endpoints_doubt(int64_t);
 /* Ports or addresses changed: tell ctrld if the list differs. */
 void	 endpoints_update(int);
 void	 endpoints_init(void);

@@ -378,6 +378,7 @@ disco_doubt(struct peer *p, int64_t now)
 		return;
 	if (pa->pa_best.a_vni != 0 && dkey_get(p, now)->dk_ready)
 		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
+	endpoints_doubt(now);
 	disco_discover(p, now);
 }
 
