@@ -92,9 +92,14 @@ put_path(json_t *o, const struct msg_ctl_pong *m)
 	struct nm_endpoint	 ep;
 	char			 relay[NM_ADDRTEXT + 24], text[NM_ADDRTEXT];
 
-	if (m->derp != 0)
+	if (m->derp != 0) {
 		(void)json_object_set_new(o, "DERPRegionID",
 		    json_integer(m->derp));
+		if (map_now() != NULL) {
+			derp_code(map_now(), m->derp, text, sizeof(text));
+			set_str(o, "DERPRegionCode", text);
+		}
+	}
 	if (m->ep.af == 0)
 		return;
 	ep.ne_version = m->ep.af;
