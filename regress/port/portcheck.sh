@@ -46,6 +46,7 @@ for os in openbsd freebsd; do
 	for f in imsg/*.c proto/*.c cryptod/*.c netd/*.c ctrld/*.c dnsd/*.c \
 	    portmapd/*.c \
 	    parent/*.c shoalctl/*.c coordd/*.c coordd/*/*.c coordctl/*.c \
+	    derpd/*.c derpd/*/*.c \
 	    compat/os_bsd*.c compat/os_"$os"*.c; do
 		try $os "$f"
 	done

@@ -29,6 +29,7 @@ void	 event_set(struct event *, int, short,
 	    void (*)(int, short, void *), void *);
 int	 event_add(struct event *, const struct timeval *);
 int	 event_del(struct event *);
+void	 event_active(struct event *, int, short);
 int	 event_pending(struct event *, short, struct timeval *);
 
 int	 event_initialized(const struct event *);
