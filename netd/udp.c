@@ -23,6 +23,7 @@
 
 #define REBIND_GAP	(5 * NSEC)
 
+static void	 udp_close(struct udp_sock *);
 static void	 udp_read_cb(int, short, void *);
 static void	 udp_write_cb(int, short, void *);
 static int	 send_gso(struct udp_sock *, const struct addr *,
@@ -90,16 +91,23 @@ udp_offloads(struct udp_sock *u)
 	    u->u_gso ? " gso" : "", u->u_gro ? " gro" : "");
 }
 
+static void
+udp_close(struct udp_sock *u)
+{
+	if (u->u_fd == -1)
+		return;
+	event_del(&u->u_ev);
+	event_del(&u->u_ev_write);
+	close(u->u_fd);
+	u->u_fd = -1;
+}
+
 void
 udp_set(int fd, const struct msg_udp *m)
 {
 	struct udp_sock	*u = udp_sock(m->af);
 
-	if (u->u_fd != -1) {
-		event_del(&u->u_ev);
-		event_del(&u->u_ev_write);
-		close(u->u_fd);
-	}
+	udp_close(u);
 	u->u_fd = fd;
 	u->u_port = m->port;
 	udp_offloads(u);
@@ -262,6 +270,7 @@ udp_rebind(uint8_t af, int64_t now)
 	if (u->u_rebind != 0 && now - u->u_rebind < REBIND_GAP)
 		return;
 	u->u_rebind = now;
+	udp_close(u);			/* the new one gets its port */
 	m.v = af;
 	(void)chan_compose(proc_parent(), IMSG_UDP_REBIND, 0, -1, &m,
 	    sizeof(m));
