@@ -11,8 +11,7 @@
 /*
  * Before the first use of the library, and before the sandbox closes: no
  * configuration file of the system's is read, which could change what our
- * pages say, and no tables of error texts are made, which take memory.
- * Fatal if it does not start.
+ * pages say. Fatal if it does not start.
  */
 void	 ossl_start(void);
 
