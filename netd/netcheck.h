@@ -209,6 +209,18 @@ void	 ep_cache_update(struct ep_cache *, struct ep_set *, int64_t);
  */
 int	 nc_host(const char *, uint8_t, struct msg_ip *);
 
+/* --- nchttp.c: the small HTTP questions of netcheck ---------------------- */
+
+/*
+ * A GET: (buffer, its size, host, path, challenge or ""). Its length, or -1.
+ */
+int	 nc_http_request(char *, size_t, const char *, const char *,
+	    const char *);
+/* Status of a response's head, a string; -1: it is none. */
+int	 nc_http_status(const char *);
+/* Is that not what the relay answers to /generate_204 and the challenge? */
+int	 nc_http_captive(const char *, const char *);
+
 /* --- ncprobe.c: latency by HTTPS, captive portals ------------------------ */
 
 /*

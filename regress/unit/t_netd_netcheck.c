@@ -7,7 +7,7 @@
  */
 
 /* link: ../../netd/ncplan.c ../../netd/ncreport.c ../../netd/nchome.c */
-/* link: ../../netd/addr.c ../../netd/epset.c */
+/* link: ../../netd/addr.c ../../netd/epset.c ../../netd/nchttp.c */
 
 #include <sys/types.h>
 
@@ -538,6 +538,54 @@ test_ep_cache(void)
 	    s->s_ep[1].port == 24, "six of an address, the latest");
 }
 
+/* --- HTTP --- */
+
+static void
+test_http(void)
+{
+	static const struct {
+		const char	*head;
+		int		 status, captive;
+	} tests[] = {
+		{ "HTTP/1.1 204 No Content\r\n"
+		    "X-Tailscale-Response: response ts_1.2.3.4\r\n\r\n",
+		    204, 0 },
+		{ "HTTP/1.0 204\r\nA: b\r\n"
+		    "x-tailscale-response:  response ts_1.2.3.4 \r\n\r\n",
+		    204, 0 },
+		{ "HTTP/1.1 204 No Content\r\n\r\n", 204, 1 },
+		{ "HTTP/1.1 204 No Content\r\n"
+		    "X-Tailscale-Response: response ts_1.2.3.45\r\n\r\n",
+		    204, 1 },
+		{ "HTTP/1.1 200 OK\r\n"
+		    "X-Tailscale-Response: response ts_1.2.3.4\r\n\r\n",
+		    200, 1 },
+		{ "HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n", 302, 1 },
+		{ "SSH-2.0-x\r\n\r\n", -1, 1 },
+		{ "HTTP/1.1", -1, 1 },
+		{ "HTTP/1.1 2x4 No\r\n\r\n", -1, 1 },
+		{ "", -1, 1 }
+	};
+	char	 buf[512];
+	size_t	 i;
+	int	 n;
+
+	for (i = 0; i < nitems(tests); i++) {
+		want(nc_http_status(tests[i].head) == tests[i].status,
+		    tests[i].head);
+		want(nc_http_captive(tests[i].head, "ts_1.2.3.4") ==
+		    tests[i].captive, tests[i].head);
+	}
+	n = nc_http_request(buf, sizeof(buf), "h", "/p", "ts_h");
+	want(n > 0 && (size_t)n == strlen(buf) && strncmp(buf,
+	    "GET /p HTTP/1.1\r\nHost: h\r\n", 26) == 0 && strstr(buf,
+	    "\r\nX-Tailscale-Challenge: ts_h\r\n") != NULL &&
+	    strcmp(buf + n - 4, "\r\n\r\n") == 0, "request");
+	n = nc_http_request(buf, sizeof(buf), "h", "/p", "");
+	want(n > 0 && strstr(buf, "Challenge") == NULL, "no challenge");
+	want(nc_http_request(buf, 20, "h", "/p", "") == -1, "no room");
+}
+
 int
 main(void)
 {
@@ -559,5 +607,6 @@ main(void)
 	test_fallback();
 	test_ep_set();
 	test_ep_cache();
+	test_http();
 	return 0;
 }
