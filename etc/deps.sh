@@ -9,7 +9,7 @@ libmnl-dev libsqlite3-dev libexpat1-dev"
 tests="bmake clang llvm libclang-rt-14-dev mandoc iproute2 iputils-ping \
 nftables iperf3 wireguard-tools wireguard-go jq curl python3 procps rsync \
 openssl sqlite3 bind9-dnsutils valgrind socat stunnel4 ethtool gdb git \
-miniupnpd miniupnpd-nftables"
+miniupnpd miniupnpd-nftables coturn"
 
 missing=
 for p in $build $tests; do
