@@ -53,7 +53,8 @@ static const struct {
 	{ "169.254.169.254", 8080, CONN_CONTROL },
 	{ "100.64.0.1", 8080, CONN_CONTROL },
 	{ "10.77.0.1", 8080, CONN_DERP },
-	{ "10.77.0.1", 8080, CONN_PROBE }
+	{ "10.77.0.1", 8080, CONN_PROBE },
+	{ "10.77.0.1", 8080, CONN_UPNP }
 };
 
 static const struct {

@@ -9,16 +9,21 @@ lab_host coord 1
 lab_host a 2
 mkdir -p "$LAB/x/parent" "$LAB/x/ctrld"
 cp "$SHOALD" "$LAB/x/parent/"
-for d in cryptod netd dnsd; do
+for d in cryptod netd dnsd portmapd; do
 	mkdir "$LAB/x/$d"
 	cp "$BUILD/$d/$d" "$LAB/x/$d/"
 done
-# shellcheck disable=SC2086
-${CC:-cc} -std=c11 -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
-    -I"$TOP/imsg" -I"$TOP/compat" -I"$TOP/proto" -DEMPTY_DIR='"/var/empty"' \
-    ${HOSTILE_FLAGS:-} -o "$LAB/x/ctrld/ctrld" "$TOP/regress/e2e/hostile.c" \
-    "$BUILD/imsg/libimsg.a" "$BUILD/compat/libcompat.a" \
-    -levent -lseccomp -lbsd || exit 1
+hostile()	# source program
+{
+	# shellcheck disable=SC2086
+	${CC:-cc} -std=c11 -D_GNU_SOURCE -DLIBBSD_OVERLAY \
+	    -isystem /usr/include/bsd -I"$TOP/imsg" -I"$TOP/compat" \
+	    -I"$TOP/proto" -DEMPTY_DIR='"/var/empty"' ${HOSTILE_FLAGS:-} \
+	    -o "$2" "$TOP/regress/e2e/$1" "$BUILD/imsg/libimsg.a" \
+	    "$BUILD/compat/libcompat.a" -levent -lseccomp -lbsd
+}
+
+hostile hostile.c "$LAB/x/ctrld/ctrld" || exit 1
 SHOALD=$LAB/x/parent/shoald
 
 log_has()
@@ -98,3 +103,18 @@ check "silent: a question to it fails in time" sh -c "
 t0=$(now_ms)
 node_stop a
 check "silent: the end comes all the same" [ $(($(now_ms) - t0)) -lt 9000 ]
+
+# The same of portmapd: the gateway is all that it may talk to.
+hostile hostile_map.c "$LAB/x/portmapd/portmapd" || exit 1
+cp "$BUILD/ctrld/ctrld" "$LAB/x/ctrld/ctrld"
+on a ip route add default via 10.77.0.1
+begin map
+check "portmapd gets a connection to the gateway, and no other" \
+    wait_for 12 log_has 'portmapd: 1 of 9 connected'
+check "not to anybody else" sh -c \
+    "! grep -q 'GOT A SOCKET' $LAB/a/shoald.map.log"
+check "the others are logged" \
+    log_has 'portmapd: connection to 10.77.0.2 port 22 refused'
+check "a port mapped to this host itself: it is killed" \
+    wait_for 5 log_has 'portmapd.*broke the message table: killed'
+node_stop a
