@@ -1226,8 +1226,9 @@ size_t	 portmap_endpoint(struct msg_endpoint *, size_t);
  */
 const struct msg_portmap *portmap_state(void);
 /*
- * Have the gateway probed again unless that was done in the last seconds or
- * a mapping stands. What is new comes by portmap_message, some 300 ms later.
+ * Have the gateway probed again, at most once a minute; one that has mapped
+ * a port, if it still knows. What is new comes by portmap_message, some 300
+ * ms later, or 3 s if it is slow.
  */
 void	 portmap_probe(void);
 

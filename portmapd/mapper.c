@@ -19,7 +19,7 @@
 #define PROBE_TIME	(250 * MSEC)
 #define PROBE_MORE	(50 * MSEC)	/* for others, once all is heard */
 #define PROBE_SLOW	(2500 * MSEC)	/* if nothing was; SSDP's MX is 2 */
-#define PROBE_GAP	(5 * NSEC)	/* between probes that are asked for */
+#define PROBE_GAP	(60 * NSEC)	/* of probes that are asked for */
 #define ASK_TIME	(250 * MSEC)	/* then again, for twice as long */
 #define ASK_SENDS	2
 #define HTTP_GET_TIME	(1 * NSEC)
@@ -651,8 +651,12 @@ mapper_udp(struct mapper *m, const uint8_t *src, uint16_t port,
 void
 mapper_probe(struct mapper *m, int64_t now)
 {
-	if (m->m_step == MAPPER_IDLE && m->m_mapped == 0 &&
-	    (m->m_probed == 0 || now - m->m_probed >= PROBE_GAP))
+	if (m->m_step != MAPPER_IDLE)
+		return;
+	if (m->m_mapped != 0) {
+		if (now - (m->m_check_at - CHECK_TIME) >= PROBE_GAP)
+			m->m_check_at = now;
+	} else if (m->m_probed == 0 || now - m->m_probed >= PROBE_GAP)
 		probe_start(m, now);
 }
 

@@ -112,7 +112,7 @@ void	 mapper_udp(struct mapper *, const uint8_t *, uint16_t,
 	    const uint8_t *, size_t, int64_t);
 /* Answer to the request: status (0: none came), body, now. */
 void	 mapper_http(struct mapper *, int, const char *, size_t, int64_t);
-/* Look again, unless that was a moment ago or a mapping stands. */
+/* Look again what it speaks, or if it still is the one that mapped. */
 void	 mapper_probe(struct mapper *, int64_t);
 /* Give it back and stop; mo_released tells the end, within 1 s. */
 void	 mapper_release(struct mapper *, int64_t);

@@ -241,7 +241,7 @@ for t in pmp pcp upnp; do
 	check "$t: and a packet arrives" arrives $t "$p"
 done
 
-# Leases of 6 s (UPnP, NAT-PMP; PCP's is miniupnpd's choice) are renewed.
+# Leases of 6 s are renewed before they end.
 check "leases are short" debug_has pmp "for [0-6] s more"
 while [ $(($(now_ms) - t0)) -lt 8500 ]; do
 	sleep 0.2
@@ -250,6 +250,8 @@ for t in pmp pcp upnp; do
 	eval "p=\$PORT_$t"
 	check "$t: renewed" debug_has $t "$WAN port $p is mapped"
 	check "$t: a packet arrives still" arrives $t "$p"
+	check "$t: and it never was without" sh -c \
+	    "! grep 'no port is mapped' $LAB/$t/shoald.1.log"
 done
 
 # Another port of ours: the old mapping goes, a new one comes.
@@ -266,7 +268,13 @@ check "pcp: a packet arrives there" arrives pcp "$(mapped_port pcp)"
 check "pcp: the old one is not" sh -c "! ip netns exec $P-router \
     nft list chain inet filter prerouting_miniupnpd | grep $LAN.12:41641"
 
-# Switched off: given back. No default route: nothing is asked.
+# Disconnected: given back; connected: mapped again.
+ctl pcp down
+check "pcp: down gives it back" wait_for 3 forwards_not 12
+ctl pcp up
+check "pcp: up maps it again" wait_for 5 debug_has pcp "is mapped by PCP"
+
+# Switched off: given back.
 echo "port mapping no" >>"$LAB/pcp/shoald.conf"
 kill -HUP "$NODEPID_pcp"
 check "pcp: port mapping no gives it back" wait_for 3 forwards_not 12

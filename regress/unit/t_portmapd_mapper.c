@@ -587,15 +587,29 @@ test_backoff(void)
 	if (box.nprobes != n + 1)
 		errx(1, "probed again at once");
 	/* The box is switched on. */
-	pass(10 * NSEC);
+	pass(60 * NSEC);
 	box.pmp = 1;
 	mapper_probe(&m, now);
 	pass(NSEC);
 	is("switched on", PORTMAP_PMP, Y, N, N);
 	n = box.nprobes;
-	mapper_probe(&m, now + 100 * NSEC);
+	mapper_probe(&m, now);
+	pass(NSEC);
 	if (box.nprobes != n)
-		errx(1, "probed although mapped");
+		errx(1, "mapped a moment ago, and probed");
+	pass(60 * NSEC);
+	mapper_probe(&m, now);
+	mapper_probe(&m, now);
+	pass(NSEC);
+	if (box.nprobes != n + 1 || box.nmaps != 1)
+		errx(1, "the one that maps was not looked at");
+	/* It was another one behind the same address. */
+	pass(60 * NSEC);
+	box.epoch = 5;
+	mapper_probe(&m, now);
+	pass(NSEC);
+	if (box.nmaps != 2)
+		errx(1, "not mapped again");
 }
 
 static void
