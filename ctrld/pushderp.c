@@ -132,8 +132,9 @@ port_add(struct ports *p, uint16_t port)
 		p->p_port[p->p_hdr.n++].v = port;
 }
 
+/* To netd, or only their ports. */
 static void
-send_nodes(json_t *nodes, uint16_t region, struct ports *ports)
+each_node(json_t *nodes, uint16_t region, struct ports *ports)
 {
 	struct msg_nm_derp_node	 m;
 	json_t			*j;
@@ -144,9 +145,10 @@ send_nodes(json_t *nodes, uint16_t region, struct ports *ports)
 			break;
 		if (pushderp_node(j, region, &m) == -1)
 			continue;
-		(void)chan_compose(ctrld_netd(), IMSG_NM_DERP_NODE, 0, -1,
-		    &m, sizeof(m));
-		if ((m.flags & DERP_NODE_STUNONLY) == 0)
+		if (ports == NULL)
+			(void)chan_compose(ctrld_netd(), IMSG_NM_DERP_NODE,
+			    0, -1, &m, sizeof(m));
+		else if ((m.flags & DERP_NODE_STUNONLY) == 0)
 			port_add(ports, m.port);
 	}
 }
@@ -204,11 +206,13 @@ derp_code(struct netmap *nm, uint16_t id, char *buf, size_t len)
 	text_plain(buf);
 }
 
+/* On its way before netd can ask for a connection there. */
 static void
 send_ports(struct ports *p)
 {
 	(void)chan_compose2(proc_parent(), IMSG_DERP_PORTS, 0, -1, &p->p_hdr,
 	    sizeof(p->p_hdr), p->p_port, p->p_hdr.n * sizeof(p->p_port[0]));
+	chan_push(proc_parent());
 }
 
 void
@@ -228,8 +232,11 @@ push_derp(struct netmap *nm)
 	(void)ju_fields(v[MF_HOME], home_fields, 1, &scores);
 	json_object_foreach(v[MF_REGIONS], key, j)
 		if (u.v < REGIONS_MAX && pushderp_region(key, j, scores, &m,
-		    &nodes) == 0)
+		    &nodes) == 0) {
 			u.v++;
+			each_node(nodes, m.id, &ports);
+		}
+	send_ports(&ports);
 	(void)chan_compose(ctrld_netd(), IMSG_NM_DERP_BEGIN, 0, -1, &u,
 	    sizeof(u));
 	json_object_foreach(v[MF_REGIONS], key, j) {
@@ -239,7 +246,6 @@ push_derp(struct netmap *nm)
 		u.v--;
 		(void)chan_compose(ctrld_netd(), IMSG_NM_DERP_REGION, 0, -1,
 		    &m, sizeof(m));
-		send_nodes(nodes, m.id, &ports);
+		each_node(nodes, m.id, NULL);
 	}
-	send_ports(&ports);
 }

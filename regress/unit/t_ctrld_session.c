@@ -260,6 +260,11 @@ crypt_cb(int fd, short events, void *arg)
 		timer_ms(&ev_crypt, 0);
 }
 
+void
+chan_push(struct chan *c)
+{
+}
+
 int
 chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
     const void *data, size_t len)
