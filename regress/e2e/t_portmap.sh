@@ -108,6 +108,7 @@ stranger()
 	pmp = bytes([0, 128, 0, 0, 0, 0, 0, 99, 6, 6, 6, 6])
 	pmpmap = bytes([0, 129, 0, 0, 0, 0, 0, 99]) + struct.pack('!HHI',
 	    41641, 6666, 7200)
+	print('ready', flush=True)
 	while True:
 	    for s in select.select([u, t], [], [])[0]:
 	        if s is t:
@@ -120,6 +121,7 @@ stranger()
 	        p.sendto(pmpmap, who)
 	EOF
 	on_bg s "$LAB/s/stranger.log" python3 "$LAB/s/stranger.py" $LAN.66
+	wait_for 10 grep -q ready "$LAB/s/stranger.log"
 }
 
 debug()
@@ -175,7 +177,7 @@ replaced()	# node old-pid
 
 mapped_by()	# node name-of-protocol N
 {
-	check "$1: mapped by $2" wait_for 5 debug_has "$1" \
+	check "$1: mapped by $2" wait_for 10 debug_has "$1" \
 	    "$WAN port [0-9]+ is mapped by $2"
 	eval "PORT_$1=\$(mapped_port $1)"
 	eval "_p=\$PORT_$1"
