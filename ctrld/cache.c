@@ -284,7 +284,7 @@ cache_newfd(struct imsg *imsg)
 	asked = 0;
 	if (fd == -1)
 		return 0;		/* the parent has said why */
-	if (map_now() == NULL) {
+	if (map_now() == NULL || !dirty) {
 		m.v = ECANCELED;
 		close(fd);
 	} else {
@@ -308,11 +308,30 @@ cache_write_cb(int fd, short events, void *arg)
 	(void)chan_compose(proc_parent(), IMSG_CACHE_WRITE, 0, -1, NULL, 0);
 }
 
+/* The tailnet's administrator may not want maps on disks. */
+static int
+cache_forbidden(void)
+{
+	static int	 forgotten;
+
+	if (map_now() == NULL || !nm_node_hascap(map_now()->nm_self,
+	    "disable-cache-network-maps")) {
+		forgotten = 0;
+		return 0;
+	}
+	if (!forgotten)
+		cache_forget();
+	forgotten = 1;
+	return 1;
+}
+
 void
 cache_changed(void)
 {
 	int64_t	 ms;
 
+	if (cache_forbidden())
+		return;
 	dirty = 1;
 	if (evtimer_pending(&ev_write, NULL))
 		return;

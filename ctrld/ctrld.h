@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "c2n.h"
+#include "capver.h"
 #include "channel.h"
 #include "dial.h"
 #include "log.h"
@@ -27,15 +28,6 @@
 #include "pure.h"
 
 #define CTRLD_USER	"_shoalctl"
-
-/*
- * Capability version announced: named filters and "cap:" sources, HomeDERP,
- * absent AllowedIPs and DisplayMessages are done here; 118 and later ask
- * for what the suite does not do yet (Hostinfo of sealed state, from 120 on
- * peer relays). Servers of today take 113 and up.
- * Source: control.md 7.
- */
-#define CTRLD_CAPVER	117
 
 #define MAX_TAGS	256
 #define MAX_ROUTES	1024

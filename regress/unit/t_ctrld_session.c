@@ -168,6 +168,7 @@ deliver(int (*f)(struct imsg *), uint32_t id, const void *data, size_t len)
 	close(sv[1]);
 }
 
+static unsigned int		 forgets;
 static struct msg_ctl_health	 rows[8];
 static size_t			 nrows;
 static struct msg_ctl_ping	 asked;	/* of netd */
@@ -271,6 +272,7 @@ chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
 {
 	if (c == &chans[3] && type == IMSG_CTRL_STATE)
 		memcpy(&state, data, sizeof(state));
+	forgets += type == IMSG_CACHE_FORGET;
 	if (type == IMSG_CTL_HEALTH && nrows < nitems(rows))
 		memcpy(&rows[nrows++], data, sizeof(rows[0]));
 	if (c == &chans[1] && type == IMSG_PEER_PING) {
@@ -1279,6 +1281,25 @@ test_netinfo(void)
 	json_decref(j);
 }
 
+static int
+is_forgotten(void)
+{
+	return forgets >= 1;
+}
+
+/* An administrator may forbid that maps are kept on disks. */
+static void
+test_nocache(void)
+{
+	begin(serve_second, "secret");
+	until("no cache: running", is_running);
+	forgets = 0;
+	send_map(poll_stream, "{\"Node\":{\"ID\":1,\"Name\":\"a.t.example.\","
+	    "\"MachineAuthorized\":true,\"CapMap\":"
+	    "{\"disable-cache-network-maps\":null}}}");
+	until("no cache: forgotten", is_forgotten);
+}
+
 static int	 want_rows;
 
 static int
@@ -1414,6 +1435,7 @@ main(void)
 	test_peerping();
 	test_plan();
 	test_health();
+	test_nocache();
 	test_netinfo();
 	test_expiry();
 	control_logout();
