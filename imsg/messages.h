@@ -1267,7 +1267,7 @@ M(CTL_NODE, P_CTRLD | P_PARENT, P_PARENT | P_CTL, LEN_FIX(msg_ctl_node), \
     FD_NO, "a node") \
 M(CTL_USER, P_CTRLD | P_PARENT, P_PARENT | P_CTL, LEN_FIX(msg_ctl_user), \
     FD_NO, "a user") \
-M(CTL_HEALTH, P_CTRLD | P_PARENT, P_PARENT | P_CTL, \
+M(CTL_HEALTH, P_CTRLD | P_NETD | P_PARENT, P_PARENT | P_CTL, \
     LEN_FIX(msg_ctl_health), FD_NO, "something is not well") \
 M(CTL_PEERSTAT, P_NETD | P_PARENT, P_PARENT | P_CTL, \
     LEN_FIX(msg_ctl_peerstat), FD_NO, "traffic and path of a peer") \

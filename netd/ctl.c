@@ -64,6 +64,7 @@ ctl_status(uint32_t id)
 	for (p = peer_first(); p != NULL; p = peer_next(p))
 		if (p->p_rx != 0 || p->p_tx != 0 || p->p_path != NULL)
 			peer_stat(id, p, now);
+	netcheck_health(id);
 	(void)chan_compose(proc_parent(), IMSG_CTL_END, id, -1, NULL, 0);
 	return 0;
 }

@@ -189,6 +189,23 @@ nc_history_add(struct nc_history *h, struct nc_report *r,
 }
 
 uint16_t
+nc_best(const struct nc_map *m, const struct nc_report *r)
+{
+	int64_t		 best = 0, v;
+	size_t		 i;
+	uint16_t	 id = 0;
+
+	for (i = 0; i < r->nr_nlat; i++) {
+		v = scored(m, r->nr_lat[i].l_region, r->nr_lat[i].l_any);
+		if (id != 0 && v >= best)
+			continue;
+		best = v;
+		id = r->nr_lat[i].l_region;
+	}
+	return id;
+}
+
+uint16_t
 nc_fallback(const struct nc_map *m, uint32_t seed)
 {
 	return m->m_n == 0 ? 0 : m->m_region[seed % m->m_n].r_id;

@@ -8,11 +8,14 @@
 
 #include <sys/types.h>
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "netcheck.h"
 
 #define ASKERS_MAX	8
+#define HOME_GRACE	(10 * NSEC)	/* to get connected */
 
 static struct {
 	uint32_t	 a_id;
@@ -25,8 +28,11 @@ static struct {
 	struct msg_netinfo_lat	 t_lat[MSG_LIST_MAX];
 }			 told;
 static int		 have_told;
+static int64_t		 home_since;
 static int		 control_up;
 
+static void	 home_set(uint16_t);
+static uint16_t	 home_fallback(const struct nc_map *);
 static void	 home_choose(const struct nc_map *, const struct nc_report *);
 static void	 info_lat(const struct nc_lat *, uint8_t, int64_t);
 static void	 info_fill(const struct nc_report *);
@@ -39,6 +45,27 @@ static void	 log_report(const struct nc_report *);
 
 /* --- home --- */
 
+static void
+home_set(uint16_t region)
+{
+	if (region == derp_home())
+		return;
+	home_since = os_now();
+	derp_set_home(region);
+}
+
+/* The same one for this node each time, others for others. */
+static uint16_t
+home_fallback(const struct nc_map *m)
+{
+	uint32_t	 seed;
+
+	if (endpoints_families() == 0)
+		return 0;		/* no network: it would be a guess */
+	memcpy(&seed, nd.n_key, sizeof(seed));
+	return nc_fallback(m, seed);
+}
+
 /*
  * Without the control server nobody hears of a move: peers would look for us
  * where we are no more. So it waits, unless there is no home yet.
@@ -47,19 +74,28 @@ static void
 home_choose(const struct nc_map *m, const struct nc_report *r)
 {
 	uint16_t	 home = derp_home(), want = r->nr_preferred;
-	uint32_t	 seed;
 
-	memcpy(&seed, nd.n_key, sizeof(seed));
 	if (home != 0 && nc_region_find(m, home) == NULL)
 		home = 0;
 	if (want == 0)
-		want = home != 0 ? home : nc_fallback(m, seed);
+		want = home != 0 ? home : home_fallback(m);
 	if (home != 0 && !control_up)
 		want = home;
-	if (want == derp_home())
+	home_set(want);
+}
+
+void
+nctell_early(const struct nc_map *m, const struct nc_report *r)
+{
+	uint16_t	 region;
+
+	if (derp_home() != 0 && nc_region_find(m, derp_home()) != NULL)
 		return;
-	log_info("home relay: %s", want == 0 ? "none" : derpmap_name(want));
-	derp_set_home(want);
+	if ((region = nc_best(m, r)) == 0)
+		region = home_fallback(m);
+	home_set(region);
+	info_fill(r);
+	info_send();
 }
 
 /* --- NetInfo --- */
@@ -134,6 +170,49 @@ netcheck_online_message(struct imsg *imsg)
 }
 
 /* --- operators --- */
+
+__attribute__((__format__ (printf, 5, 6)))
+static void
+health_row(uint32_t id, const char *what, const char *severity,
+    const char *title, const char *fmt, ...)
+{
+	struct msg_ctl_health	 m;
+	va_list			 ap;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.id, what, sizeof(m.id));
+	(void)strlcpy(m.title, title, sizeof(m.title));
+	(void)strlcpy(m.severity, severity, sizeof(m.severity));
+	va_start(ap, fmt);
+	(void)vsnprintf(m.text, sizeof(m.text), fmt, ap);
+	va_end(ap);
+	(void)chan_compose(proc_parent(), IMSG_CTL_HEALTH, id, -1, &m,
+	    sizeof(m));
+}
+
+void
+netcheck_health(uint32_t id)
+{
+	const struct nc_report	*r = netcheck_report();
+	uint16_t		 home = derp_home();
+
+	if (r->nr_now == 0 || derpmap_now()->dm_nregions == 0)
+		return;
+	if (r->nr_captive == 1)
+		health_row(id, "captive-portal-detected", "high",
+		    "Captive portal", "the network wants you to log in with "
+		    "a web browser first");
+	if (home == 0)
+		health_row(id, "no-derp-home", "medium", "No home relay",
+		    "no relay can be reached");
+	else if (!derp_connected(home) && os_now() - home_since > HOME_GRACE)
+		health_row(id, "no-derp-connection", "medium",
+		    "Relay unavailable", "the home relay %s cannot be "
+		    "reached", derpmap_name(home));
+	if (!r->nr_udp)
+		health_row(id, "no-udp", "low", "UDP is blocked", "no relay "
+		    "answers STUN: traffic to most peers goes by relays");
+}
 
 int
 netcheck_ctl(uint32_t id, const struct msg_ctl_netcheck *m)

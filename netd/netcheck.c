@@ -320,6 +320,7 @@ run_step(int64_t now)
 static void
 run_early(int64_t now)
 {
+	nctell_early(&map, &run->r_report);
 	if (run->r_report.nr_udp)
 		facts_set(&run->r_report, now);
 	else if (now < run->r_start + EARLY_AT_LAST) {

@@ -166,6 +166,8 @@ void	 nc_history_add(struct nc_history *, struct nc_report *,
 int64_t	 nc_history_best(const struct nc_history *, uint16_t);
 /* Another network: what was measured says nothing of it. */
 void	 nc_history_reset(struct nc_history *);
+/* The nearest region of a report alone; 0: none answered. */
+uint16_t nc_best(const struct nc_map *, const struct nc_report *);
 /* No region answered: one by chance, but the same for the same seed; or 0. */
 uint16_t nc_fallback(const struct nc_map *, uint32_t);
 
@@ -236,6 +238,8 @@ void	 ncprobe_stop(void);
 
 /* A run is over: home, control, disco, and operators that asked. */
 void	 nctell_report(const struct nc_map *, const struct nc_report *);
+/* A run goes on: a node without a home needs one now. */
+void	 nctell_early(const struct nc_map *, const struct nc_report *);
 /* Does somebody want the latency of all regions? */
 int	 nctell_verbose(void);
 

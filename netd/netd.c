@@ -238,7 +238,6 @@ netd_channel(enum proc who, int fd, int fresh)
 		chan_open(&nd.n_ctrld, fd, PROC_NETD, PROC_CTRLD, &ctrld_cb,
 		    NULL);
 		netmap_abort();
-		derp_ctrld_new();
 		endpoints_update(1);
 		netcheck_ctrld_new();
 		return 0;

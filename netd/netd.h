@@ -1098,9 +1098,8 @@ void	 derp_map_changed(const struct derp_map *);
 void	 derp_keys(const uint8_t *);
 /* DERP_SEALED, DERP_OPENED of cryptod: 0, or -1 if it is bad. */
 int	 derp_cryptod_answer(struct imsg *);
-/* cryptod, ctrld were replaced; the network has changed; the end. */
+/* cryptod was replaced; the network has changed; the end. */
 void	 derp_cryptod_new(void);
-void	 derp_ctrld_new(void);
 void	 derp_link_changed(void);
 void	 derp_exit(void);
 /* Connections, line by line: (what takes a line, its argument). */
@@ -1206,6 +1205,8 @@ void	 netcheck_link_changed(int);
 void	 netcheck_ctrld_new(void);
 /* CTRL_ONLINE: 0, or -1 if it is bad. */
 int	 netcheck_online_message(struct imsg *);
+/* Rows of CTL_HEALTH: what is not well with the network. */
+void	 netcheck_health(uint32_t);
 /* An operator asks for a report. 0, or -1 if the question is bad. */
 int	 netcheck_ctl(uint32_t, const struct msg_ctl_netcheck *);
 

@@ -79,8 +79,6 @@ static void	 region_retry(struct region *);
 static const struct msg_nm_derp_node *region_node(struct region *);
 static void	 heard_forget(uint16_t);
 static void	 dial_done(void *, int, const char *);
-static void	 home_choose(void);
-static void	 home_tell(void);
 static void	 conn_seal(void *, const uint8_t *);
 static void	 conn_open(void *, const struct msg_derp_open *);
 static void	 conn_up(void *);
@@ -634,8 +632,6 @@ derp_keys(const uint8_t *key)
 		if (region_wanted(r))
 			region_start(r);
 	}
-	if (home == 0)
-		home_choose();
 }
 
 /* Its predecessor took our questions along. */
@@ -668,13 +664,6 @@ derp_link_changed(void)
 			region_timer(r, 0);
 		}
 	}
-}
-
-void
-derp_ctrld_new(void)
-{
-	if (home != 0)
-		home_tell();
 }
 
 void
@@ -747,43 +736,6 @@ derp_debug(void (*line)(uint32_t, const char *), uint32_t id)
 	line(id, buf);
 }
 
-/* --- home --- */
-
-/*
- * Before anything was measured: the same one for this node each time, and
- * the nodes of a tailnet spread (dataplane.md 3.7).
- */
-static void
-home_choose(void)
-{
-	const struct derp_map	*m = derpmap_now();
-	uint32_t		 i, n = 0, pick;
-
-	for (i = 0; i < m->dm_nregions; i++)
-		n += derpmap_may_home(&m->dm_region[i]);
-	if (n == 0 || key_is_zero(own, sizeof(own)))
-		return;
-	memcpy(&pick, own, sizeof(pick));
-	pick %= n;
-	for (i = 0; i < m->dm_nregions; i++)
-		if (derpmap_may_home(&m->dm_region[i]) && pick-- == 0)
-			break;
-	derp_set_home(m->dm_region[i].dr.id);
-	home_tell();
-}
-
-static void
-home_tell(void)
-{
-	struct msg_netinfo	 m;
-
-	memset(&m, 0, sizeof(m));
-	m.varies = m.ipv6 = m.os_ipv6 = m.udp = m.icmp4 = -1;
-	m.upnp = m.pmp = m.pcp = -1;
-	m.preferred_derp = home;
-	(void)chan_compose(&nd.n_ctrld, IMSG_NETINFO, 0, -1, &m, sizeof(m));
-}
-
 void
 derp_map_changed(const struct derp_map *old)
 {
@@ -794,8 +746,6 @@ derp_map_changed(const struct derp_map *old)
 		was = derpmap_lookup(old, r->r_id);
 		if (derpmap_same(was, derpmap_region(r->r_id)))
 			continue;
-		if (r->r_id == home)
-			home = 0;
 		if (derpmap_region(r->r_id) == NULL) {
 			region_free(r);
 			continue;
@@ -808,8 +758,6 @@ derp_map_changed(const struct derp_map *old)
 	}
 	if (home != 0 && derpmap_region(home) == NULL)
 		home = 0;
-	if (home == 0)
-		home_choose();
 }
 
 /* --- what came --- */

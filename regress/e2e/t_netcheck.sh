@@ -78,6 +78,8 @@ check "UDP blocked: latency by HTTPS" report b '(.UDP | not) and .IPv4 and
     (.RegionLatency | length) == 2 and .RegionV4Latency == {} and
     .PreferredDERP != 0 and .GlobalV4 == "" and .CaptivePortal == false'
 check "the text of it" text b "IPv4: (no addr found)"
+check "status tells that UDP is blocked" sh -c "$(cat "$LAB/b/cmd") status |
+    grep -q 'UDP is blocked'"
 check "the text of the other" text p "IPv4: yes, 11.1.2.1:"
 check "the same for a person" text p "MappingVariesByDestIP: false"
 check "wrong format" sh -c "! $(cat "$LAB/p/cmd") netcheck --format=xml"

@@ -40,6 +40,11 @@ netcheck_link_changed(int major)
 {
 }
 
+void
+netcheck_health(uint32_t id)
+{
+}
+
 int
 netcheck_running(void)
 {
