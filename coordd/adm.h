@@ -58,6 +58,8 @@
  * node tag node= tag=...                  as show
  * node expire node=                       as show
  * node delete node=                       (none)
+ * node ping node=                         id name milliseconds
+ * node c2n node= path= [post=1] [body=]   text (pieces of what it answers)
  * node routes node= verb=approve|revoke route=...
  *                                         id name routes approved_routes
  * node add-wireguard name= [user=] key= endpoint= allow=...
@@ -106,6 +108,8 @@ V("node", "rename", ADM_CHANGE) \
 V("node", "tag", ADM_CHANGE) \
 V("node", "expire", ADM_CHANGE) \
 V("node", "delete", ADM_CHANGE) \
+V("node", "ping", ADM_READ) \
+V("node", "c2n", ADM_CHANGE) \
 V("node", "routes", ADM_CHANGE) \
 V("node", "add-wireguard", ADM_CHANGE) \
 V("policy", "get", ADM_READ) \

@@ -875,6 +875,8 @@ struct msg_rpc_call {
 #define RPC_CALL_FEATURE	5
 #define RPC_CALL_DNS		6
 #define RPC_CALL_IDTOKEN	7
+#define RPC_CALL_PONG		8	/* data: an ID, its words */
+#define PING_ID_LEN		16
 
 struct msg_jwt_key {
 	uint8_t		 point[65];		/* P-256, uncompressed */

@@ -254,6 +254,31 @@ rpc_call_send(struct stream *s, uint32_t call, const struct srvreq_call *sc)
 	rpc_data(s, sc->sc_json, sc->sc_len);
 }
 
+/* A node's answer to what it was asked in its map: a HEAD, or a POST. */
+static void
+rpc_pong(struct stream *s, const char *id)
+{
+	struct srvreq_call	 sc;
+	size_t			 len = s->s_body.b_len;
+
+	s->s_kind = STREAM_RPC;
+	if (strlen(id) != PING_ID_LEN) {
+		stream_reply(s, 404, "not found");
+		return;
+	}
+	if (!rpc_stored_ok(s))
+		return;
+	memset(&sc, 0, sizeof(sc));
+	if ((sc.sc_json = malloc(PING_ID_LEN + len)) == NULL)
+		fatal(NULL);
+	memcpy(sc.sc_json, id, PING_ID_LEN);
+	if (len > 0)
+		memcpy(sc.sc_json + PING_ID_LEN, buf_data(&s->s_body), len);
+	sc.sc_len = PING_ID_LEN + len;
+	rpc_call_send(s, RPC_CALL_PONG, &sc);
+	srvreq_call_free(&sc);
+}
+
 /* Source: control.md 5.1. */
 int
 rpc_call(struct stream *s)
@@ -262,6 +287,10 @@ rpc_call(struct stream *s)
 	struct srvreq_call	 sc;
 	size_t			 i;
 
+	if (strncmp(s->s_path, "/machine/ping-response/", 23) == 0) {
+		rpc_pong(s, s->s_path + 23);
+		return 1;
+	}
 	for (i = 0; i < nitems(calls); i++)
 		if (strcmp(s->s_path, calls[i].path) == 0)
 			c = &calls[i];

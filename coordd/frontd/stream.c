@@ -172,6 +172,10 @@ stream_reply(struct stream *s, int status, const char *text)
 
 	if (s->s_answered)
 		return;
+	if (strcmp(s->s_method, "HEAD") == 0) {
+		(void)h2_respond(s, status, "text/plain; charset=utf-8", 0);
+		return;
+	}
 	len = strlen(text);
 	if ((p = malloc(len + 1)) == NULL)
 		fatal(NULL);

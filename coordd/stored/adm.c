@@ -34,6 +34,8 @@ static const struct {
 	{ "node",	"tag",		adm_node_tag },
 	{ "node",	"expire",	adm_node_expire },
 	{ "node",	"delete",	adm_node_delete },
+	{ "node",	"ping",		adm_node_ping },
+	{ "node",	"c2n",		adm_node_c2n },
 	{ "node",	"routes",	adm_node_routes },
 	{ "node",	"add-wireguard", adm_node_wireguard },
 	{ "policy",	"get",		adm_policy_get },

@@ -47,6 +47,7 @@ brain_init(struct brain *b, struct store *st, struct sconf *c,
 	b->b_flush_gap = 10 * MSEC;
 	TAILQ_INIT(&b->b_pendings);
 	TAILQ_INIT(&b->b_calls);
+	TAILQ_INIT(&b->b_pings);
 	b->b_audit_rate.r_gap = SEC;
 	b->b_audit_rate.r_burst = AUDIT_BURST;
 	TAILQ_INIT(&b->b_work);
@@ -79,6 +80,7 @@ brain_free(struct brain *b)
 	node_save_all(b);
 	while ((p = TAILQ_FIRST(&b->b_pendings)) != NULL)
 		pending_free(b, p);
+	ping_end(b);
 	policy_state_free(b->b_pstate);
 	policy_free(b->b_policy);
 	free(b->b_ptext);
@@ -135,6 +137,7 @@ brain_run(struct brain *b)
 {
 	online_run(b);
 	pending_run(b);
+	ping_run(b);
 	if (b->b_flush_at == 0 || b->b_now < b->b_flush_at)
 		return;
 	b->b_flush_at = 0;
@@ -160,6 +163,8 @@ brain_next(const struct brain *b)
 		if (next == -1 || t < next)
 			next = t;
 	}
+	if ((t = ping_next(b)) != -1 && (next == -1 || t < next))
+		next = t;
 	if ((p = TAILQ_FIRST(&b->b_pendings)) != NULL) {
 		t = p->p_born + PENDING_LIFE - b->b_now;
 		if (next == -1 || t < next)

@@ -505,6 +505,11 @@ call_request(struct brain *b, const struct call_req *q)
 		call_whoami(b, q);
 		return;
 	}
+	if (q->q_call == RPC_CALL_PONG) {
+		answer(b, q, ping_answer(b, q->q_machine, q->q_json,
+		    q->q_jsonlen) == -1 ? 404 : 204, "");
+		return;
+	}
 	if ((obj = ju_load(q->q_json, q->q_jsonlen)) == NULL ||
 	    !json_is_object(obj))
 		answer(b, q, 400, "malformed request\n");

@@ -50,7 +50,7 @@ static int	rpc_ready(void *);
 
 static const struct chan_cb	 rpc_cb = { rpc_msg, rpc_lost };
 const struct sink		 rpc_sink = {
-	rpc_answer, rpc_ready, stored_sign, stored_dns
+	rpc_answer, rpc_ready, stored_sign, stored_dns, stored_adm_later
 };
 
 static void
@@ -277,7 +277,8 @@ rpc_call(struct imsg *imsg)
 	struct partial		*p;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.rpc.stream == 0 ||
-	    m.data_len == 0 || m.data_len > SRVREQ_MAX_CALL ||
+	    m.data_len == 0 || m.data_len > (m.call == RPC_CALL_PONG ?
+	    PING_ID_LEN + SRVREQ_MAX_BODY : SRVREQ_MAX_CALL) ||
 	    partial_find(&m.rpc) != NULL)
 		return -1;
 	p = partial_new(IMSG_RPC_CALL, &m.rpc);

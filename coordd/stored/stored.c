@@ -155,6 +155,7 @@ stored_adm_run(struct adm *a, struct adm_target *at, uint32_t uid, int fd)
 	memset(&fail, 0, sizeof(fail));
 	(void)snprintf(a->a_actor, sizeof(a->a_actor), "uid %u", uid);
 	a->a_brain = &brain;
+	a->a_id = at->at_id;
 	a->a_row = stored_row;
 	a->a_arg = at;
 	if (!have_brain)
@@ -165,6 +166,8 @@ stored_adm_run(struct adm *a, struct adm_target *at, uint32_t uid, int fd)
 	else
 		rc = adm_run(a);
 	free(a->a_file);
+	if (rc == 1)
+		return;
 	if (rc == 0) {
 		(void)chan_compose(at->at_chan, IMSG_ADM_END, at->at_id, -1,
 		    NULL, 0);
@@ -204,6 +207,25 @@ stored_adm(struct imsg *imsg)
 	if (copy != NULL)
 		freezero(copy, len);
 	return rc;
+}
+
+void
+stored_adm_later(void *arg, uint32_t id, const char *row, const char *why)
+{
+	struct adm_target	 at = { proc_parent(), id };
+	struct msg_ctl_fail	 fail;
+
+	if (row != NULL)
+		stored_row(&at, row);
+	else if (why == NULL)
+		(void)chan_compose(at.at_chan, IMSG_ADM_END, id, -1, NULL, 0);
+	else {
+		memset(&fail, 0, sizeof(fail));
+		fail.code = 1;
+		(void)strlcpy(fail.text, why, sizeof(fail.text));
+		(void)chan_compose(at.at_chan, IMSG_CTL_FAIL, id, -1, &fail,
+		    sizeof(fail));
+	}
 }
 
 int

@@ -246,6 +246,11 @@ struct sink {
 	 */
 	int	(*s_sign)(void *, uint32_t, const char *);
 	int	(*s_dns)(void *, uint32_t, const char *, const char *);
+	/*
+	 * An answer that was promised to an administrator's request: a row,
+	 * or no row and why it failed, or neither: that was all.
+	 */
+	void	(*s_adm)(void *, uint32_t, const char *, const char *);
 };
 
 struct split_dns {
@@ -287,6 +292,7 @@ TAILQ_HEAD(nodeq, node);
 TAILQ_HEAD(viewerq, viewer);
 TAILQ_HEAD(pendings, pending);
 TAILQ_HEAD(calls, call);
+TAILQ_HEAD(pings, ping);
 
 struct brain {
 	const struct sink	*b_sink;
@@ -310,6 +316,8 @@ struct brain {
 	struct pendings		 b_pendings;	/* oldest first */
 	struct calls		 b_calls;	/* that wait for others */
 	size_t			 b_ncalls;
+	struct pings		 b_pings;	/* nodes that have to answer */
+	size_t			 b_npings;
 	uint32_t		 b_call_last;
 	struct rate		 b_audit_rate;
 	size_t			 b_nnodes;
@@ -680,6 +688,21 @@ void	 call_drop_rpc(struct brain *, const struct msg_rpc *);
 /* Attributes that a node has set: an array of "name=value". */
 void	 call_attributes(struct brain *, struct buf *, uint64_t);
 
+/* --- ping.c: what nodes are asked ----------------------------------------- */
+
+/*
+ * Ask a node for a sign of life, or (an HTTP request in base64) what it says
+ * to that, for the administrator's request of that number. NULL, or why not.
+ */
+const char
+	*ping_start(struct brain *, struct node *, uint32_t, const char *);
+/* A node's answer: machine key, ID and text. -1: nobody asked it that. */
+int	 ping_answer(struct brain *, const uint8_t [MSG_KEY_LEN],
+	    const char *, size_t);
+void	 ping_run(struct brain *);
+int64_t	 ping_next(const struct brain *);	/* ns, -1: nothing */
+void	 ping_end(struct brain *);
+
 /* --- map.c: polls --------------------------------------------------------- */
 
 struct map_req {
@@ -798,13 +821,14 @@ struct adm {
 	char			*a_file;	/* text that rode along */
 	size_t			 a_filelen;
 	char			 a_actor[32];	/* for the audit: "uid 0" */
+	uint32_t		 a_id;		/* of what comes later */
 	unsigned int		 a_code;	/* of a failure: 1 or 2 */
 	char			 a_err[MSG_TEXT_LEN];
 	void			(*a_row)(void *, const char *);
 	void			*a_arg;
 };
 
-/* 0, or -1 with a_code and a_err. */
+/* 0, 1: the sink's s_adm will answer, or -1 with a_code and a_err. */
 int	 adm_run(struct adm *);
 const char
 	*adm_arg(const struct adm *, const char *);	/* first, or NULL */
@@ -838,6 +862,8 @@ int	 adm_node_expire(struct adm *);
 int	 adm_node_delete(struct adm *);
 int	 adm_node_routes(struct adm *);
 int	 adm_node_wireguard(struct adm *);
+int	 adm_node_ping(struct adm *);
+int	 adm_node_c2n(struct adm *);
 int	 adm_policy_get(struct adm *);
 int	 adm_policy_check(struct adm *);
 int	 adm_policy_test(struct adm *);
@@ -874,6 +900,7 @@ struct brain
 /* The sink's: cryptod's signature, the parent's record. */
 int	 stored_sign(void *, uint32_t, const char *);
 int	 stored_dns(void *, uint32_t, const char *, const char *);
+void	 stored_adm_later(void *, uint32_t, const char *, const char *);
 /* Set the brain's clock; rearm its timer. Around each event. */
 void	 stored_enter(void);
 void	 stored_leave(void);
