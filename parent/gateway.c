@@ -17,8 +17,13 @@
 
 #include "shoald.h"
 
+/* What a child in its right mind says, and a good deal more. */
+#define TELL_BURST	32
+#define TELL_NS		(1000 * 1000000LL)
+
 static struct msg_gateway	 cur;		/* af 0: none */
 static struct msg_portmap	 kept;		/* as portmapd told last */
+static struct bucket		 tells, probes;
 static int			 releasing;
 
 /* RFC 1918: others do not map ports for us. */
@@ -168,7 +173,8 @@ gateway_portmap(struct imsg *imsg)
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.pmp > PORTMAP_YES ||
 	    m.pcp > PORTMAP_YES || m.upnp > PORTMAP_YES ||
-	    m.kind > PORTMAP_UPNP || !ep_ok(&m.ep))
+	    m.kind > PORTMAP_UPNP || !ep_ok(&m.ep) ||
+	    !bucket_take(&tells, os_now(), TELL_BURST, TELL_NS))
 		return -1;
 	if (memcmp(&m.g, &cur, sizeof(cur)) == 0)	/* else: of before */
 		gateway_keep(&m);
@@ -178,7 +184,8 @@ gateway_portmap(struct imsg *imsg)
 void
 gateway_probe(void)
 {
-	if (child_running(PROC_PORTMAPD))
+	if (child_running(PROC_PORTMAPD) &&
+	    bucket_take(&probes, os_now(), TELL_BURST, TELL_NS))
 		child_send(PROC_PORTMAPD, IMSG_PORTMAP_PROBE, NULL, 0);
 }
 
