@@ -28,6 +28,7 @@
 #define IN_SIZE		(256 * 1024)	/* bytes worked on at once */
 #define OUT_SIZE	(128 * 1024)
 #define READS		64		/* reads in a row */
+#define RAW_READ	(2 * RECORD_WIRE)	/* of who has not logged in */
 #define ACCEPTS		64		/* connections accepted in a row */
 
 static void	 conn_read_cb(int, short, void *);
@@ -131,6 +132,7 @@ conn_free(struct conn *c)
 	}
 	tls_free(c);
 	close(c->c_fd);
+	free(c->c_cipher);
 	free(c->c_part);
 	free(c->c_out);
 	free(c->c_held);
@@ -339,6 +341,7 @@ conn_write(struct conn *c, const uint8_t *data, size_t len)
 		conn_kill(c);		/* a talk of few words: never full */
 		return;
 	}
+	data = tls_seal(c, data, &len);
 	for (done = 0; done < len; done += n)
 		if ((n = tls_write(c, data + done, len - done)) <= 0)
 			break;
@@ -431,10 +434,7 @@ conn_linger(struct conn *c)
 {
 	c->c_state = CONN_LINGER;
 	conn_timer(c, T_LINGER * 1000);
-	if (c->c_ssl != NULL)
-		(void)SSL_shutdown(c->c_ssl);
-	else
-		(void)shutdown(c->c_fd, SHUT_WR);
+	tls_close(c);
 }
 
 static void
@@ -829,13 +829,14 @@ conn_read(struct conn *c)
 	size_t	 have, room, got = 0;
 	int	 i;
 
+	tls_begin(c);
 	have = conn_take_part(c);
 	if (have > 0 && conn_work(c, &have) == -1)
 		n = -1;
 	for (i = 0; n > 0 && i < READS && conn_reads(c); i++) {
 		room = IN_SIZE - have;
-		if (c->c_state != CONN_OPEN && room > RAW_MAX)
-			room = RAW_MAX;
+		if (c->c_state != CONN_OPEN && room > RAW_READ)
+			room = RAW_READ;
 		if ((n = tls_read(c, in_buf + have, room)) <= 0)
 			break;
 		have += n;
@@ -843,6 +844,7 @@ conn_read(struct conn *c)
 		if (conn_work(c, &have) == -1)
 			n = -1;
 	}
+	tls_end(c);
 	if (n == -1) {
 		conn_kill(c);
 		return;
@@ -910,6 +912,8 @@ conn_tick(struct conn *c)
 		core_keepalive(&c->c_client);
 	}
 	conn_timer(c, T_KEEPALIVE * 1000 + arc4random_uniform(5000));
+	if (c->c_rec != NULL)
+		record_rest(c->c_rec);
 	if (!paused)
 		return;
 	c->c_paused = 0;

@@ -22,6 +22,7 @@
 #include "endpoint.h"
 #include "log.h"
 #include "messages.h"
+#include "record.h"
 #include "source.h"
 #include "tlsserver.h"
 
@@ -74,13 +75,16 @@ struct conn {
 	struct webstream *c_web;	/* by WebSocket */
 	struct mesh	*c_mesh;	/* a relay that we are a client of */
 	struct held	*c_held;	/* for who is let in */
-	SSL		*c_ssl;		/* NULL: plain */
+	SSL		*c_ssl;		/* TLS, up to the handshake's end */
+	struct record	*c_rec;		/* and from there on */
+	uint8_t		*c_cipher;	/* the begin of a record */
 	uint8_t		*c_part;	/* the begin of a frame */
 	uint8_t		*c_out;		/* what the socket did not take */
 	uint64_t	 c_skip;	/* bytes of a frame to ignore */
 	int64_t		 c_tokens;	/* bytes it may send; below 0: wait */
 	int64_t		 c_filled;	/* os_now() when they were counted */
 	int64_t		 c_alive;	/* os_now() of the last KEEP_ALIVE */
+	uint32_t	 c_cipherlen;
 	uint32_t	 c_partlen;
 	uint32_t	 c_outlen;
 	uint32_t	 c_outoff;
@@ -148,7 +152,17 @@ SSL	*tls_new(int);
 /* Shake hands: 1 done, 0 later, -1 failed. */
 int	 tls_handshake(struct conn *);
 void	 tls_free(struct conn *);
-/* Bytes read, written; 0: later, -1: closed or failed. */
+/* Tell it that no more comes. */
+void	 tls_close(struct conn *);
+/* Around reads: what is here of a record is taken up, and kept. */
+void	 tls_begin(struct conn *);
+void	 tls_end(struct conn *);
+/* What is to be written for these bytes of the stream, and its length. */
+const uint8_t *tls_seal(struct conn *, const uint8_t *, size_t *);
+/*
+ * Bytes read, into a buffer of RECORD_WIRE at least; written, of what was
+ * sealed.  0: later, -1: closed or failed.
+ */
 ssize_t	 tls_read(struct conn *, void *, size_t);
 ssize_t	 tls_write(struct conn *, const void *, size_t);
 

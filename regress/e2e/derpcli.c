@@ -12,6 +12,7 @@
  *	derpcli [-f] [-t] address port mesh address port [name]
  *						one at each
  *	derpcli [-f] [-t] address port watch	hear of those who are there
+ *	derpcli -t address port update	new keys of TLS, again and again
  *	derpcli [-f] [-t] address port bad	what no client may do
  *	derpcli [-f] [-t] address port strangers n	packets for nobody
  *
@@ -142,6 +143,27 @@ login(const char *hex)
 			errx(2, "key");
 	cli_open(&c, hex != NULL ? &with : NULL);
 	cli_ping(&c);
+}
+
+/* New keys of TLS, asked for in the middle. */
+static void
+update(void)
+{
+	static uint8_t	 big[DERP_PACKET_MAX];
+	struct cli	 a, b;
+	int		 i;
+
+	cli_open(&a, NULL);
+	cli_open(&b, NULL);
+	for (i = 0; i < 40; i++) {
+		if (SSL_key_update(a.l_ssl, i % 2 ? SSL_KEY_UPDATE_REQUESTED :
+		    SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
+			errx(1, "SSL_key_update");
+		arc4random_buf(big, sizeof(big));
+		cli_send(&a, &b, big, sizeof(big));
+		cli_expect(&b, &a, big, sizeof(big));
+		cli_ping(&a);
+	}
 }
 
 static void
@@ -338,6 +360,8 @@ main(int argc, char *argv[])
 		pair();
 	else if (strcmp(argv[2], "login") == 0)
 		login(argv[3]);
+	else if (strcmp(argv[2], "update") == 0)
+		update();
 	else if (strcmp(argv[2], "bad") == 0)
 		bad();
 	else if (argc > 3 && strcmp(argv[2], "strangers") == 0)

@@ -71,6 +71,7 @@ check "frames, plain" cli 10.77.0.9 80 pair
 check "frames, plain, fast start" cli -f 10.77.0.9 80 pair
 check "frames, TLS" cli -t 10.77.0.9 443 pair
 check "frames, TLS, fast start" cli -f -t 10.77.0.9 443 pair
+check "new keys of TLS in the middle" cli -t 10.77.0.9 443 update
 check "frames, WebSocket" cli -w 10.77.0.9 80 pair
 check "frames, WebSocket over TLS" cli -w -t 10.77.0.9 443 pair
 for w in /:200 /derp:426 /derp/probe:200 /derp/latency-check:200 \
