@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ctrld.h"
+#include "maprequest.h"
 #include "proc.h"
 
 static void
@@ -113,7 +114,8 @@ answer_node(uint32_t id, const struct nm_node *n, int self)
 	    (node_expired(n) ? NODE_EXPIRED : 0) |
 	    (n->n_wgonly ? NODE_WGONLY : 0) |
 	    (n->n_sharer != 0 ? NODE_SHARED : 0);
-	m.derp = n->n_homederp;
+	m.derp = self && netinfo_now() != NULL ? netinfo_now()->ni_derp :
+	    n->n_homederp;
 	derp_code(map_now(), m.derp, m.region, sizeof(m.region));
 	m.cap = n->n_cap < UINT16_MAX ? n->n_cap : UINT16_MAX;
 	node_host(n, &m);
