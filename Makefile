@@ -6,6 +6,7 @@
 #	make demo		a tailnet of two nodes in network namespaces (root)
 #	make regress		all tests; make regress-vectors: those on test data
 #	make natlab		every pair of kinds of NAT (root): a table
+#	make soak		ten minutes over a bad link (root)
 #	make bench		measure, beside the peers found
 #	make bench-relay	the relay alone
 
@@ -59,6 +60,10 @@ natlab: all
 	mkdir -p regress/out
 	NATLAB=all NATLAB_JOBS=4 NATLAB_JSON=regress/out/natlab.json \
 	    sh regress/e2e/natpairs.sh
+
+soak: all
+	sh regress/variant.sh regress
+	SOAK=600 sh regress/e2e/t_soak.sh
 
 bench: all
 	sh regress/bench/bench.sh
