@@ -48,6 +48,7 @@ struct conn {
 	struct event		 c_evlater;	/* end from the loop */
 	struct url		 c_url;
 	struct url		 c_via;		/* u_port 0: no tunnel */
+	struct url		 c_target;	/* the tunnel's other end */
 	struct tls_peer		 c_peer;
 	struct lookup		*c_lookup;
 	struct msg_ip		 c_ip[MAX_TRIES];
@@ -60,6 +61,7 @@ struct conn {
 	size_t			 c_outcap;
 	enum conn_state		 c_state;
 	uint32_t		 c_purpose;
+	int			 c_proxied;
 	uint32_t		 c_nip;
 	uint32_t		 c_tried;
 	uint32_t		 c_failed;
@@ -209,13 +211,30 @@ conn_start(struct conn *c, const struct conn_opt *opt)
 	const struct url	*u = conn_where(c);
 
 	c->c_ip[0] = u->u_ip;
-	if (opt != NULL && opt->co_ip.af != 0)
+	if (opt != NULL && opt->co_ip.af != 0 && !c->c_proxied)
 		c->c_ip[0] = opt->co_ip;
 	if (c->c_ip[0].af != 0) {
 		c->c_nip = 1;
 		conn_connect(c);
 	} else
 		c->c_lookup = lookup_start(u->u_host, conn_found, c);
+}
+
+/* All that goes to the control server goes through the operator's proxy. */
+static void
+conn_proxy(struct conn *c, const struct conn_opt *opt)
+{
+	const char	*proxy = ctrld_conf()->c_msg.proxy;
+
+	if (*proxy == '\0' || c->c_purpose != CONN_CONTROL)
+		return;
+	if (url_parse(proxy, &c->c_via) == -1)
+		conn_fail(c, "proxy: not a URL of http");
+	else if (opt != NULL && opt->co_ace != NULL && *opt->co_ace != '\0')
+		conn_fail(c, "a tunnel of the dial plan: not through a proxy");
+	if (opt != NULL && opt->co_ip.af != 0)
+		c->c_target.u_ip = opt->co_ip;
+	c->c_proxied = 1;
 }
 
 /* A tunnel: what the server's plan names. */
@@ -251,7 +270,10 @@ conn_open(const struct url *u, const struct conn_opt *opt,
 	timer_ms(&c->c_evt, opt != NULL && opt->co_limit != 0 ?
 	    opt->co_limit : CONN_TIMEOUT * 1000);
 	TAILQ_INSERT_TAIL(&conns, c, c_entry);
-	if (opt != NULL && opt->co_ace != NULL && *opt->co_ace != '\0')
+	c->c_target = *u;
+	conn_proxy(c, opt);
+	if (!c->c_proxied && opt != NULL && opt->co_ace != NULL &&
+	    *opt->co_ace != '\0')
 		conn_via(c, opt->co_ace);
 	c->c_peer.tp_url = conn_where(c);
 	if (c->c_state < CONN_FAILED)
@@ -365,7 +387,11 @@ conn_carried(struct conn *c)
 		conn_up(c);
 		return;
 	}
-	url_authority(&c->c_url, auth, sizeof(auth));
+	/* The plan may have said where to: the address then, not the name. */
+	if (c->c_target.u_ip.af != 0)
+		nm_addr_text(c->c_target.u_ip.af, c->c_target.u_ip.addr,
+		    c->c_target.u_host, sizeof(c->c_target.u_host));
+	url_authority(&c->c_target, auth, sizeof(auth));
 	n = asprintf(&req, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
 	    "User-Agent: shoal\r\n\r\n", auth, auth);
 	if (n == -1)

@@ -203,6 +203,7 @@ conf_main(struct imsg *imsg)
 	m = &next->c_msg;
 	if (msg_get(imsg, m, sizeof(*m)) == -1 ||
 	    !msg_str_ok(m->url, sizeof(m->url)) ||
+	    !msg_str_ok(m->proxy, sizeof(m->proxy)) ||
 	    !msg_str_ok(m->hostname, sizeof(m->hostname)) ||
 	    !msg_str_ok(m->os, sizeof(m->os)) ||
 	    !msg_str_ok(m->os_version, sizeof(m->os_version)) ||
@@ -268,11 +269,12 @@ static int
 conf_commit(void)
 {
 	struct ctrld_conf	*old;
-	int			 changed, newkey;
+	int			 changed, newkey, rerouted;
 
 	if (next == NULL)
 		return -1;
 	changed = strcmp(conf->c_msg.url, next->c_msg.url) != 0;
+	rerouted = strcmp(conf->c_msg.proxy, next->c_msg.proxy) != 0;
 	newkey = os_timingsafe_bcmp(conf->c_authkey, next->c_authkey,
 	    sizeof(conf->c_authkey)) != 0;
 	old = conf;
@@ -280,6 +282,8 @@ conf_commit(void)
 	next = NULL;
 	conf_free(old);
 	control_conf(changed, newkey);
+	if (rerouted && !changed)
+		control_link_change();
 	return 0;
 }
 

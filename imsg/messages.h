@@ -166,6 +166,7 @@ struct msg_conf_netd {
 
 struct msg_conf_ctrld {
 	char		 url[MSG_NAME_LEN];
+	char		 proxy[MSG_NAME_LEN];	/* URL, or "" */
 	char		 hostname[64];
 	char		 os[32];	/* Hostinfo.OS: "linux" */
 	char		 os_version[64];

@@ -200,9 +200,12 @@ broker_derp_ports(struct imsg *imsg)
 static int
 purpose_check(enum proc proc, const struct msg_connect *m)
 {
+	const struct shoal_conf	*c = shoald_conf();
+
 	if (m->purpose == CONN_CONTROL && proc == PROC_CTRLD)
-		return broker_check_control(&shoald_conf()->c_control,
-		    &m->ep);
+		return c->c_proxy.u_port != 0 ?
+		    broker_check_proxy(&c->c_proxy, &m->ep) :
+		    broker_check_control(&c->c_control, &m->ep);
 	/* ctrld asks relays for names: dataplane.md 3.8. */
 	if ((m->purpose == CONN_DERP && proc == PROC_CTRLD) ||
 	    ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE) &&

@@ -93,6 +93,15 @@ broker_check_control(const struct url *u, const struct msg_endpoint *ep)
 	return MSG_OK;
 }
 
+/* Where there is a proxy, nothing but it. */
+int
+broker_check_proxy(const struct url *u, const struct msg_endpoint *ep)
+{
+	if (ep->port != 0 && ep->port != u->u_port)
+		return MSG_E_REFUSED;
+	return broker_check_control(u, ep);
+}
+
 /*
  * The DERP map says nothing of addresses that hold: names are looked up when
  * they are needed. So: its ports, on hosts that may be a relay's.

@@ -51,6 +51,19 @@ set_control(const char *s)
 }
 
 static void
+set_proxy(const char *s)
+{
+	const char	*why;
+
+	if (!once(SET_PROXY, "proxy"))
+		return;
+	if (url_parse(&conf->c_proxy, s, &why) == -1)
+		lex_error("proxy \"%s\": %s", s, why);
+	else if (conf->c_proxy.u_tls)
+		lex_error("proxy \"%s\": only http:// proxies", s);
+}
+
+static void
 set_authkey(const char *s)
 {
 	if (!once(SET_AUTHKEY, "auth key"))
@@ -171,7 +184,8 @@ set_ca(const char *s)
 
 %token	ABI ACCEPT ADVERTISE ALLOW AUTH CA CONTROL DNS EPHEMERAL EXIT EXITNODE
 %token	FILENAME GROUP HOSTNAME INCLUDE INTERFACE KEY LAN LANDLOCK LISTEN
-%token	MAPPING METRICS MTU NO NODE ON OPERATOR PORT RELAY REQUIRE ROUTES
+%token	MAPPING METRICS MTU NO NODE ON OPERATOR PORT PROXY RELAY REQUIRE
+%token	ROUTES
 %token	SANDBOX SEAL SERVER SHIELDS SNAT SOCKET STATE SUBNETROUTES TAGS TPM UP
 %token	YES ERROR
 %token	STRING NUMBER
@@ -209,6 +223,7 @@ optcomma	: /* empty */
 		;
 
 main		: CONTROL STRING	{ set_control($2.string); }
+		| PROXY STRING		{ set_proxy($2.string); }
 		| AUTH KEY STRING	{ set_authkey($3.string); }
 		| AUTH KEY FILENAME STRING { set_authkey_file($4.string); }
 		| HOSTNAME STRING {
@@ -386,6 +401,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "on",			ON },
 	{ "operator",		OPERATOR },
 	{ "port",		PORT },
+	{ "proxy",		PROXY },
 	{ "relay",		RELAY },
 	{ "require",		REQUIRE },
 	{ "routes",		ROUTES },

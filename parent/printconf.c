@@ -50,6 +50,8 @@ static void
 print_node(const struct shoal_conf *c, FILE *fp)
 {
 	print_line(fp, "control", c->c_control.u_text);
+	if (c->c_set & SET_PROXY)
+		print_line(fp, "proxy", c->c_proxy.u_text);
 	if (c->c_authkey_file[0] != '\0')
 		print_line(fp, "auth key file", c->c_authkey_file);
 	else if (c->c_set & SET_AUTHKEY)

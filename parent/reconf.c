@@ -162,8 +162,10 @@ part_ctrld(struct proc_child *pc, const struct shoal_conf *c)
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.url, c->c_control.u_text, sizeof(m.url));
 	host_name(c, m.hostname, sizeof(m.hostname));
+	(void)strlcpy(m.proxy, c->c_proxy.u_text, sizeof(m.proxy));
 	host_words(&m);
 	m.ephemeral = c->c_ephemeral;
+	m.peer_relay = c->c_relay;
 	m.shields_up = prefs_shields(c);
 	m.want_running = prefs_want_running();
 	m.ntags = c->c_ntags;

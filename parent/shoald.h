@@ -73,10 +73,12 @@ int	 url_parse(struct url *, const char *, const char **);
 #define SET_SANDBOX	0x04000
 #define SET_OPERATOR	0x08000
 #define SET_RELAY	0x10000
+#define SET_PROXY	0x20000
 
 struct shoal_conf {
 	unsigned int	 c_set;
 	struct url	 c_control;
+	struct url	 c_proxy;		/* u_port 0: none */
 	char		 c_authkey[MSG_AUTHKEY_LEN];	/* a secret */
 	char		 c_authkey_file[PATH_MAX];
 	char		 c_hostname[64];
@@ -257,6 +259,7 @@ void	 gateway_released(void);
 
 /* 0: yes; else enum msg_error. */
 int	 broker_check_control(const struct url *, const struct msg_endpoint *);
+int	 broker_check_proxy(const struct url *, const struct msg_endpoint *);
 /* By portmapd: the gateway, and nobody else. */
 int	 broker_check_gateway(const struct msg_ip *,
 	    const struct msg_endpoint *);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Ways to the control server: plain and TLS race, either may be shut, and a
-# box that intercepts TLS is named and does not stop a node that has pinned
-# the server's key; but no node logs in through it.
+# Ways to the control server: plain and TLS race, either may be shut; a box
+# that intercepts TLS is named and does not stop a node that has pinned the
+# server's key, but no node logs in through it; a proxy may lead there.
 command -v stunnel >/dev/null || command -v stunnel4 >/dev/null ||
     { echo "skip: needs stunnel"; exit 77; }
 . "$(dirname "$0")/lib.sh"
@@ -132,3 +132,34 @@ check "a node that knows no key does not log in there" wait_for 8 \
 check "nothing was registered" nodes_is 'length == 1'
 proxy good
 check "the box is gone: it logs in" node_wait_up b 35
+
+# Through a proxy, and no other way: c knows neither name nor address.
+lab_host proxy 8
+lab_host c 4
+on_bg proxy "$LAB/proxy/py.log" python3 "$(dirname "$0")/connect.py" \
+    10.77.0.8 3128 "$LAB/proxy/connects.log"
+PYPID=$BGPID
+wait_for 5 on proxy sh -c "ss -ltn | grep -q :3128"
+on c nft -f - <<X
+table inet out {
+	chain out {
+		type filter hook output priority 0
+		ip daddr 10.77.0.1 drop
+	}
+}
+X
+node_conf c "auth key \"$key\"
+ca file \"$LAB/ca.pem\"
+proxy \"http://10.77.0.8:3128\""
+sed -i 's|^control .*|control "https://coord.test"|' "$LAB/c/shoald.conf"
+node_run c
+check "a node logs in through a proxy" node_wait_up c 15
+check "which was asked to connect by name" \
+    grep -q '^CONNECT coord.test:443 ' "$LAB/proxy/connects.log"
+kill_wait "$PYPID" KILL
+on proxy ss -K src 10.77.0.8 >/dev/null 2>&1
+no_proxy()
+{
+	ctl_is c '.Self.Online != true and any(.Health[]; contains("10.77.0.8"))'
+}
+check "the proxy is gone: the trouble names it" wait_for 20 no_proxy

@@ -168,6 +168,29 @@ test_derp(void)
 }
 
 static void
+test_proxy(void)
+{
+	struct msg_endpoint	 ep;
+	struct url		 u;
+	const char		*why;
+
+	if (url_parse(&u, "http://proxy.example:3128", &why) == -1)
+		errx(1, "proxy: %s", why);
+	endpoint(&ep, "192.0.2.1", 3128);
+	if (broker_check_proxy(&u, &ep) != MSG_OK)
+		errx(1, "proxy refused");
+	endpoint(&ep, "192.0.2.1", 443);
+	if (broker_check_proxy(&u, &ep) != MSG_E_REFUSED)
+		errx(1, "another port of the proxy");
+	endpoint(&ep, "127.0.0.1", 3128);
+	if (broker_check_proxy(&u, &ep) != MSG_E_REFUSED)
+		errx(1, "the host itself as proxy");
+	if (url_parse(&u, "http://127.0.0.1:3128", &why) == -1 ||
+	    broker_check_proxy(&u, &ep) != MSG_OK)
+		errx(1, "a local proxy that is configured");
+}
+
+static void
 test_upstream(void)
 {
 	static const char	*lines = "# c\nnameserver 127.0.0.53\n"
@@ -247,6 +270,7 @@ main(void)
 
 	test_control();
 	test_derp();
+	test_proxy();
 	test_upstream();
 	test_gateway();
 	test_bucket();
