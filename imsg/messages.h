@@ -879,6 +879,27 @@ struct msg_rpc_call {
 #define RPC_CALL_PONG		8	/* data: an ID, its words */
 #define PING_ID_LEN		16
 
+/* What a request of plain HTTP wants to know. */
+struct msg_web_ask {
+	uint64_t	 conn;			/* frontd's, never reused */
+	uint32_t	 kind;			/* WEB_* */
+	uint32_t	 pad;
+	uint8_t		 key[MSG_KEY_LEN];	/* a node's: WEB_VERIFY */
+	char		 id[64];		/* of a login: WEB_LOGIN */
+};
+#define WEB_LOGIN	1
+#define WEB_VERIFY	2
+
+struct msg_web_answer {
+	uint64_t	 conn;
+	uint32_t	 yes;			/* it waits; it may */
+	uint32_t	 minutes;		/* that a login still has */
+	char		 name[64];
+	char		 os[64];
+	char		 version[64];
+	char		 key[80];
+};
+
 struct msg_jwt_key {
 	uint8_t		 point[65];		/* P-256, uncompressed */
 	uint8_t		 pad[3];
@@ -1339,6 +1360,10 @@ M(RPC_DATA, P_FRONTD, P_STORED, LEN_CHUNK(msg_rpc_list), FD_NO, \
     "Hostinfo of that request, JSON as frontd wrote it anew") \
 M(RPC_CALL, P_FRONTD, P_STORED, LEN_FIX(msg_rpc_call), FD_NO, \
     "another call of a node; its JSON comes as RPC_DATA") \
+M(WEB_ASK, P_FRONTD, P_STORED, LEN_FIX(msg_web_ask), FD_NO, \
+    "what a page or a relay wants to know") \
+M(WEB_ANSWER, P_STORED, P_FRONTD, LEN_FIX(msg_web_answer), FD_NO, \
+    "the answer") \
 M(JWT_KEY, P_COORDCRYPT, P_FRONTD, LEN_FIX(msg_jwt_key), FD_NO, \
     "the public key of ID tokens") \
 M(JWT_SIGN, P_STORED, P_COORDCRYPT, LEN_STR(JWT_CLAIMS_MAX), FD_NO, \

@@ -133,6 +133,7 @@ conn_close(struct conn *c, const char *why)
 	tlsserver_free(c->c_ssl);
 	close(c->c_fd);
 	source_closed(c->c_source, c->c_state != CONN_OPEN);
+	free(c->c_ask_id);
 	buf_free(&c->c_wire);
 	buf_free(&c->c_in);
 	buf_free(&c->c_out);
@@ -543,6 +544,9 @@ conn_input(struct conn *c)
 	case CONN_HEAD:
 		conn_head(c);
 		break;
+	case CONN_BODY:
+		web_body(c);
+		break;
 	case CONN_OPEN:
 		if ((c->c_ws && conn_unwrap(c) == -1) || h2_input(c) == -1)
 			conn_close(c, NULL);
@@ -556,6 +560,7 @@ conn_input(struct conn *c)
 			conn_close(c, NULL);
 		break;
 	case CONN_TLS:
+	case CONN_ASK:
 	case CONN_NOISE:
 		break;
 	}
@@ -582,7 +587,8 @@ conn_more(struct conn *c)
 		}
 		buf_added(b, n);
 		conn_input(c);
-		if (conn_find(id) == NULL || c->c_state == CONN_NOISE)
+		if (conn_find(id) == NULL || c->c_state == CONN_NOISE ||
+		    c->c_state == CONN_ASK)
 			return;
 		/* The library may hold more, of which the socket is silent. */
 		if (c->c_ssl == NULL && n < READ_MAX)
@@ -639,7 +645,11 @@ conn_timer_cb(int fd, short events, void *arg)
 		conn_close(c, "too slow with TLS");
 		break;
 	case CONN_HEAD:
+	case CONN_BODY:
 		conn_refuse(c, 408, "too slow");
+		break;
+	case CONN_ASK:
+		conn_refuse(c, 503, "busy, try again");
 		break;
 	case CONN_NOISE:
 		conn_noise_forget(c);

@@ -409,6 +409,8 @@ stored_msg(struct chan *c, struct imsg *imsg)
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RPC_ANSWER:
 		return rpc_answer(imsg);
+	case IMSG_WEB_ANSWER:
+		return web_answer(imsg);
 	default:
 		return -1;
 	}

@@ -36,6 +36,7 @@
 #define T_HEAD		10	/* from accept to the whole request head,
 				 * the TLS handshake between them included */
 #define T_NOISE		10	/* for coordcrypt's answer */
+#define T_ASK		5	/* for stored's to a plain request */
 #define T_PREFACE	10	/* from the handshake to HTTP/2 SETTINGS */
 #define T_BODY		30	/* from a request's head to its end */
 #define T_LINGER	2	/* to read our last answer */
@@ -45,6 +46,7 @@
 
 /* Bounds. */
 #define MAX_NOISE	512	/* handshakes in work */
+#define MAX_WEB_BODY	4096	/* of a plain request */
 #define MAX_STREAMS	128	/* of one session at a time */
 #define MAX_HEADERS	16384	/* bytes of one request's header list */
 #define MAX_BODIES	(4 * 1024 * 1024)	/* of one session together */
@@ -61,6 +63,8 @@
 enum conn_state {
 	CONN_TLS,		/* shaking hands */
 	CONN_HEAD,		/* reading the HTTP/1.1 request */
+	CONN_BODY,		/* reading the body of a plain request */
+	CONN_ASK,		/* stored has a question of a plain request */
 	CONN_NOISE,		/* coordcrypt has the initiation */
 	CONN_OPEN,		/* HTTP/2 inside Noise */
 	CONN_LINGER		/* answered; waits for the other end */
@@ -90,6 +94,8 @@ struct conn {
 	int64_t			 c_rate;	/* thousandths of a request */
 	size_t			 c_bodies;	/* bytes of unfinished bodies */
 	size_t			 c_lingered;
+	char			*c_ask_id;	/* CONN_ASK: of a login */
+	size_t			 c_bodylen;	/* CONN_BODY: what is to come */
 	uint32_t		 c_noise_id;	/* request to coordcrypt */
 	enum conn_state		 c_state;
 	int			 c_fd;
@@ -200,6 +206,17 @@ void		 rpc_keepalive_cb(int, short, void *);
 /* web.c: plain HTTP */
 struct http_req;
 void		 web_request(struct conn *, const struct http_req *);
+/* The body that it waited for is there. */
+void		 web_body(struct conn *);
+/* WEB_ANSWER of stored. -1: it breaks the rules. */
+int		 web_answer(struct imsg *);
+
+/* page.c: pages for people */
+void		 page_send(struct conn *, int, const char *, const char *);
+void		 page_root(struct conn *);
+void		 page_login(struct conn *, const char *,
+		    const struct msg_web_answer *);
+void		 page_no_login(struct conn *);
 
 /* frontd.c: channels, configuration */
 struct chan	*frontd_stored(void);

@@ -16,6 +16,8 @@
 #include "frontd.h"
 #include "os.h"
 
+#define RETRY_AFTER	"5"	/* seconds, to who asks too often */
+
 static nghttp2_session_callbacks	*callbacks;
 static nghttp2_option			*option;
 
@@ -328,7 +330,7 @@ int
 h2_respond(struct stream *s, int status, const char *type, int body)
 {
 	nghttp2_data_provider	 dp;
-	nghttp2_nv		 nv[2];
+	nghttp2_nv		 nv[3];
 	char			 code[8], ctype[64];
 
 	snprintf(code, sizeof(code), "%d", status);
@@ -346,7 +348,12 @@ h2_respond(struct stream *s, int status, const char *type, int body)
 	dp.source.ptr = s;
 	dp.read_callback = h2_read_cb;
 	s->s_answered = 1;
-	if (nghttp2_submit_response(s->s_conn->c_h2, s->s_id, nv, nitems(nv),
+	nv[2].name = (uint8_t []){ "retry-after" };	/* of 429 alone */
+	nv[2].namelen = 11;
+	nv[2].value = (uint8_t []){ RETRY_AFTER };
+	nv[2].valuelen = sizeof(RETRY_AFTER) - 1;
+	if (nghttp2_submit_response(s->s_conn->c_h2, s->s_id, nv,
+	    status == 429 ? 3 : 2,
 	    body ? &dp : NULL) != 0) {
 		h2_reset(s);
 		return -1;

@@ -15,16 +15,10 @@
 
 #include "frontd.h"
 #include "http.h"
+#include "jsonutil.h"
+#include "proc.h"
 
 #define TEXT	"text/plain; charset=utf-8"
-#define HTML	"text/html; charset=utf-8"
-
-/* Pages load nothing and run nothing. */
-#define PAGE_FIELDS \
-	"Content-Security-Policy: default-src 'none'; " \
-	"style-src 'unsafe-inline'; frame-ancestors 'none'\r\n" \
-	"Referrer-Policy: no-referrer\r\n" \
-	"Cache-Control: no-store\r\n"
 
 static void
 web_text(struct conn *c, int status, const char *text)
@@ -211,53 +205,114 @@ web_jwks(struct conn *c)
 	conn_answer(c, 200, "application/json", "", text, strlen(text));
 }
 
+/* Ask stored; the connection waits for it. */
 static void
-web_page(struct conn *c, const char *title, const char *body)
+web_ask(struct conn *c, struct msg_web_ask *m)
 {
-	char	 page[4096];
-	int	 n;
-
-	n = snprintf(page, sizeof(page),
-	    "<!DOCTYPE html>\n"
-	    "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-	    "<meta name=\"viewport\" content=\"width=device-width\">\n"
-	    "<title>%s</title>\n"
-	    "<style>body{font-family:sans-serif;max-width:40em;margin:3em "
-	    "auto;padding:0 1em}code{background:#eee;padding:.2em .4em;"
-	    "word-break:break-all}</style>\n"
-	    "</head>\n<body>\n<h1>%s</h1>\n%s</body>\n</html>\n",
-	    title, title, body);
-	if (n < 0 || (size_t)n >= sizeof(page)) {
-		web_text(c, 500, "page too long");
+	m->conn = c->c_id;
+	if (chan_queued(frontd_stored()) > MAX_RPC_QUEUE ||
+	    chan_compose(frontd_stored(), IMSG_WEB_ASK, 0, -1, m,
+	    sizeof(*m)) == -1) {
+		web_text(c, 503, "busy, try again");
 		return;
 	}
-	conn_answer(c, 200, HTML, PAGE_FIELDS, page, n);
+	c->c_state = CONN_ASK;
+	event_del(&c->c_ev_read);
+	conn_timer(c, T_ASK);
 }
 
 /*
- * The page behind a login URL. It does not ask whether the id is known: that
- * would tell strangers. What it prints goes into a shell, so an id is letters,
- * digits, '-' and '_' alone.
+ * The page behind a login URL. Its ID is a secret of 128 bits: who asks for
+ * one has it from the machine. It goes into a shell, so it is letters and
+ * digits alone.
  */
 static void
 web_register(struct conn *c, const char *id)
 {
-	char	 safe[256], body[1024];
+	struct msg_web_ask	 m;
 
-	if (id[0] == '\0' || id[0] == '-' || strlen(id) > 128 ||
-	    id[strspn(id, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0' ||
-	    http_escape(id, safe, sizeof(safe)) == -1) {
-		web_text(c, 404, "not found");
+	memset(&m, 0, sizeof(m));
+	m.kind = WEB_LOGIN;
+	if (id[0] == '\0' || strlcpy(m.id, id, sizeof(m.id)) >=
+	    sizeof(m.id) || id[strspn(id, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] != '\0') {
+		page_no_login(c);
 		return;
 	}
-	snprintf(body, sizeof(body),
-	    "<p>A machine asks to join this tailnet. To let it in, an "
-	    "administrator runs on the server:</p>\n"
-	    "<p><code>coordctl node approve %s --user NAME</code></p>\n"
-	    "<p>The machine goes on by itself then; you may close this "
-	    "page.</p>\n", safe);
-	web_page(c, "Machine registration", body);
+	if ((c->c_ask_id = strdup(id)) == NULL)
+		fatal(NULL);
+	web_ask(c, &m);
+}
+
+/* POST /verify: may this node use a relay? Source: control.md 5.4. */
+static void
+web_verify(struct conn *c, const struct http_req *hr)
+{
+	if (!hr->hr_has_length || hr->hr_length == 0)
+		web_text(c, 400, "a body is expected");
+	else if (hr->hr_length > MAX_WEB_BODY)
+		web_text(c, 413, "request too large");
+	else {
+		c->c_state = CONN_BODY;
+		c->c_bodylen = hr->hr_length;
+		web_body(c);
+	}
+}
+
+void
+web_body(struct conn *c)
+{
+	static const char	*name = "NodePublic";
+	struct msg_web_ask	 m;
+	json_t			*j, *v = NULL;
+
+	if (c->c_in.b_len < c->c_bodylen)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.kind = WEB_VERIFY;
+	j = ju_load(buf_data(&c->c_in), c->c_bodylen);
+	buf_drain(&c->c_in, c->c_in.b_len);
+	if (!json_is_object(j) || ju_fields(j, &name, 1, &v) == -1 ||
+	    v == NULL || ju_key(v, "nodekey:", m.key) == -1)
+		web_text(c, 400, "no NodePublic");
+	else
+		web_ask(c, &m);
+	json_decref(j);
+}
+
+int
+web_answer(struct imsg *imsg)
+{
+	struct msg_web_answer	 m;
+	struct conn		*c;
+	const char		*text;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    !msg_str_ok(m.name, sizeof(m.name)) ||
+	    !msg_str_ok(m.os, sizeof(m.os)) ||
+	    !msg_str_ok(m.version, sizeof(m.version)) ||
+	    !msg_str_ok(m.key, sizeof(m.key)))
+		return -1;
+	if ((c = conn_find(m.conn)) == NULL || c->c_state != CONN_ASK)
+		return 0;
+	if (c->c_ask_id == NULL) {
+		text = m.yes ? "{\"Allow\":true}\n" : "{\"Allow\":false}\n";
+		conn_answer(c, 200, "application/json",
+		    "Cache-Control: no-store\r\n", text, strlen(text));
+	} else if (m.yes)
+		page_login(c, c->c_ask_id, &m);
+	else
+		page_no_login(c);
+	return 0;
+}
+
+static void
+web_version(struct conn *c)
+{
+	static const char	 text[] = "{\"version\":\"" SHOAL_VERSION
+				    "\"}\n";
+
+	conn_answer(c, 200, "application/json", "", text, sizeof(text) - 1);
 }
 
 /* Pages answer GET and HEAD; the body of a HEAD is read by nobody. */
@@ -277,9 +332,9 @@ web_get(struct conn *c, const struct http_req *hr)
 	else if (strncmp(path, "/register/", 10) == 0)
 		web_register(c, path + 10);
 	else if (strcmp(path, "/") == 0)
-		web_page(c, "shoal", "<p>This is the coordination server of a "
-		    "tailnet. Machines talk to it; there is nothing to see "
-		    "here.</p>\n");
+		page_root(c);
+	else if (strcmp(path, "/version") == 0)
+		web_version(c);
 	else if (strcmp(path, "/robots.txt") == 0)
 		web_text(c, 200, "User-agent: *\nDisallow: /");
 	else
@@ -301,6 +356,8 @@ web_request(struct conn *c, const struct http_req *hr)
 			web_text(c, 405, "only POST and GET");
 	} else if (get)
 		web_get(c, hr);
+	else if (post && strcmp(hr->hr_path, "/verify") == 0)
+		web_verify(c, hr);
 	else
 		web_text(c, post ? 404 : 405, "not found");
 }

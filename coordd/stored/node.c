@@ -487,6 +487,15 @@ node_is_expired(const struct brain *b, const struct node *n)
 	return n->n_rec.r_expiry != 0 && n->n_rec.r_expiry <= b->b_date;
 }
 
+int
+node_may_relay(struct brain *b, const uint8_t key[MSG_KEY_LEN])
+{
+	const struct node	*n = node_find_key(b, key);
+
+	return n != NULL && n->n_rec.r_approved && !n->n_rec.r_wgonly &&
+	    !node_is_expired(b, n);
+}
+
 /* A plain WireGuard machine announces nothing: what was allowed holds. */
 size_t
 node_routes(const struct node *n, struct policy_prefix *out, size_t max)

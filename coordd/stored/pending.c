@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 
+#include "jsonutil.h"
 #include "log.h"
 #include "stored.h"
 
@@ -112,6 +113,46 @@ pending_find(struct brain *b, const char *text)
 		if (strcmp(p->p_id, text) == 0)
 			return p;
 	return NULL;
+}
+
+/* Text of a stranger, for a page: what does not print is not there. */
+static void
+clean(char *dst, size_t size, const char *a, const char *b)
+{
+	char	*p;
+
+	(void)strlcpy(dst, a, size);
+	if (b[0] != '\0') {
+		(void)strlcat(dst, " ", size);
+		(void)strlcat(dst, b, size);
+	}
+	for (p = dst; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+			*p = '?';
+}
+
+void
+pending_describe(struct brain *b, const char *id, struct msg_web_answer *a)
+{
+	struct pending	*p;
+	json_t		*info = NULL;
+	int64_t		 left;
+
+	if ((p = pending_find(b, id)) == NULL)
+		return;
+	if (p->p_hostinfo != NULL)
+		info = ju_load(p->p_hostinfo, p->p_req.q_hostinfolen);
+	a->yes = 1;
+	left = p->p_born + PENDING_LIFE - b->b_now;
+	a->minutes = left <= 0 ? 0 : (uint32_t)(left / (60 * SEC));
+	clean(a->name, sizeof(a->name), hostinfo_string(info, "Hostname"), "");
+	clean(a->os, sizeof(a->os), hostinfo_string(info, "OS"),
+	    hostinfo_string(info, "OSVersion"));
+	clean(a->version, sizeof(a->version),
+	    hostinfo_string(info, "IPNVersion"), "");
+	(void)ju_key_text("nodekey:", p->p_req.q_node, a->key,
+	    sizeof(a->key));
+	json_decref(info);
 }
 
 void

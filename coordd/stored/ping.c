@@ -28,7 +28,7 @@ struct ping {
 	uint64_t		 p_node;
 	int64_t			 p_asked;	/* b_now */
 	int64_t			 p_until;
-	uint32_t		 p_adm;		/* the administrator's request */
+	uint32_t		 p_adm;		/* who waits: a_id */
 	int			 p_c2n;
 };
 

@@ -287,6 +287,26 @@ rpc_call(struct imsg *imsg)
 	return 0;
 }
 
+/* Of plain HTTP: frontd has no stream for it, and waits only a moment. */
+static int
+rpc_web(struct imsg *imsg)
+{
+	struct msg_web_ask	 m;
+	struct msg_web_answer	 a;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1 ||
+	    !msg_str_ok(m.id, sizeof(m.id)))
+		return -1;
+	memset(&a, 0, sizeof(a));
+	a.conn = m.conn;
+	if (stored_brain() != NULL && m.kind == WEB_LOGIN)
+		pending_describe(stored_brain(), m.id, &a);
+	else if (stored_brain() != NULL && m.kind == WEB_VERIFY)
+		a.yes = node_may_relay(stored_brain(), m.key);
+	return chan_compose(&chan_frontd, IMSG_WEB_ANSWER, 0, -1, &a,
+	    sizeof(a));
+}
+
 static int
 endpoint_ok(const struct msg_endpoint *ep)
 {
@@ -380,6 +400,8 @@ rpc_dispatch(struct imsg *imsg)
 		return rpc_map(imsg);
 	case IMSG_RPC_CALL:
 		return rpc_call(imsg);
+	case IMSG_WEB_ASK:
+		return rpc_web(imsg);
 	case IMSG_RPC_ENDPOINTS:
 		return rpc_endpoints(imsg);
 	case IMSG_RPC_DATA:

@@ -549,6 +549,8 @@ int	 node_delete(struct brain *, struct node *, const char *,
 void	 node_changed(struct brain *, struct node *, unsigned int);
 void	 node_unsaved(struct brain *, struct node *);
 int	 node_is_expired(const struct brain *, const struct node *);
+/* May the node of this key use a relay of this tailnet? */
+int	 node_may_relay(struct brain *, const uint8_t [MSG_KEY_LEN]);
 /* Approved routes that the node still announces; a copy, or NULL. */
 size_t	 node_routes(const struct node *, struct policy_prefix *, size_t);
 void	 node_compact(struct brain *);
@@ -634,6 +636,9 @@ struct pending
 	*pending_get(struct brain *, const struct reg_req *);
 struct pending
 	*pending_find(struct brain *, const char *);	/* ID or URL */
+/* What a person should know of it; nothing if there is none of that ID. */
+void	 pending_describe(struct brain *, const char *,
+	    struct msg_web_answer *);
 void	 pending_wait(struct brain *, struct pending *,
 	    const struct msg_rpc *);
 void	 pending_free(struct brain *, struct pending *);

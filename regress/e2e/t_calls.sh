@@ -135,8 +135,53 @@ check "discovery names the keys" sh -c "ip netns exec $P-coord curl -s \
 check "its key is in no process but cryptod" \
     python3 "$TOP/regress/e2e/custody.py" "$LAB/coord/state" "$COORDPID" \
     $(pgrep -P "$COORDPID" -d ' ' 'frontd|stored')
+
+# --- relays and people ---
+web()	# path curl arguments...: the answer is in $LAB/out, its head in $LAB/head
+{
+	_p=$1
+	shift
+	on coord curl -s -m 10 -D "$LAB/head" "$@" "http://10.77.0.1:8080$_p" \
+	    >"$LAB/out"
+}
+
+web /verify -d "{\"NodePublic\":\"$NODE\",\"Source\":\"192.0.2.1\"}"
+check "a relay may serve the node" grep -qx '{"Allow":true}' "$LAB/out"
+web /verify -d "{\"NodePublic\":\"nodekey:$(printf '%064d' 7)\"}"
+check "and not another" grep -qx '{"Allow":false}' "$LAB/out"
+web /version
+check "the version" sh -c "jq -e '.version | length > 0' '$LAB/out'"
+NEW=nodekey:$(printf '%064d' 8)
+call three POST /machine/register "{\"Version\":145,\"NodeKey\":\"$NEW\",\
+\"Hostinfo\":{\"Hostname\":\"<b>three\",\"OS\":\"linux\",\"OSVersion\":\"6.1\",\
+\"IPNVersion\":\"1.80\"}}"
+id=$(tail -n 1 "$LAB/out" | jq -r .AuthURL | sed 's|.*/||')
+web "/register/$id"
+check "the page of a login names the machine" grep -q '&lt;b&gt;three' \
+    "$LAB/out"
+check "its system" grep -q 'linux 6.1' "$LAB/out"
+check "its key" grep -q "$NEW" "$LAB/out"
+check "and what to type" grep -q "coordctl node approve $id --user NAME" \
+    "$LAB/out"
+check "it runs nothing" sh -c "! grep -qi '<script\|<b>' '$LAB/out' && grep -q \
+    \"^Content-Security-Policy: default-src 'none'; style-src 'sha256-\" \
+    '$LAB/head'"
+hash=$(python3 -c "import sys, re, base64, hashlib
+t = re.search('<style>(.*)</style>', open(sys.argv[1]).read(), re.S).group(1)
+print(base64.b64encode(hashlib.sha256(t.encode()).digest()).decode())" \
+    "$LAB/out")
+check "its style is the one that the head allows" grep -qF "'sha256-$hash'" \
+    "$LAB/head"
+check "what it says works" coordctl node approve "$id" --user alice
+web "/register/$id"
+check "then it says that no login waits" sh -c "head -n 1 '$LAB/head' |
+    grep -q 404 && grep -q 'No login waits' '$LAB/out'"
+web /verify -d "{\"NodePublic\":\"$NEW\"}"
+check "and a relay may serve it" grep -qx '{"Allow":true}' "$LAB/out"
 coordctl node expire 1 >/dev/null
 call one POST /machine/id-token "{$N,\"Audience\":\"x\"}"
-says 403 right "none for a node that has expired"
+says 403 right "no token for a node that has expired"
+web /verify -d "{\"NodePublic\":\"$NODE\"}"
+check "and no relay" grep -qx '{"Allow":false}' "$LAB/out"
 check "no process was lost" sh -c "'$COORDCTL' -s '$LAB/coord/coordd.sock' \
     status | grep -q '^replaced *0\$'"
