@@ -26,6 +26,7 @@
 #define RX_LEN		(128 * 1024)	/* one frame fits at least */
 #define READ_BYTES	(512 * 1024)	/* of one wake-up */
 #define WRITE_BYTES	(512 * 1024)
+#define GONE_MS		8000		/* nobody takes what we send */
 #define RATE_MAX	100000000000ULL	/* bytes a second: no limit */
 #define UNSENT_MAX	(128 * 1024)	/* of the kernel's; then we queue */
 
@@ -46,6 +47,7 @@ static uint8_t	 rx[RX_LEN];
 static void	 conn_read_cb(int, short, void *);
 static void	 conn_write_cb(int, short, void *);
 static void	 conn_again_cb(int, short, void *);
+static void	 conn_options(int);
 static void	 conn_soon(struct derpconn *);
 static void	 conn_handshake(struct derpconn *);
 static void	 conn_greet(struct derpconn *);
@@ -63,13 +65,33 @@ derpconn_state_name(enum derpconn_state s)
 	return state_names[s];
 }
 
+/*
+ * What waits shall wait here, where disco may overtake it; and a relay that
+ * takes nothing any more is given up before its keepalives are missed.
+ */
+static void
+conn_options(int fd)
+{
+#ifdef TCP_NOTSENT_LOWAT
+	int	 unsent = UNSENT_MAX;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+	    sizeof(unsent));
+#endif
+#ifdef TCP_USER_TIMEOUT
+	int	 gone = GONE_MS;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone,
+	    sizeof(gone));
+#endif
+}
+
 struct derpconn *
 derpconn_new(int fd, const struct tlsclient *tc,
     const struct derpconn_peer *peer, const struct derpconn_cb *cb, void *arg,
     struct derp_queue *disco, struct derp_queue *data)
 {
 	struct derpconn	*c;
-	int		 unsent = UNSENT_MAX;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		fatal(NULL);
@@ -84,9 +106,7 @@ derpconn_new(int fd, const struct tlsclient *tc,
 	event_set(&c->c_evr, fd, EV_READ | EV_PERSIST, conn_read_cb, c);
 	event_set(&c->c_evw, fd, EV_WRITE, conn_write_cb, c);
 	evtimer_set(&c->c_again, conn_again_cb, c);
-	/* What waits shall wait here, where disco may overtake it. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-	    sizeof(unsent));
+	conn_options(fd);
 	(void)event_add(&c->c_evr, NULL);
 	if ((c->c_ssl = tlsclient_new(fd, &c->c_tls)) == NULL)
 		derpconn_fail(c, "%s", c->c_tls.tc_why);
@@ -186,6 +206,20 @@ conn_write_cb(int fd, short events, void *arg)
 		conn_handshake(c);
 	else
 		conn_flush(c);
+}
+
+int
+derpconn_local_ok(const struct derpconn *c)
+{
+	struct sockaddr_storage	 ss;
+	struct addr		 a;
+	socklen_t		 len = sizeof(ss);
+
+	memset(&ss, 0, sizeof(ss));
+	if (getsockname(c->c_fd, (struct sockaddr *)&ss, &len) == -1 ||
+	    addr_from_ss(&a, &ss) == -1)
+		return 1;
+	return endpoints_local(&a);
 }
 
 /* --- TLS, HTTP and login --- */

@@ -138,6 +138,8 @@ void	 derpconn_fail(struct derpconn *, const char *, ...)
 	    __attribute__((__format__ (printf, 2, 3)));
 /* There is something in the queues. */
 void	 derpconn_kick(struct derpconn *);
+/* Is the address of our end still one of this host's? */
+int	 derpconn_local_ok(const struct derpconn *);
 /* This is our home region, or not. */
 void	 derpconn_prefer(struct derpconn *, int);
 void	 derpconn_ping(struct derpconn *, int64_t);

@@ -209,6 +209,18 @@ endpoints_families(void)
 	return have;
 }
 
+int
+endpoints_local(const struct addr *a)
+{
+	size_t	 i, len = a->a_af == AF_WIRE_INET ? 4 : 16;
+
+	for (i = 0; i < naddrs; i++)
+		if (addrs[i].p.af == a->a_af &&
+		    memcmp(addrs[i].p.addr, a->a_ip, len) == 0)
+			return 1;
+	return 0;
+}
+
 size_t
 endpoints_get(struct msg_endpoint *out, size_t max)
 {

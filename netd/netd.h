@@ -1152,6 +1152,8 @@ struct filter *rules_filter(const struct rules *, int,
 int	 endpoints_message(struct imsg *);
 /* The list as it is now, up to so many; returns how many. */
 size_t	 endpoints_get(struct msg_endpoint *, size_t);
+/* Is this one of the host's addresses? Its port does not matter. */
+int	 endpoints_local(const struct addr *);
 /* Who measures anew (STUN) when asked, by endpoints_refresh(). */
 void	 endpoints_refresher(void (*)(int64_t));
 void	 endpoints_refresh(int64_t);

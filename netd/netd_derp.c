@@ -412,7 +412,7 @@ conn_up(void *arg)
 	r->r_when = now;
 	r->r_connects++;
 	r->r_why[0] = '\0';
-	if (r->r_write < now - IDLE_LIMIT)
+	if (r->r_write <= now - IDLE_LIMIT)
 		r->r_write = now;
 	derpq_expire(&r->r_disco, now);
 	derpq_expire(&r->r_data, now);
@@ -539,10 +539,12 @@ derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 	if (derpq_add(q, head, sizeof(head), pkt, len, now) == -1)
 		return -1;
 	r->r_write = now;
-	if (r->r_state == REGION_UP)
-		derpconn_kick(r->r_conn);
-	else
+	if (r->r_state != REGION_UP)
 		region_start(r);
+	else if (now - r->r_conn->c_last_frame >= READ_LIMIT)
+		region_tick(r, now);	/* the machine has slept */
+	else
+		derpconn_kick(r->r_conn);
 	return 0;
 }
 
@@ -651,17 +653,22 @@ derp_cryptod_new(void)
 void
 derp_link_changed(void)
 {
-	struct region	*r;
+	struct region	*r, *next;
 	int64_t		 now = os_now();
 
-	RB_FOREACH(r, regions, &regions) {
+	RB_FOREACH_SAFE(r, regions, &regions, next) {
 		r->r_fails = 0;
 		if (r->r_state == REGION_UP) {
+			if (!derpconn_local_ok(r->r_conn)) {
+				derpconn_fail(r->r_conn, "the address that it "
+				    "came from is gone");
+				continue;
+			}
 			derpconn_ping(r->r_conn, now);
 			region_tick(r, now);
-		} else if (r->r_state == REGION_WAITING && region_wanted(r)) {
-			r->r_when = now;
-			region_timer(r, 0);
+		} else if (r->r_state != REGION_IDLE && region_wanted(r)) {
+			region_close(r);
+			region_dial(r);
 		}
 	}
 }
