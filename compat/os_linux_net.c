@@ -716,6 +716,34 @@ struct gateway {
 	uint32_t	 g_metric;
 };
 
+static void
+gateway_set(struct gateway *g, const struct nlattr *a)
+{
+	g->g_ip.af = AF_WIRE_INET;
+	memcpy(g->g_ip.addr, mnl_attr_get_payload(a), 4);
+}
+
+/* Of several next hops the first. */
+static void
+gateway_multipath(struct gateway *g, const struct nlattr *mp)
+{
+	const struct rtnexthop	*nh = mnl_attr_get_payload(mp);
+	const struct nlattr	*a;
+	size_t			 len = mnl_attr_get_payload_len(mp);
+	int			 left;
+
+	if (len < sizeof(*nh) || nh->rtnh_len < sizeof(*nh) ||
+	    nh->rtnh_len > len)
+		return;
+	g->g_ifindex = nh->rtnh_ifindex;
+	a = (const struct nlattr *)(nh + 1);
+	for (left = nh->rtnh_len - sizeof(*nh); mnl_attr_ok(a, left);
+	    left -= MNL_ALIGN(a->nla_len), a = mnl_attr_next(a))
+		if (mnl_attr_get_type(a) == RTA_GATEWAY &&
+		    mnl_attr_get_payload_len(a) == sizeof(uint32_t))
+			gateway_set(g, a);
+}
+
 static int
 gateway_cb(const struct nlmsghdr *nlh, void *arg)
 {
@@ -729,12 +757,13 @@ gateway_cb(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	memset(&g, 0, sizeof(g));
 	mnl_attr_for_each(a, nlh, sizeof(*rtm)) {
+		if (mnl_attr_get_type(a) == RTA_MULTIPATH)
+			gateway_multipath(&g, a);
 		if (mnl_attr_get_payload_len(a) != sizeof(uint32_t))
 			continue;
-		if (mnl_attr_get_type(a) == RTA_GATEWAY) {
-			g.g_ip.af = AF_WIRE_INET;
-			memcpy(g.g_ip.addr, mnl_attr_get_payload(a), 4);
-		} else if (mnl_attr_get_type(a) == RTA_OIF)
+		if (mnl_attr_get_type(a) == RTA_GATEWAY)
+			gateway_set(&g, a);
+		else if (mnl_attr_get_type(a) == RTA_OIF)
 			g.g_ifindex = mnl_attr_get_u32(a);
 		else if (mnl_attr_get_type(a) == RTA_PRIORITY)
 			g.g_metric = mnl_attr_get_u32(a);

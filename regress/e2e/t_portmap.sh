@@ -297,6 +297,6 @@ sed -i '/port mapping/d' "$LAB/pcp/shoald.conf"
 kill -HUP "$NODEPID_pcp"
 check "pcp: no gateway, nothing asked" wait_for 3 debug_has pcp \
     "no private IPv4 gateway"
-on pcp ip route add default via $LAN.1
+on pcp ip route add default nexthop via $LAN.1 nexthop via $LAN.66
 check "pcp: the route comes back, and the mapping" wait_for 3 debug_has pcp \
     "is mapped by PCP"
