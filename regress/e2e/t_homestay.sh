@@ -9,8 +9,8 @@ DERP_WIRED=yes
 # shellcheck disable=SC1091
 . "$(dirname "$0")/natlab.sh"
 natlab_init homestay
-wire_tell 1 "both delay 10"
-wire_tell 2 "both delay 40"
+wire_tell 1 "both delay 30"
+wire_tell 2 "both delay 60"
 coordctl user create lab >/dev/null
 site_make n open 2 && site_node n shoald lab
 
@@ -41,25 +41,23 @@ home()		# region: does the node itself say so?
 
 check "the node is up" wait_for 15 up
 check "latencies are those of the wires" report \
-    '.RegionLatency as $l | $l["901"] >= 20e6 and $l["901"] < 35e6 and
-    $l["902"] >= 80e6 and $l["902"] < 110e6'
+    '.RegionLatency as $l | $l["901"] >= 60e6 and $l["901"] < 90e6 and
+    $l["902"] >= 120e6 and $l["902"] < 170e6'
 check "the nearer relay is home" home 901
 check "the server knows" wait_for 5 server 901
-wire_tell 1 "both delay 80"
+wire_tell 1 "both delay 150"
 check "it is slow for a while: the home stays" report \
-    '.PreferredDERP == 901 and .RegionLatency["901"] > 150e6'
-wire_tell 1 "both delay 10"
-wire_tell 2 "both delay 7"
+    '.PreferredDERP == 901 and .RegionLatency["901"] > 290e6'
+wire_tell 1 "both delay 30"
+wire_tell 2 "both delay 27"
 check "another one is a little nearer: the home stays" report \
-    '.PreferredDERP == 901 and
-    .RegionLatency["902"] < .RegionLatency["901"]'
+    '.PreferredDERP == 901 and .RegionLatency["902"] < 100e6'
 wire_tell 2 "both delay 1"
 check "another one is much nearer: the home moves" report \
     '.PreferredDERP == 902'
 check "the relay hears of it" wait_for 3 home 902
 check "and the server" wait_for 5 server 902
 wire_tell 2 "both loss 100"
-wire_tell 1 "both delay 10"
 check "it falls silent: the home moves back" wait_for 20 report \
     '.PreferredDERP == 901'
 check "and the server hears that" wait_for 5 server 901
