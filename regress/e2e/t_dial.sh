@@ -133,6 +133,43 @@ check "nothing was registered" nodes_is 'length == 1'
 proxy good
 check "the box is gone: it logs in" node_wait_up b 35
 
+# No resolver, no hosts file: a relay of the map that a has kept knows where
+# the server is.
+: "${DERPD:=$BUILD/derpd/derpd}"
+lab_host relay 9
+openssl req -newkey rsa:2048 -nodes -subj "/CN=derp.test" \
+    -keyout "$LAB/derp.key" -out "$LAB/derp.csr" 2>/dev/null
+echo "subjectAltName=DNS:derp.test" >"$LAB/derp.ext"
+openssl x509 -req -in "$LAB/derp.csr" -CA "$LAB/ca.pem" -CAkey "$LAB/ca.key" \
+    -days 2 -extfile "$LAB/derp.ext" -out "$LAB/derp.pem" 2>/dev/null
+cat >"$LAB/relay/derpd.conf" <<X
+hostname "derp.test"
+listen on 10.77.0.9 port 443 tls certificate "$LAB/derp.pem" key "$LAB/derp.key"
+bootstrap dns "coord.test" "10.77.0.1"
+state "$LAB/relay/state/key"
+X
+on_bg relay "$LAB/relay/derpd.1.log" "$DERPD" -dv -f "$LAB/relay/derpd.conf"
+wait_for 5 grep -q 'relaying for' "$LAB/relay/derpd.1.log"
+cat >"$LAB/coord/map.json" <<X
+{"Regions":{"901":{"RegionID":901,"RegionCode":"r","RegionName":"R","Nodes":[
+{"Name":"901a","RegionID":901,"HostName":"derp.test","IPv4":"10.77.0.9",
+"IPv6":"none","STUNPort":-1}]}}}
+X
+echo "derp map file \"$LAB/coord/map.json\"" >>"$LAB/coord/coordd.conf"
+kill -HUP "$COORDPID"
+has_relay()
+{
+	grep -q derp.test "$LAB/a/state.netmap"
+}
+check "the relay is in the map that a keeps" wait_for 20 has_relay
+node_stop a
+echo >"/etc/netns/$P-a/hosts"
+echo "nameserver 10.77.0.200" >"/etc/netns/$P-a/resolv.conf"
+node_run a 3
+check "no resolver: a relay is asked, and a is connected" \
+    wait_for 25 ctl_is a '.Self.Online == true'
+check "and says how" health_has "a relay told the address"
+
 # Through a proxy, and no other way: c knows neither name nor address.
 lab_host proxy 8
 lab_host c 4
