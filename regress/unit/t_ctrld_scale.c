@@ -439,7 +439,7 @@ main(void)
 		slow = strtod(s, NULL);
 #if defined(__SANITIZE_ADDRESS__)
 	slow *= 5;
-	fat = 5;
+	fat = 20;	/* freed memory stays */
 #endif
 	event_init();
 	(void)strlcpy(conf.c_msg.url, "https://c", sizeof(conf.c_msg.url));
