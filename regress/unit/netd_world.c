@@ -506,6 +506,8 @@ netmap(int flags)
 	chan_compose(&ctrld, IMSG_NM_SELF, 0, -1, &self, sizeof(self));
 	if (flags & NM_RELAY)
 		peer.derp = RELAY;
+	if (flags & NM_PEERRELAY)
+		peer.cap = 121;
 	chan_compose(&ctrld, IMSG_NM_PEER, 0, -1, &peer, sizeof(peer));
 	ml.n = flags & NM_EXIT ? 2 : 1;	/* all of the Internet */
 	chan_compose2(&ctrld, IMSG_NM_PEER_ALLOWED, 0, -1, &ml, sizeof(ml),
@@ -531,12 +533,51 @@ netmap(int flags)
 	    &any, sizeof(any));
 	chan_compose2(&ctrld, IMSG_NM_FILTER_DST, 0, -1, &ml, sizeof(ml),
 	    &dst, sizeof(dst));
+	if (flags & NM_PEERRELAY) {
+		any.af = AF_WIRE_INET;	/* the peer, in both parts */
+		be32enc(any.lo, 0x64400002);
+		be32enc(any.hi, 0x64400002);
+		for (ml.id = 1; ml.id <= 2; ml.id++)
+			chan_compose2(&ctrld, IMSG_NM_FILTER_RELAY, 0, -1,
+			    &ml, sizeof(ml), &any, sizeof(any));
+	}
 	if (flags & NM_RELAY)
 		derpmap();
 	chan_compose(&ctrld, IMSG_NM_COMMIT, 0, -1, &begin, sizeof(begin));
 	turn();
 	turn();
 	want(peer_find(PEER_ID) != NULL, "netmap has arrived");
+}
+
+static int
+parent_msg(struct chan *c, struct imsg *imsg)
+{
+	return endpoints_message(imsg);
+}
+
+void
+own_endpoint(void)
+{
+	static const struct chan_cb	 cb = { parent_msg, lost };
+	static struct chan		 here, there;
+	struct msg_localaddr		 la;
+	struct msg_u32			 minor = { 0 };
+	int				 sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1)
+		err(1, "socketpair");
+	chan_open(&here, sv[0], PROC_PARENT, PROC_NETD, &cb, NULL);
+	chan_open(&there, sv[1], PROC_NETD, PROC_PARENT, &cb, NULL);
+	memset(&la, 0, sizeof(la));
+	la.p.af = AF_WIRE_INET;
+	la.p.plen = 24;
+	memcpy(la.p.addr, "\306\63\144\7", 4);
+	chan_compose(&here, IMSG_LOCALADDR_BEGIN, 0, -1, NULL, 0);
+	chan_compose(&here, IMSG_LOCALADDR, 0, -1, &la, sizeof(la));
+	chan_compose(&here, IMSG_LOCALADDR_END, 0, -1, &minor,
+	    sizeof(minor));
+	turn();
+	turn();
 }
 
 void

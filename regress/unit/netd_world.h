@@ -21,6 +21,7 @@
 #define NM_EXIT		0x02		/* and a second peer beside it */
 #define NM_RELAY	0x04		/* there is a relay */
 #define NM_NOWHERE	0x08		/* no endpoints are known */
+#define NM_PEERRELAY	0x10		/* it may relay, and be relayed for */
 
 extern struct chan	 cryptod, ctrld;	/* the test's ends */
 extern struct wgop	*wgop;
@@ -61,6 +62,8 @@ size_t	 seal(uint8_t *, const uint8_t *, size_t);
 void	 send_packet(uint8_t, uint8_t, uint16_t);
 ssize_t	 unseal(void);
 void	 netmap(int);
+/* An address of our own: 198.51.100.7. */
+void	 own_endpoint(void);
 void	 setup(void);
 
 #endif

@@ -201,44 +201,6 @@ peer(void)
 	return peer_find(PEER_ID);
 }
 
-static int
-parent_msg(struct chan *c, struct imsg *imsg)
-{
-	return endpoints_message(imsg);
-}
-
-static void
-lost(struct chan *c, enum chan_end why)
-{
-	errx(1, "lost the parent");
-}
-
-/* An address of our own, to tell of. */
-static void
-own_endpoint(void)
-{
-	static const struct chan_cb	 cb = { parent_msg, lost };
-	static struct chan		 here, there;
-	struct msg_localaddr		 la;
-	struct msg_u32			 minor = { 0 };
-	int				 sv[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1)
-		err(1, "socketpair");
-	chan_open(&here, sv[0], PROC_PARENT, PROC_NETD, &cb, NULL);
-	chan_open(&there, sv[1], PROC_NETD, PROC_PARENT, &cb, NULL);
-	memset(&la, 0, sizeof(la));
-	la.p.af = AF_WIRE_INET;
-	la.p.plen = 24;
-	memcpy(la.p.addr, "\306\63\144\7", 4);
-	chan_compose(&here, IMSG_LOCALADDR_BEGIN, 0, -1, NULL, 0);
-	chan_compose(&here, IMSG_LOCALADDR, 0, -1, &la, sizeof(la));
-	chan_compose(&here, IMSG_LOCALADDR_END, 0, -1, &minor,
-	    sizeof(minor));
-	turn();
-	turn();
-}
-
 /* The relay first: no waiting for a pong, and the peer is called. */
 static void
 test_first(void)
