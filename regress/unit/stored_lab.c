@@ -41,7 +41,9 @@ lab_ready(void *arg)
 	return !((struct lab *)arg)->l_full;
 }
 
-static const struct sink	 lab_sink = { lab_answer, lab_ready };
+static const struct sink	 lab_sink = {
+	.s_answer = lab_answer, .s_ready = lab_ready
+};
 
 void
 lab_conf(struct sconf *c, uint8_t mode)

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Timers of WireGuard and path choice, with a clock of the test.
+ * Timers of WireGuard and peers without disco, with a clock of the test.
  */
 
 /* link: ../../netd/timers.c ../../netd/path.c ../../netd/wgonly.c */
@@ -138,155 +138,30 @@ addr4(uint8_t a, uint8_t d)
 	return x;
 }
 
-/* Ping an address and get the pong after so long. */
-static void
-pingpong(struct path *pa, const struct addr *a, int64_t now, int64_t latency)
-{
-	static uint8_t		 txid[12];
-	struct path_ping	 pp;
-	int64_t			 got;
-
-	txid[0]++;
-	path_ping_sent(pa, a, txid, PING_DISCOVER, now);
-	want(path_pong(pa, txid, now + latency, &pp, &got) == 0, "pong");
-	want(got == latency && addr_eq(&pp.pp_addr, a), "its latency");
-	want(path_pong(pa, txid, now + latency, &pp, &got) == -1,
-	    "pong only once");
-}
-
-static void
-test_path(void)
-{
-	struct path	*pa = calloc(1, sizeof(*pa));
-	struct addr	 a = addr4(10, 1), b = addr4(198, 2), c = addr4(10, 3);
-	struct addr	 list[2], out[8];
-	uint8_t		 txid[12] = { 99 };
-	int64_t		 now = T0;
-
-	list[0] = a;
-	list[1] = b;
-	path_netmap(pa, list, 2);
-	want(path_dest(pa, now) == NULL, "no path before a pong");
-	want(path_want_full(pa, now), "wants pings");
-	want(path_pick(pa, now, PATH_PING_GAP, out, 8) == 2, "both");
-	pingpong(pa, &b, now, 20 * MSEC);
-	want(addr_eq(path_dest(pa, now), &b), "first pong");
-	want(path_pick(pa, now + NSEC, PATH_PING_GAP, out, 8) == 1,
-	    "pinged one waits 5 s");
-	pingpong(pa, &a, now, 10 * MSEC);
-	want(addr_eq(path_dest(pa, now), &a), "faster one");
-	pingpong(pa, &b, now, 9 * MSEC);
-	want(addr_eq(path_dest(pa, now), &a), "private beats a bit faster");
-	pingpong(pa, &b, now, 2 * MSEC);
-	want(addr_eq(path_dest(pa, now), &b), "much faster wins");
-	want(path_trusted(pa, now + 6 * NSEC), "trusted for 6.5 s");
-	want(!path_trusted(pa, now + 7 * NSEC), "not longer");
-
-	/* A ping brings a candidate, once, and it ages. */
-	want(path_pinged(pa, &c, txid, now) == 0, "new ping");
-	want(path_pinged(pa, &c, txid, now) == 1, "the same again");
-	want(pa->pa_ncand == 3, "candidate of a ping");
-	path_expire(pa, now + 44 * NSEC);
-	want(pa->pa_ncand == 3, "44 s");
-	path_expire(pa, now + 45 * NSEC);
-	want(pa->pa_ncand == 2, "45 s");
-
-	/* A lost ping to the best one, no trust left: no path. */
-	now += 10 * NSEC;
-	path_ping_sent(pa, &b, txid, PING_HEARTBEAT, now);
-	path_expire(pa, now + 4 * NSEC);
-	want(path_dest(pa, now) != NULL, "ping still out");
-	path_expire(pa, now + 5 * NSEC);
-	want(path_dest(pa, now) == NULL, "ping lost");
-
-	/* Data on it keeps it, where pings are lost. */
-	pingpong(pa, &b, now, MSEC);
-	now += 10 * NSEC;
-	path_ping_sent(pa, &b, txid, PING_HEARTBEAT, now);
-	path_data(pa, &a, now + 4 * NSEC);
-	path_data(pa, &b, now + 3 * NSEC);
-	path_expire(pa, now + 5 * NSEC);
-	want(path_dest(pa, now) != NULL, "data on the path");
-	path_ping_sent(pa, &b, txid, PING_HEARTBEAT, now + 5 * NSEC);
-	path_expire(pa, now + 10 * NSEC);
-	want(path_dest(pa, now) == NULL, "no more data");
-
-	pingpong(pa, &b, now, MSEC);
-	path_netmap(pa, list, 1);
-	want(path_dest(pa, now) == NULL, "best left the netmap");
-	pingpong(pa, &a, now, MSEC);
-	path_failed(pa, &a);
-	want(path_dest(pa, now) == NULL, "unreachable");
-	path_heard(pa, &c, now);
-	want(addr_eq(path_dest(pa, now), &c), "answer where it was heard");
-	want(path_dest(pa, now + 5 * NSEC) == NULL, "but not for long");
-	path_free(pa);
-}
-
-/* dataplane.md 2.6: points, bonuses, hysteresis. */
-static void
-test_better(void)
-{
-	struct addr	 none, pub = addr4(198, 1), pub2 = addr4(198, 2);
-	struct addr	 priv = addr4(10, 1), lo = addr4(127, 1), v6;
-
-	memset(&none, 0, sizeof(none));
-	v6 = none;
-	v6.a_af = AF_WIRE_INET6;
-	v6.a_ip[0] = 0x20;
-	v6.a_port = 1;
-	want(path_better(&pub, MSEC, &none, 0), "anything beats nothing");
-	want(!path_better(&none, 0, &pub, MSEC), "nothing beats nothing");
-	want(!path_better(&pub, MSEC, &pub, 2 * MSEC), "itself");
-	want(path_better(&pub2, MSEC, &pub, 2 * MSEC), "half the time");
-	want(!path_better(&pub2, 995, &pub, 1000), "hysteresis");
-	want(path_better(&pub2, 970, &pub, 1000), "3 %");
-	want(path_better(&priv, 1000, &pub, 900), "private");
-	want(!path_better(&priv, 1000, &pub, 700), "private, slow");
-	want(path_better(&lo, 1000, &priv, 900), "loopback");
-	want(path_better(&v6, 1000, &pub, 950), "IPv6");
-}
-
-static void
-test_heartbeat(void)
-{
-	struct path	*pa = calloc(1, sizeof(*pa));
-	struct addr	 a = addr4(10, 1);
-
-	path_netmap(pa, &a, 1);
-	want(path_next(pa) == 0, "idle: no timer");
-	path_external(pa, T0);
-	want(path_next(pa) == T0 + 3 * NSEC, "heartbeat");
-	pa->pa_early = PATH_EARLY;
-	path_external(pa, T0 + NSEC);
-	want(pa->pa_early == PATH_EARLY && path_next(pa) == T0 + 3 * NSEC,
-	    "goes on");
-	path_external(pa, T0 + 60 * NSEC);
-	want(pa->pa_early == 0, "quick tries after a rest");
-	path_free(pa);
-}
-
 static void
 test_wgonly(void)
 {
 	struct path		*pa = calloc(1, sizeof(*pa));
-	const struct addr	*d;
+	struct path_to		 to;
 	struct addr		 list[2] = { addr4(198, 1), addr4(198, 2) };
 	struct addr		 roam = addr4(203, 9);
 	int64_t			 now = T0;
 	int			 i, other = 0;
 
-	want(wgonly_dest(pa, now) == NULL, "nowhere");
+	want(!wgonly_dest(pa, now, &to), "nowhere");
 	path_netmap(pa, list, 2);
-	d = wgonly_dest(pa, now);
-	want(d != NULL && (addr_eq(d, &list[0]) || addr_eq(d, &list[1])),
-	    "one of the netmap");
+	want(wgonly_dest(pa, now, &to) && to.pt_relay == 0 &&
+	    (addr_eq(&to.pt_addr, &list[0]) ||
+	    addr_eq(&to.pt_addr, &list[1])), "one of the netmap");
 	wgonly_heard(pa, &roam, now);
-	want(addr_eq(wgonly_dest(pa, now + 5 * NSEC), &roam), "roams");
-	want(addr_eq(wgonly_dest(pa, now + 50 * NSEC), &roam),
-	    "remembered while it is silent");
-	for (i = 61; i < 200; i += 2)
-		other += !addr_eq(wgonly_dest(pa, now + i * NSEC), &roam);
+	want(wgonly_dest(pa, now + 5 * NSEC, &to) &&
+	    addr_eq(&to.pt_addr, &roam), "roams");
+	want(wgonly_dest(pa, now + 50 * NSEC, &to) &&
+	    addr_eq(&to.pt_addr, &roam), "remembered while it is silent");
+	for (i = 61; i < 200; i += 2) {
+		want(wgonly_dest(pa, now + i * NSEC, &to), "somewhere");
+		other += !addr_eq(&to.pt_addr, &roam);
+	}
 	want(other > 10, "then the netmap is tried, too");
 	want(other < 70, "and the old one");
 	path_free(pa);
@@ -299,9 +174,6 @@ main(void)
 	test_new_handshake();
 	test_keepalive();
 	test_derived();
-	test_path();
-	test_better();
-	test_heartbeat();
 	test_wgonly();
 	return 0;
 }
