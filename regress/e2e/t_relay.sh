@@ -19,6 +19,23 @@ relay_conf()	# tls words
 	EOT
 }
 
+# Another relay, which b alone can measure, as a alone can the first.
+far_start()
+{
+	lab_host far 10
+	cat >"$LAB/far/derpd.conf" <<-EOT
+	hostname "far.test"
+	listen on 10.77.0.10 port 8443 tls self-signed
+	stun listen on 10.77.0.10 port 3478
+	state "$LAB/far/state/key"
+	EOT
+	on_bg far "$LAB/far/derpd.log" "$DERPD" -dv -f "$LAB/far/derpd.conf"
+	FARPID=$BGPID
+	on b nft insert rule inet t o ip daddr 10.77.0.9 udp dport 3478 drop
+	on a nft insert rule inet t o ip daddr 10.77.0.10 udp dport 3478 drop
+	wait_for 5 grep -q 'relaying for' "$LAB/far/derpd.log"
+}
+
 relay_start()	# number of its log
 {
 	on_bg relay "$LAB/relay/derpd.$1.log" "$DERPD" -dv \
@@ -193,6 +210,22 @@ check "a wrong pin is refused, and named" wait_for 5 derp_says a \
     "not the pinned one: it is sha256-raw:$pin"
 coord_derp "$(pinned "$pin")"
 check "the right one again" wait_for 8 derp_says a 'connected to home'
+
+check "another relay" far_start
+farpin=$(sed -n 's/.*"sha256-raw:\([0-9a-f]*\)".*/\1/p' "$LAB/far/derpd.log")
+coord_derp "$(pinned "$pin")
+derp region 901 \"far\" { host \"10.77.0.10\" port 8443 stun 3478 \
+    pin \"sha256-raw:$farpin\" }"
+# A home that still speaks is not left for a latency: b starts anew.
+node_stop b
+node_run b 2
+node_wait_up b
+check "b is at home there" wait_for 8 derp_says b \
+    'relay 901 far (home): connected'
+check "they talk" wait_for 8 on a ping -c 1 -W 1 "$(ip4 b)"
+check "a goes there for b" derp_says a 'relay 901 far: connected'
+check "a is at home where it was" derp_says a 'relay 900 home (home): conn'
+kill_wait "$FARPID"
 
 kill_wait "$RELAYPID"
 relay_conf "certificate \"$LAB/relay/cert.pem\" key \"$LAB/relay/key.pem\""
