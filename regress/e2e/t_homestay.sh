@@ -9,8 +9,8 @@ DERP_WIRED=yes
 # shellcheck disable=SC1091
 . "$(dirname "$0")/natlab.sh"
 natlab_init homestay
-wire_tell 1 "both delay 30"
-wire_tell 2 "both delay 60"
+wire_tell 1 "both delay 100"
+wire_tell 2 "both delay 200"
 coordctl user create lab >/dev/null
 site_make n open 2 && site_node n shoald lab
 
@@ -41,17 +41,18 @@ home()		# region: does the node itself say so?
 
 check "the node is up" wait_for 15 up
 check "latencies are those of the wires" report \
-    '.RegionLatency as $l | $l["901"] >= 60e6 and $l["901"] < 90e6 and
-    $l["902"] >= 120e6 and $l["902"] < 170e6'
+    '.RegionLatency as $l | $l["901"] >= 200e6 and $l["901"] < 300e6 and
+    $l["902"] >= 400e6 and $l["902"] < 550e6'
 check "the nearer relay is home" home 901
 check "the server knows" wait_for 5 server 901
-wire_tell 1 "both delay 150"
+wire_tell 1 "both delay 400"
 check "it is slow for a while: the home stays" report \
-    '.PreferredDERP == 901 and .RegionLatency["901"] > 290e6'
-wire_tell 1 "both delay 30"
-wire_tell 2 "both delay 27"
+    '.PreferredDERP == 901 and .RegionLatency["901"] > 700e6'
+wire_tell 1 "both delay 100"
+check "as before" wait_for 10 report '.RegionLatency["901"] < 240e6'
+wire_tell 2 "both delay 90"
 check "another one is a little nearer: the home stays" report \
-    '.PreferredDERP == 901 and .RegionLatency["902"] < 100e6'
+    '.PreferredDERP == 901 and .RegionLatency["902"] < 300e6'
 wire_tell 2 "both delay 1"
 check "another one is much nearer: the home moves" report \
     '.PreferredDERP == 902'
