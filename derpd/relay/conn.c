@@ -870,10 +870,9 @@ conn_shake(struct conn *c)
 		break;
 	case 1:
 		c->c_state = CONN_HEAD;
-		if (c->c_mesh != NULL && mesh_shaken(c) == -1)
-			conn_kill(c);
-		else
-			conn_read(c);
+		if (c->c_mesh != NULL)
+			mesh_shaken(c);
+		conn_read(c);
 		break;
 	default:
 		break;

@@ -23,6 +23,7 @@
 
 struct mesh {
 	struct msg_conf_server	 m_server;
+	struct tlsclient	 m_tls;
 	struct event		 m_timer;
 	char			 m_said[96];	/* last; not said twice */
 	struct conn		*m_conn;	/* NULL: not connected */
@@ -66,8 +67,9 @@ mesh_connected(int fd, void *arg)
 		mesh_later(m);
 		return;
 	}
-	if ((ssl = servers_tls(&m->m_server, fd)) == NULL) {
-		mesh_say(m, "TLS");
+	servers_prove(&m->m_server, &m->m_tls);
+	if ((ssl = tlsclient_new(fd, &m->m_tls)) == NULL) {
+		mesh_say(m, m->m_tls.tc_why);
 		close(fd);
 		mesh_later(m);
 		return;
@@ -158,24 +160,20 @@ mesh_commit(void)
 void
 mesh_failed(struct conn *c)
 {
-	mesh_say(c->c_mesh, servers_tls_error(c->c_ssl));
+	mesh_say(c->c_mesh, tlsclient_error(c->c_ssl, -1,
+	    &c->c_mesh->m_tls));
 }
 
-int
+void
 mesh_shaken(struct conn *c)
 {
-	struct mesh	*m = c->c_mesh;
-	char		 out[512];
-	int		 n;
+	char	 out[512];
+	int	 n;
 
-	if (!servers_pin_ok(&m->m_server, c->c_ssl)) {
-		mesh_say(m, "its certificate does not have that pin");
-		return -1;
-	}
 	n = snprintf(out, sizeof(out), "GET /derp HTTP/1.1\r\nHost: %s\r\n"
-	    "Connection: Upgrade\r\nUpgrade: DERP\r\n\r\n", m->m_server.host);
+	    "Connection: Upgrade\r\nUpgrade: DERP\r\n\r\n",
+	    c->c_mesh->m_server.host);
 	conn_write(c, (uint8_t *)out, n);
-	return 0;
 }
 
 static ssize_t

@@ -93,6 +93,7 @@ relay_warmup(void)
 	if ((j = ju_load(text, sizeof(text) - 1)) != NULL)
 		json_decref(j);
 	tls_warmup();
+	tlsclient_warmup();
 }
 
 /* So many connections can be open at most. */
@@ -311,7 +312,7 @@ relay_file(struct imsg *imsg)
 	if ((fd = imsg_get_fd(imsg)) == -1)
 		return -1;
 	if (imsg_get_type(imsg) == IMSG_CA_FILE) {
-		servers_ca(fd);
+		(void)tlsclient_ca_fd(fd);
 		return 0;
 	}
 	verify_list(fd);

@@ -24,6 +24,7 @@
 #include "messages.h"
 #include "record.h"
 #include "source.h"
+#include "tlsclient.h"
 #include "tlsserver.h"
 
 #ifndef nitems
@@ -170,8 +171,6 @@ ssize_t	 tls_write(struct conn *, const void *, size_t);
 
 /* They come one by one; in use, or forgotten, as a whole. */
 int	 servers_add(const struct msg_conf_server *);
-/* CA certificates, PEM; closes it. */
-void	 servers_ca(int);
 void	 servers_commit(void);
 void	 servers_abort(void);
 /* From that number on, the next one of that kind; the number after it. */
@@ -185,12 +184,8 @@ int	 dial(size_t, void (*)(int, void *), void *);
 void	 dial_cancel(int);
 int	 dial_done(uint32_t, const struct msg_connected *, int);
 
-/* A session to it on that socket; NULL: the library refuses. */
-SSL	*servers_tls(const struct msg_conf_server *, int);
-/* After the handshake: 0 if its certificate is another than the pin's. */
-int	 servers_pin_ok(const struct msg_conf_server *, SSL *);
-/* Why a handshake has failed; static. */
-const char *servers_tls_error(SSL *);
+/* What it must prove, for tlsclient_new(). */
+void	 servers_prove(const struct msg_conf_server *, struct tlsclient *);
 
 /* --- verify.c: who may use this relay --- */
 
@@ -211,8 +206,8 @@ int	 verify_stays(const uint8_t [DERP_KEY_LEN]);
 
 /* Connect to those of the configuration, leave the others. */
 void	 mesh_commit(void);
-/* The TLS handshake is done: 0, or -1: close it. Or it has failed. */
-int	 mesh_shaken(struct conn *);
+/* The TLS handshake is done. Or it has failed. */
+void	 mesh_shaken(struct conn *);
 void	 mesh_failed(struct conn *);
 /* What it says: bytes used, 0: more is needed, -1: close. */
 ssize_t	 mesh_input(struct conn *, const uint8_t *, size_t);

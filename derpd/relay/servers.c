@@ -3,32 +3,24 @@
  * SPDX-License-Identifier: ISC
  *
  * Servers that the relay is a client of: which ones there are, sockets to
- * them from the parent, TLS with the usual verification or a pin.
+ * them from the parent, what they must prove.
  */
 
 #include <sys/types.h>
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-
-#include "os.h"
 #include "proc.h"
 #include "relay.h"
 
 #define SERVERS_MAX	16
-#define CA_LEN_MAX	(4 * 1024 * 1024)
 
 struct set {
 	struct msg_conf_server	 s_server[SERVERS_MAX];
 	size_t			 s_n;
-	X509_STORE		*s_store;	/* NULL: no CA certificates */
 };
 
 struct wait {
@@ -53,53 +45,16 @@ servers_add(const struct msg_conf_server *m)
 	return 0;
 }
 
-static X509_STORE *
-store_of(const char *text, size_t len)
-{
-	X509_STORE	*store;
-	X509		*x;
-	BIO		*bio;
-
-	if ((store = X509_STORE_new()) == NULL ||
-	    (bio = BIO_new_mem_buf(text, len)) == NULL)
-		fatal(NULL);
-	for (; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL;
-	    X509_free(x))
-		(void)X509_STORE_add_cert(store, x);
-	BIO_free(bio);
-	ERR_clear_error();
-	return store;
-}
-
-void
-servers_ca(int fd)
-{
-	char	*text;
-	ssize_t	 n;
-	size_t	 len = 0;
-
-	if ((text = malloc(CA_LEN_MAX)) == NULL)
-		fatal(NULL);
-	while ((n = read(fd, text + len, CA_LEN_MAX - len)) > 0)
-		len += n;
-	(void)close(fd);
-	X509_STORE_free(next_set.s_store);
-	next_set.s_store = store_of(text, len);
-	free(text);
-	os_mem_release();
-}
-
 void
 servers_abort(void)
 {
-	X509_STORE_free(next_set.s_store);
 	memset(&next_set, 0, sizeof(next_set));
 }
 
 void
 servers_commit(void)
 {
-	X509_STORE_free(set.s_store);
+	tlsclient_ca_commit();
 	set = next_set;
 	memset(&next_set, 0, sizeof(next_set));
 }
@@ -168,83 +123,16 @@ dial_done(uint32_t id, const struct msg_connected *m, int fd)
 
 /* --- TLS --- */
 
-/* With a pin, everything hangs on servers_pin_ok(). */
-static int
-tls_verify(SSL *ssl, const struct msg_conf_server *m)
+void
+servers_prove(const struct msg_conf_server *m, struct tlsclient *tc)
 {
-	struct msg_ip	 ip;
+	size_t	 i, n;
 
-	if (m->has_pin) {
-		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-		return 0;
-	}
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	if (ip_parse(&ip, m->host) == 0)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
-		    m->host) == 1 ? 0 : -1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, m->host) == 1 ? 0 : -1;
-}
-
-SSL *
-servers_tls(const struct msg_conf_server *m, int fd)
-{
-	struct msg_ip	 ip;
-	SSL_CTX		*ctx;
-	SSL		*ssl;
-
-	if ((ctx = SSL_CTX_new(TLS_client_method())) == NULL ||
-	    !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION))
-		fatalx("TLS context");
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	if (set.s_store != NULL) {
-		X509_STORE_up_ref(set.s_store);
-		SSL_CTX_set_cert_store(ctx, set.s_store);
-	}
-	ssl = SSL_new(ctx);
-	SSL_CTX_free(ctx);		/* the session holds it */
-	if (ssl == NULL)
-		return NULL;
-	if (!SSL_set_fd(ssl, fd) || tls_verify(ssl, m) == -1 ||
-	    (ip_parse(&ip, m->host) == -1 &&
-	    SSL_set_tlsext_host_name(ssl, m->host) != 1)) {
-		SSL_free(ssl);
-		ERR_clear_error();
-		return NULL;
-	}
-	SSL_set_connect_state(ssl);
-	return ssl;
-}
-
-int
-servers_pin_ok(const struct msg_conf_server *m, SSL *ssl)
-{
-	uint8_t	 hash[EVP_MAX_MD_SIZE];
-	X509	*x;
-	int	 ok;
-
+	memset(tc, 0, sizeof(*tc));
+	(void)strlcpy(tc->tc_host, m->host, sizeof(tc->tc_host));
 	if (!m->has_pin)
-		return 1;
-	if ((x = SSL_get1_peer_certificate(ssl)) == NULL)
-		return 0;
-	ok = X509_digest(x, EVP_sha256(), hash, NULL) == 1 &&
-	    memcmp(hash, m->pin, sizeof(m->pin)) == 0;
-	X509_free(x);
-	return ok;
-}
-
-const char *
-servers_tls_error(SSL *ssl)
-{
-	const char	*reason;
-	long		 verify;
-
-	verify = SSL_get_verify_result(ssl);
-	reason = verify != X509_V_OK ?
-	    X509_verify_cert_error_string(verify) :
-	    ERR_reason_error_string(ERR_peek_error());
-	ERR_clear_error();
-	return reason == NULL ? "connection lost" : reason;
+		return;
+	n = strlcpy(tc->tc_cert, TLSCLIENT_PIN, sizeof(tc->tc_cert));
+	for (i = 0; i < sizeof(m->pin); i++, n += 2)
+		(void)snprintf(tc->tc_cert + n, 3, "%02x", m->pin[i]);
 }

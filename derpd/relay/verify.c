@@ -35,6 +35,7 @@ struct ask {
 	TAILQ_ENTRY(ask) a_entry;
 	struct event	 a_ev;
 	struct event	 a_timer;
+	struct tlsclient a_tls;
 	struct conn	*a_conn;
 	SSL		*a_ssl;
 	int		 a_fd;		/* -1: not connected */
@@ -176,9 +177,6 @@ ask_wait(struct ask *a, short events)
 static int
 ask_shake(struct ask *a)
 {
-	const struct msg_conf_server	*m;
-	size_t				 n = 0;
-
 	if (a->a_ssl == NULL || a->a_shaken)
 		return 1;
 	switch (tlsserver_handshake(a->a_ssl)) {
@@ -191,12 +189,7 @@ ask_shake(struct ask *a)
 	case TLSSERVER_DONE:
 		break;
 	default:
-		ask_failed(a, servers_tls_error(a->a_ssl));
-		return -1;
-	}
-	if ((m = servers_next(SERVER_VERIFY, &n)) == NULL ||
-	    !servers_pin_ok(m, a->a_ssl)) {
-		ask_failed(a, "another certificate");
+		ask_failed(a, tlsclient_error(a->a_ssl, -1, &a->a_tls));
 		return -1;
 	}
 	a->a_shaken = 1;
@@ -290,9 +283,13 @@ ask_connected(int fd, void *arg)
 	}
 	a->a_fd = fd;
 	event_set(&a->a_ev, fd, EV_WRITE, ask_cb, a);
-	m = servers_next(SERVER_VERIFY, &n);
-	if (m == NULL || (m->tls && (a->a_ssl = servers_tls(m, fd)) == NULL))
-		ask_failed(a, "TLS");
+	if ((m = servers_next(SERVER_VERIFY, &n)) == NULL) {
+		ask_failed(a, "there is none any more");
+		return;
+	}
+	servers_prove(m, &a->a_tls);
+	if (m->tls && (a->a_ssl = tlsclient_new(fd, &a->a_tls)) == NULL)
+		ask_failed(a, a->a_tls.tc_why);
 	else
 		ask_go(a);
 }

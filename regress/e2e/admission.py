@@ -1,7 +1,7 @@
-# An admission server for tests: admission.py address port file
+# An admission server for tests: admission.py address port file [certificate]
 # The first word of the file says what it does: allow, refuse, error, slow,
 # garbage; it prints every question.
-import http.server, json, sys, time
+import http.server, json, ssl, sys, time
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,5 +27,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])),
-                                Handler).serve_forever()
+server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])),
+                                         Handler)
+if len(sys.argv) > 4:
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(sys.argv[4])
+    server.socket = ctx.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

@@ -98,6 +98,28 @@ check "after 5 s ($t ms)" [ $t -gt 4500 ] && [ $t -lt 6500 ]
 kill_wait "$ADM"
 check "it is gone: out" not cli 10.77.0.9 80 login
 
+# --- admission: a server with TLS ---
+echo allow >"$LAB/how"
+on r1 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -days 30 -subj /CN=adm -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$LAB/adm.pem" -out "$LAB/adm.crt" 2>/dev/null
+cat "$LAB/adm.crt" >>"$LAB/adm.pem"
+on_bg r1 "$LAB/adm2.log" python3 "$TOP/regress/e2e/admission.py" 127.0.0.1 \
+    8443 "$LAB/how" "$LAB/adm.pem"
+ADM=$BGPID
+relay_conf r1 10.77.0.9 'verify clients "https://127.0.0.1:8443/verify"'
+relay_stop r1
+check "with an admission server by https" relay_start r1
+wait_for 5 on r1 sh -c 'ss -ltn | grep -q 127.0.0.1:8443'
+check "whose certificate does not verify: out" not cli 10.77.0.9 80 login
+relay_conf r1 10.77.0.9 "verify clients \"https://127.0.0.1:8443/verify\"
+ca file \"$LAB/adm.crt\""
+relay_stop r1
+relay_start r1
+check "it verifies and allows: in" cli 10.77.0.9 80 login
+kill_wait "$ADM"
+relay_stop r1
+
 # --- admission: a file ---
 pub()	# private key: what the file wants
 {
@@ -113,8 +135,10 @@ print("nodekey:" + o.raw.hex())' "$1"
 	echo "# those who may"
 	pub "$KEY1"
 } >"$LAB/r1/allow"
+relay_conf r1 10.77.0.9 ""
+relay_start r1
 relay_conf r1 10.77.0.9 "verify clients file \"$LAB/r1/allow\""
-check "reloads" relay_reload r1
+check "a list comes by a reload" relay_reload r1
 check "a key of the file: in" cli 10.77.0.9 80 login "$KEY1"
 check "another one: out" not cli 10.77.0.9 80 login "$KEY2"
 pub "$KEY2" >"$LAB/r1/allow.new"
@@ -172,7 +196,7 @@ relay_stop r2
 relay_conf r2 10.77.0.10 "mesh key file \"$LAB/r1/mesh\"
 mesh with { \"10.77.0.9\" pin \"$P2\" }"
 relay_start r2
-check "another pin is refused" wait_for 10 grep -q 'have that pin' \
+check "another pin is refused" wait_for 10 grep -q 'port 443: .*pin' \
     "$LAB/r2/derpd.log"
 relay_conf r2 10.77.0.10 "mesh key file \"$LAB/r1/mesh\"
 mesh with { \"10.77.0.9\" }"
