@@ -48,7 +48,7 @@ static const struct capver	 table[] = {
 	{ 100, CAPVER_KEPT, "see 109" },
 	{ 101, CAPVER_MOOT, "SSH" },
 	{ 102, CAPVER_KEPT, "see 124" },
-	{ 103, CAPVER_CONF, "disable-captive-portal-detection" },
+	{ 103, CAPVER_KEPT, "disable-captive-portal-detection" },
 	{ 104, CAPVER_KEPT, "see 77" },
 	{ 105, CAPVER_MOOT, "SSH" },
 	{ 106, CAPVER_KEPT, "a defect of others" },

@@ -234,6 +234,8 @@ self_flags(const struct nm_node *n)
 		f |= SELF_NO_RELAY_CLIENT;
 	if (nm_node_hascap(n, "disable-relay-server"))
 		f |= SELF_NO_RELAY_SERVER;
+	if (nm_node_hascap(n, "disable-captive-portal-detection"))
+		f |= SELF_NO_CAPTIVE;
 	return f;
 }
 

@@ -431,6 +431,7 @@ struct msg_nm_self {
 #define SELF_SILENT_DISCO	0x01		/* node attributes */
 #define SELF_NO_RELAY_CLIENT	0x02
 #define SELF_NO_RELAY_SERVER	0x04
+#define SELF_NO_CAPTIVE		0x08
 
 struct msg_nm_peer {
 	uint64_t	 id;

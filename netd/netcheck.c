@@ -211,7 +211,8 @@ run_begin(int64_t now)
 		udp_rebind(AF_WIRE_INET, now);
 	run->r_n = nc_plan(&map, run->r_full ? NULL : &history.h_last,
 	    derp_home(), have, run->r_probe, NC_PROBES_MAX);
-	if (run->r_full && have & NC_HAVE4)
+	if (run->r_full && have & NC_HAVE4 &&
+	    (nd.n_self.flags & SELF_NO_CAPTIVE) == 0)
 		run->r_captive = now + CAPTIVE_AFTER;
 	run_step(now);
 }
