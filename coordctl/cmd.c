@@ -75,6 +75,8 @@ static const struct command	 commands[] = {
 	{ "policy", "explain", "SOURCE DESTINATION[:PORT[/PROTO]]",
 	    { "source", "destination" }, NULL, { { NULL, OPT_END } },
 	    SHOW_EXPLAIN, NULL },
+	{ "derp", "list", "", { NULL }, NULL, { { NULL, OPT_END } },
+	    SHOW_TABLE, columns_derp },
 	{ "status", "", "", { NULL }, NULL, { { NULL, OPT_END } },
 	    SHOW_FIELDS, NULL }
 };

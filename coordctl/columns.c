@@ -105,6 +105,12 @@ col_name(json_t *row)
 }
 
 static const char *
+col_code(json_t *row)
+{
+	return col(row, "code");
+}
+
+static const char *
 col_role(json_t *row)
 {
 	return col(row, "role");
@@ -114,6 +120,12 @@ static const char *
 col_nodes(json_t *row)
 {
 	return col(row, "nodes");
+}
+
+static const char *
+col_homes(json_t *row)
+{
+	return col(row, "homes");
 }
 
 static const char *
@@ -241,5 +253,14 @@ const struct column	 columns_routes[] = {
 	{ "NAME", col_name },
 	{ "ADVERTISED", col_routes },
 	{ "APPROVED", col_approved_routes },
+	{ NULL, NULL }
+};
+
+const struct column	 columns_derp[] = {
+	{ "ID", col_id },
+	{ "CODE", col_code },
+	{ "NAME", col_name },
+	{ "HOMES", col_homes },
+	{ "NODES", col_nodes },
 	{ NULL, NULL }
 };

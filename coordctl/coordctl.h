@@ -96,6 +96,7 @@ extern const struct column	 columns_user[];
 extern const struct column	 columns_key[];
 extern const struct column	 columns_node[];
 extern const struct column	 columns_routes[];
+extern const struct column	 columns_derp[];
 const char	*column_value(json_t *, char *, size_t);
 
 /* output.c */

@@ -81,6 +81,9 @@
  *                                         proto line (of the policy, 0: no
  *                                         rule) rule (its text)
  *
+ * derp list                               id code name nodes (name host:port)
+ *                                         homes (nodes whose home it is)
+ *
  * status                                  users nodes online pending policy
  *                                         (none, file, store, allow) store
  *                                         (coordd puts a row of its own in
@@ -117,6 +120,7 @@ V("policy", "check", ADM_READ | ADM_FD) \
 V("policy", "test", ADM_READ | ADM_FD) \
 V("policy", "set", ADM_CHANGE | ADM_FD) \
 V("policy", "explain", ADM_READ) \
+V("derp", "list", ADM_READ) \
 V("status", "", ADM_READ)
 
 #define ADM_WORDS_MAX	128	/* words of one request */

@@ -32,6 +32,7 @@ conf_new(void)
 	(void)strlcpy(c->c_group, CTL_GROUP, sizeof(c->c_group));
 	c->c_key_expiry = KEY_EXPIRY_DAYS * 86400LL * 1000000000;
 	c->c_policy = POLICY_NONE;
+	c->c_max_conns = MAX_CONNS;
 	if (conf_set_addresses(c, "100.64.0.0/10") != NULL ||
 	    conf_set_addresses(c, "fd7a:115c:a1e0::/48") != NULL)
 		fatalx("default addresses");
@@ -319,8 +320,6 @@ conf_check(const struct coord_conf *c)
 		    "keys do not belong into its directory";
 	if (strcmp(sock, store) == 0)
 		return "socket must not be beside the store";
-	if (!TAILQ_EMPTY(&c->c_derps) && c->c_derpmap[0] != '\0')
-		return "derp region and derp map file exclude each other";
 	return NULL;
 }
 

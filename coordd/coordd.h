@@ -60,17 +60,22 @@
 #define SET_SOCKET	0x0200
 #define SET_NAMESERVERS	0x0400
 #define SET_HOOK	0x0800
+#define SET_CONNS	0x1000
 
-/* A region of the DERP map with one node. */
+/* A node of the DERP map; those of one region follow each other. */
 struct conf_derp {
 	TAILQ_ENTRY(conf_derp)	 r_entry;
-	uint16_t		 r_id;
+	uint16_t		 r_id;		/* of its region */
+	uint8_t			 r_more;	/* region has one before it */
+	uint8_t			 r_nostun;
 	uint16_t		 r_port;	/* 0: not said */
 	uint16_t		 r_stun;	/* 0: not said */
 	char			 r_name[64];
 	char			 r_node[64];	/* "": not said */
 	char			 r_host[MSG_NAME_LEN];
 	char			 r_pin[128];
+	char			 r_ip4[64];	/* "": by the name */
+	char			 r_ip6[64];
 };
 TAILQ_HEAD(conf_derps, conf_derp);
 
@@ -105,6 +110,7 @@ struct coord_conf {
 	size_t			 c_policy_len;
 	int			 c_approve_manually;
 	int64_t			 c_key_expiry;	/* ns, 0: never */
+	uint32_t		 c_max_conns;
 	char			 c_derpmap[PATH_MAX];
 	char			*c_derpmap_text;
 	size_t			 c_derpmap_len;
@@ -150,10 +156,7 @@ void	 conf_print(const struct coord_conf *, FILE *);
 
 /* --- derpmap.c: the DERP map as stored wants it --- */
 
-/*
- * The JSON of the file that the configuration names, or of what its regions
- * come to; the caller frees. NULL: there is none.
- */
+/* The JSON of the regions; the caller frees. NULL: there are none. */
 char	*derpmap_text(const struct coord_conf *, size_t *);
 
 /* --- state.c: the server's keys, directories, the lock --- */

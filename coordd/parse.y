@@ -212,6 +212,47 @@ derp_begin(int64_t id, const char *name)
 	    name);
 }
 
+/* A second node of the region that is being read. */
+static void
+derp_another(void)
+{
+	struct conf_derp	*r;
+
+	if (derp->r_host[0] == '\0' && derp->r_node[0] == '\0')
+		return;
+	if (derp->r_host[0] == '\0')
+		lex_error("derp node \"%s\" has no host", derp->r_node);
+	if ((r = calloc(1, sizeof(*r))) == NULL)
+		fatal(NULL);
+	TAILQ_INSERT_AFTER(&conf->c_derps, derp, r, r_entry);
+	r->r_id = derp->r_id;
+	r->r_more = 1;
+	(void)strlcpy(r->r_name, derp->r_name, sizeof(r->r_name));
+	derp = r;
+}
+
+static void
+derp_address(char *dst, size_t len, uint8_t af, const char *s)
+{
+	struct msg_ip	 ip;
+
+	if (strcmp(s, "none") != 0 && (ip_parse(&ip, s) == -1 || ip.af != af))
+		lex_error("%s is no IPv%u address, nor none", s, af);
+	else
+		(void)strlcpy(dst, s, len);
+}
+
+static void
+set_conns(int64_t n)
+{
+	if (!once(SET_CONNS, "limit connections"))
+		return;
+	if (n < 16 || n > 1000000)
+		lex_error("limit connections is not between 16 and 1000000");
+	else
+		conf->c_max_conns = n;
+}
+
 static uint16_t
 port_ok(int64_t n)
 {
@@ -222,9 +263,10 @@ port_ok(int64_t n)
 }
 %}
 
-%token	ADDRESSES ALL ALLOW APPROVE AUDIT AUTOMATICALLY CERTIFICATE DAYS DERP
-%token	DNS DOMAIN EXPIRY FILENAME GROUP HOST HOURS INCLUDE KEY LISTEN LOG
-%token	MANUALLY MAP METRICS NAMESERVERS NEVER NODE NODES OIDC ON PIN POLICY
+%token	ADDRESSES ALL ALLOW APPROVE AUDIT AUTOMATICALLY CERTIFICATE
+%token	CONNECTIONS DAYS DERP DNS DOMAIN EXPIRY FILENAME GROUP HOST HOURS
+%token	INCLUDE IPV4 IPV6 KEY LIMIT LISTEN LOG MANUALLY MAP METRICS
+%token	NAMESERVERS NEVER NO NODE NODES OIDC ON PIN POLICY
 %token	PORT POSTGRESQL RECORD REGION SCRIPT SOCKET SPLIT SQLITE STATE STORE
 %token	STUN TLS UPDATE URL USER WEEKS ERROR
 %token	STRING NUMBER
@@ -306,6 +348,7 @@ main		: URL STRING		{ set_url($2.string); }
 			not_yet("oidc");
 			YYERROR;
 		}
+		| LIMIT CONNECTIONS NUMBER { set_conns($3.number); }
 		| AUDIT LOG STRING	{ not_yet("audit log"); }
 		| METRICS LISTEN ON STRING PORT NUMBER {
 			not_yet("metrics");
@@ -394,6 +437,7 @@ derpopts	: /* empty */
 		;
 
 derpopt		: NODE STRING {
+			derp_another();
 			derp_word(derp->r_node, sizeof(derp->r_node), "node",
 			    $2.string);
 		}
@@ -403,6 +447,15 @@ derpopt		: NODE STRING {
 		}
 		| PORT NUMBER		{ derp->r_port = port_ok($2.number); }
 		| STUN NUMBER		{ derp->r_stun = port_ok($2.number); }
+		| STUN NO		{ derp->r_nostun = 1; }
+		| IPV4 STRING {
+			derp_address(derp->r_ip4, sizeof(derp->r_ip4),
+			    AF_WIRE_INET, $2.string);
+		}
+		| IPV6 STRING {
+			derp_address(derp->r_ip6, sizeof(derp->r_ip6),
+			    AF_WIRE_INET6, $2.string);
+		}
 		| PIN STRING {
 			derp_word(derp->r_pin, sizeof(derp->r_pin), "pin",
 			    $2.string);
@@ -420,6 +473,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "audit",		AUDIT },
 	{ "automatically",	AUTOMATICALLY },
 	{ "certificate",	CERTIFICATE },
+	{ "connections",	CONNECTIONS },
 	{ "days",		DAYS },
 	{ "derp",		DERP },
 	{ "dns",		DNS },
@@ -430,7 +484,10 @@ static const struct lex_keyword	 keywords[] = {
 	{ "host",		HOST },
 	{ "hours",		HOURS },
 	{ "include",		INCLUDE },
+	{ "ipv4",		IPV4 },
+	{ "ipv6",		IPV6 },
 	{ "key",		KEY },
+	{ "limit",		LIMIT },
 	{ "listen",		LISTEN },
 	{ "log",		LOG },
 	{ "manually",		MANUALLY },
@@ -438,6 +495,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "metrics",		METRICS },
 	{ "nameservers",	NAMESERVERS },
 	{ "never",		NEVER },
+	{ "no",			NO },
 	{ "node",		NODE },
 	{ "nodes",		NODES },
 	{ "oidc",		OIDC },

@@ -91,26 +91,41 @@ print_dns(FILE *f, const struct coord_conf *c)
 }
 
 static void
+print_derp_node(FILE *f, const struct conf_derp *r)
+{
+	if (r->r_node[0] != '\0')
+		fprintf(f, " node \"%s\"", r->r_node);
+	fprintf(f, " host \"%s\"", r->r_host);
+	if (r->r_port != 0)
+		fprintf(f, " port %u", r->r_port);
+	if (r->r_nostun)
+		fprintf(f, " stun no");
+	else if (r->r_stun != 0)
+		fprintf(f, " stun %u", r->r_stun);
+	if (r->r_ip4[0] != '\0')
+		fprintf(f, " ipv4 \"%s\"", r->r_ip4);
+	if (r->r_ip6[0] != '\0')
+		fprintf(f, " ipv6 \"%s\"", r->r_ip6);
+	if (r->r_pin[0] != '\0')
+		fprintf(f, " pin \"%s\"", r->r_pin);
+}
+
+static void
 print_derp(FILE *f, const struct coord_conf *c)
 {
-	const struct conf_derp	*r;
+	const struct conf_derp	*next, *r;
 
 	if (c->c_derpmap[0] != '\0')
 		print_named(f, "derp map file", c->c_derpmap);
 	TAILQ_FOREACH(r, &c->c_derps, r_entry) {
-		fprintf(f, "derp region %u ", r->r_id);
-		print_string(f, r->r_name);
-		fprintf(f, " { ");
-		if (r->r_node[0] != '\0')
-			fprintf(f, "node \"%s\" ", r->r_node);
-		fprintf(f, "host \"%s\"", r->r_host);
-		if (r->r_port != 0)
-			fprintf(f, " port %u", r->r_port);
-		if (r->r_stun != 0)
-			fprintf(f, " stun %u", r->r_stun);
-		if (r->r_pin[0] != '\0')
-			fprintf(f, " pin \"%s\"", r->r_pin);
-		fprintf(f, " }\n");
+		if (!r->r_more) {
+			fprintf(f, "derp region %u ", r->r_id);
+			print_string(f, r->r_name);
+			fprintf(f, " {");
+		}
+		print_derp_node(f, r);
+		next = TAILQ_NEXT(r, r_entry);
+		fprintf(f, next != NULL && next->r_more ? "" : " }\n");
 	}
 }
 
@@ -153,6 +168,8 @@ conf_print(const struct coord_conf *c, FILE *f)
 	else
 		fprintf(f, "key expiry %lld hours\n",
 		    (long long)(c->c_key_expiry / 3600 / 1000000000));
+	if (c->c_max_conns != MAX_CONNS)
+		fprintf(f, "limit connections %u\n", c->c_max_conns);
 	print_derp(f, c);
 	fprintf(f, "socket ");
 	print_string(f, c->c_socket);

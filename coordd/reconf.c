@@ -74,9 +74,13 @@ reconf_derpmap(struct proc_child *pc, const struct coord_conf *c)
 	char	*text;
 	size_t	 len;
 
+	/* What the file has, and then ours over it. */
+	if (c->c_derpmap_text != NULL)
+		reconf_file(pc, IMSG_DERPMAP_FD, c->c_derpmap_text,
+		    c->c_derpmap_len, c->c_derpmap);
 	if ((text = derpmap_text(c, &len)) == NULL)
 		return;
-	reconf_file(pc, IMSG_DERPMAP_FD, text, len, NULL);
+	reconf_file(pc, IMSG_DERPMAP_FD, text, len, coordd_conf_file());
 	free(text);
 }
 
@@ -116,7 +120,7 @@ reconf_send_frontd(struct proc_child *pc, const struct coord_conf *c)
 
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.url, c->c_url, sizeof(m.url));
-	m.max_conns = MAX_CONNS;
+	m.max_conns = c->c_max_conns;
 	m.keepalive_s = KEEPALIVE_S;
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_FRONTD, 0, -1, &m,
 	    sizeof(m));

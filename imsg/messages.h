@@ -1346,8 +1346,8 @@ M(CONF_DNS, P_COORDD, P_STORED, LEN_FIX(msg_conf_dns), FD_NO, \
     "a DNS setting of the tailnet") \
 M(POLICY_FD, P_COORDD, P_STORED, LEN_STR(MSG_NAME_LEN), FD_YES, \
     "the policy file, and its name for messages") \
-M(DERPMAP_FD, P_COORDD, P_STORED, LEN_NONE, FD_YES, \
-    "the DERP map, JSON") \
+M(DERPMAP_FD, P_COORDD, P_STORED, LEN_STR(MSG_NAME_LEN), FD_YES, \
+    "the DERP map, JSON, and its name; a further one is laid over it") \
 M(STORE_OPEN, P_STORED, P_COORDD, LEN_FIX(msg_state_result), FD_NO, \
     "the store is open, or why not") \
 M(RPC_REGISTER, P_FRONTD, P_STORED, LEN_FIX(msg_rpc_register), FD_NO, \

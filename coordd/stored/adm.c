@@ -43,6 +43,7 @@ static const struct {
 	{ "policy",	"test",		adm_policy_test },
 	{ "policy",	"set",		adm_policy_set },
 	{ "policy",	"explain",	adm_policy_explain },
+	{ "derp",	"list",		adm_derp_list },
 	{ "status",	"",		adm_status }
 };
 

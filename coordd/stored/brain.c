@@ -21,6 +21,7 @@ sconf_free(struct sconf *c)
 {
 	free(c->c_dns);
 	free(c->c_derpmap);
+	free(c->c_derpmap_old);
 	memset(c, 0, sizeof(*c));
 }
 

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "jsonutil.h"
 #include "log.h"
 #include "os.h"
 #include "proc.h"
@@ -153,30 +152,26 @@ conf_policy(struct imsg *imsg)
 static int
 conf_derpmap(struct imsg *imsg)
 {
-	json_t	*obj = NULL;
-	char	*text = NULL;
-	size_t	 len;
+	char	 name[MSG_NAME_LEN], *text = NULL, *why = NULL;
+	size_t	 len = 0;
 	int	 fd;
 
 	if (!reading || (fd = imsg_get_fd(imsg)) == -1)
 		return -1;
+	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
+		close(fd);
+		return -1;
+	}
 	if (file_read(fd, DERPMAP_MAX, &text, &len) == -1) {
-		log_warn("derp map");
+		log_warn("%s", name);
 		bad = 1;
-		return 0;
+	} else if (derpmap_add(&next, name, text == NULL ? "" : text, len,
+	    &why) == -1) {
+		log_warnx("%s", why);
+		bad = 1;
 	}
-	if (text != NULL)
-		obj = ju_load(text, len);
 	free(text);
-	if (!json_is_object(json_object_get(obj, "Regions"))) {
-		log_warnx("derp map: not a JSON object with Regions");
-		bad = 1;
-	} else {
-		free(next.c_derpmap);
-		if ((next.c_derpmap = ju_dump(obj)) == NULL)
-			fatal(NULL);
-	}
-	json_decref(obj);
+	free(why);
 	return 0;
 }
 

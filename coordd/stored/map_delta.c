@@ -327,7 +327,7 @@ send_delta(struct brain *b, struct viewer *v)
 	}
 	if (v->v_flags & V_DERP) {
 		buf_str(&t, ",\"DERPMap\":");
-		map_derp(b, &t);
+		map_derp(b, &t, v->v_version);
 	}
 	if (v->v_flags & V_DNS) {
 		buf_str(&t, ",\"Domain\":");

@@ -130,9 +130,11 @@ map_dns(struct brain *b, struct buf *t, const struct node *n)
  * waits for its first WireGuard handshake before it calls itself running.
  */
 void
-map_derp(struct brain *b, struct buf *t)
+map_derp(struct brain *b, struct buf *t, unsigned int version)
 {
-	if (b->b_conf.c_derpmap != NULL)
+	if (version < SRVREQ_V_NOMEASURE && b->b_conf.c_derpmap_old != NULL)
+		buf_str(t, b->b_conf.c_derpmap_old);
+	else if (b->b_conf.c_derpmap != NULL)
 		buf_str(t, b->b_conf.c_derpmap);
 	else
 		buf_str(t, "{\"Regions\":{},\"omitDefaultRegions\":true}");
@@ -224,7 +226,7 @@ map_full(struct brain *b, struct buf *t, struct node *n, unsigned int version,
 	buf_str(t, ",\"Node\":");
 	map_node_self(b, t, n, version);
 	buf_str(t, ",\"DERPMap\":");
-	map_derp(b, t);
+	map_derp(b, t, version);
 	full_peers(b, t, n, version, row, words);
 	buf_str(t, ",\"UserProfiles\":");
 	map_profiles(b, t, n, row, words);

@@ -273,6 +273,7 @@ struct sconf {
 	struct split_dns	*c_dns;
 	size_t			 c_ndns;
 	char			*c_derpmap;	/* JSON object */
+	char			*c_derpmap_old;	/* for old clients, or NULL */
 };
 
 void	 sconf_free(struct sconf *);
@@ -802,7 +803,7 @@ char	*map_filter(struct brain *, struct node *, uint8_t [16]);
 void	 map_add_filter(struct buf *, unsigned int, const char *);
 /* The objects alone; DNS as this node gets it. */
 void	 map_dns(struct brain *, struct buf *, const struct node *);
-void	 map_derp(struct brain *, struct buf *);
+void	 map_derp(struct brain *, struct buf *, unsigned int);
 /* Array of profiles: of a node (or NULL) and of the owners of these slots. */
 void	 map_profiles(struct brain *, struct buf *, const struct node *,
 	    const uint64_t *, size_t);
@@ -874,6 +875,7 @@ int	 adm_policy_check(struct adm *);
 int	 adm_policy_test(struct adm *);
 int	 adm_policy_set(struct adm *);
 int	 adm_policy_explain(struct adm *);
+int	 adm_derp_list(struct adm *);
 int	 adm_status(struct adm *);
 /* The keys that "node list" and "node show" share. */
 void	 adm_node_row(struct adm *, struct node *, int);
@@ -885,6 +887,16 @@ struct node
 extern const struct sink rpc_sink;
 
 void	 rpc_open(int, int);			/* frontd's channel, fresh */
+
+/* --- derpmap.c: the map of relays ----------------------------------------- */
+
+/*
+ * Read a DERP map (name for messages, text, length) and lay it over what the
+ * configuration has: its regions take the place of those with the same
+ * number. 0, or -1 and a line of what is wrong; the caller frees.
+ */
+int	 derpmap_add(struct sconf *, const char *, const char *, size_t,
+	    char **);
 
 /* --- conf.c: configuration by imsg ---------------------------------------- */
 

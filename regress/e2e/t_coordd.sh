@@ -217,6 +217,31 @@ reload "needs a restart"
 say $? "a policy in another directory needs a restart"
 conf "policy allow all" >"$DIR/coordd.conf"
 
+cat >"$DIR/derp.json" <<'EOF'
+{"Regions": {"901": {"RegionID": 901, "RegionCode": "far", "RegionName": "Far",
+ "Nodes": [{"Name": "f", "RegionID": 901, "HostName": "far.example.org"}]}}}
+EOF
+conf "policy allow all" "derp map file \"$DIR/derp.json\"" \
+    'derp region 900 "home" { host "derp.example.org" port 8443 }' \
+    >"$DIR/coordd.conf"
+reload "configuration reloaded"
+say $? "regions of a file and of the configuration"
+ctl derp list >"$DIR/out"
+grep -q '^900 *home .*derp.example.org:8443' "$DIR/out" &&
+    grep -q '^901 *far .*f far.example.org:443' "$DIR/out"
+say $? "are one map: $(grep -c . "$DIR/out") lines"
+printf '{\n"Regions": {"901": {"RegionID": 901,\n}}' >"$DIR/derp.json"
+reload "derp.json:3: "
+say $? "a broken one is named with its line"
+echo '{"Regions": {"901": {"RegionID": 7}}}' >"$DIR/derp.json"
+reload "derp.json: region .901.: its RegionID is not the same"
+say $? "so is a wrong region"
+ctl derp list | cmp -s - "$DIR/out"
+say $? "the old map stays in force"
+conf "policy allow all" >"$DIR/coordd.conf"
+reload "configuration reloaded"
+say $? "and back once more"
+
 # --- replaced processes ---
 healthy()
 {

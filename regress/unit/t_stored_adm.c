@@ -10,7 +10,7 @@
 /* link: ../../coordd/stored/authkey.c ../../coordd/stored/brain.c */
 /* link: ../../coordd/stored/buf.c ../../coordd/stored/hostinfo.c */
 /* link: ../../coordd/stored/call.c ../../coordd/stored/ping.c */
-/* link: ../../coordd/stored/adm_ping.c */
+/* link: ../../coordd/stored/adm_ping.c ../../coordd/stored/adm_derp.c */
 /* link: ../../coordd/stored/map.c ../../coordd/stored/map_delta.c */
 /* link: ../../coordd/stored/map_full.c ../../coordd/stored/map_node.c */
 /* link: ../../coordd/stored/name.c ../../coordd/stored/node.c */
