@@ -345,6 +345,7 @@ endpoints_update(int force)
 	ml.n = s.s_n;
 	told = chan_compose2(&nd.n_ctrld, IMSG_ENDPOINTS, 0, -1, &ml,
 	    sizeof(ml), s.s_ep, s.s_n * sizeof(s.s_ep[0])) == 0;
+	disco_endpoints_changed(os_now());
 }
 
 void

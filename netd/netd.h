@@ -691,6 +691,8 @@ void	 disco_input(const uint8_t *, size_t, const struct addr *,
 	    struct peer *, int64_t);
 /* The list of own endpoints is fresh: CallMeMaybe that waited for it. */
 void	 disco_endpoints(int64_t);
+/* It is another one: peers without a path to us are told at once. */
+void	 disco_endpoints_changed(int64_t);
 int	 disco_key_answer(const struct msg_disco_key *);
 void	 disco_set_key(const uint8_t *);	/* our own public key */
 void	 disco_key_release(struct peer *);

@@ -333,6 +333,21 @@ disco_endpoints(int64_t now)
 	}
 }
 
+/* Whoever is being looked for can look at the new addresses at once. */
+void
+disco_endpoints_changed(int64_t now)
+{
+	struct peer	*p;
+
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if (p->p_path == NULL || p->p_path->pa_external == 0 ||
+		    now - p->p_path->pa_external >= PATH_ACTIVE ||
+		    path_trusted(p->p_path, now) || !able(p))
+			continue;
+		disco_call_out(p);
+	}
+}
+
 void
 disco_discover(struct peer *p, int64_t now)
 {

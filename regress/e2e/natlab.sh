@@ -351,6 +351,12 @@ site_router()	# name N protocol
 	router_conf "$1" "$2" "$3" >"$LAB/$1r/miniupnpd.conf"
 	on_bg "$1r" "$LAB/$1/miniupnpd.log" miniupnpd -d \
 	    -f "$LAB/$1r/miniupnpd.conf" -P "$LAB/$1r/pid"
+	wait_for 5 router_listens "$1r"
+}
+
+router_listens()
+{
+	on "$1" ss -Hlun | grep -q -e ':1900 ' -e ':5351 '
 }
 
 router_rules()	# protocol
