@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  *
  * Fuzz: DERP frames for both sides, logins, and a relay with three clients
- * that get the input by turns.
+ * and another relay, which get the input by turns.
  */
 
 /* link: ../../derpd/relay/core.c */
@@ -22,7 +22,7 @@
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static struct client	 clients[CLIENTS];
+static struct client	 clients[CLIENTS], other;
 static int		 is_open[CLIENTS];
 static uint8_t		 buf[2 * CORE_PULL_MIN];
 
@@ -67,6 +67,22 @@ begin(void)
 		core_add(&clients[i], key);
 		is_open[i] = 1;
 	}
+	memset(&other, 0, sizeof(other));
+	core_fwd_open(&other);
+}
+
+/* What the other relay says of who is there. */
+static void
+from_other(const struct derp_frame *f)
+{
+	struct derp_msg	 m;
+
+	if (derp_client_parse(f, &m) != 1)
+		return;
+	if (m.dm_type == DERP_PEER_PRESENT)
+		core_fwd_present(&other, m.dm_key);
+	else if (m.dm_type == DERP_PEER_GONE)
+		core_fwd_absent(&other, m.dm_key);
 }
 
 static void
@@ -74,6 +90,10 @@ sweep(int all)
 {
 	size_t	 i, n;
 
+	while (core_pull(&other, buf, sizeof(buf)) > 0)
+		;
+	if (all)
+		core_fwd_close(&other);
 	for (i = 0; i < CLIENTS; i++) {
 		if (clients[i].cl_peer == NULL)
 			continue;
@@ -98,6 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	begin();
 	for (i = 0; (n = derp_frame_parse(data, len, &f)) != 0 && n <= len;
 	    i++) {
+		from_other(&f);
 		(void)derp_client_parse(&f, &m);
 		(void)derp_server_key_parse(&f, key);
 		if (is_open[i % CLIENTS] &&
