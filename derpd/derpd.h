@@ -47,6 +47,7 @@
 #define SET_VERIFY	0x0010
 #define SET_MESHKEY	0x0020
 #define SET_CAFILE	0x0040
+#define SET_TOTAL	0x0080
 
 struct conf_listen {
 	struct msg_endpoint	 l_ep;
@@ -65,6 +66,8 @@ struct derp_conf {
 	size_t			 c_cert_len;
 	uint64_t		 c_rate;	/* bytes/s, 0: no limit */
 	uint64_t		 c_burst;
+	uint64_t		 c_all_rate;	/* of all together */
+	uint64_t		 c_all_burst;
 	uint32_t		 c_verify;	/* RELAY_VERIFY_* */
 	char			 c_allow[PATH_MAX];	/* file of node keys */
 	char			 c_meshkey[PATH_MAX];

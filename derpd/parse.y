@@ -135,27 +135,30 @@ add_bootstrap(const char *name, const char *addr)
 }
 
 static void
-set_rate(const char *rate, const char *burst)
+set_rate(const char *rate, const char *burst, int all)
 {
-	const char	*why;
+	const char	*why, *what = all ? "limit total rate" : "limit rate";
+	uint64_t	 r = 0, b;
 
-	if (!once(SET_RATE, "limit rate"))
+	if (!once(all ? SET_TOTAL : SET_RATE, what))
 		return;
-	if ((why = conf_bytes(rate, &conf->c_rate)) != NULL) {
-		lex_error("limit rate %s %s", rate, why);
+	if ((why = conf_bytes(rate, &r)) != NULL) {
+		lex_error("%s %s %s", what, rate, why);
 		return;
 	}
-	conf->c_burst = 2 * conf->c_rate;
-	if (burst != NULL && (why = conf_bytes(burst, &conf->c_burst)) != NULL)
+	b = 2 * r;
+	if (burst != NULL && (why = conf_bytes(burst, &b)) != NULL)
 		lex_error("burst %s %s", burst, why);
-	if (conf->c_burst < BURST_MIN)
-		conf->c_burst = BURST_MIN;
+	if (b < BURST_MIN)
+		b = BURST_MIN;
+	*(all ? &conf->c_all_rate : &conf->c_rate) = r;
+	*(all ? &conf->c_all_burst : &conf->c_burst) = b;
 }
 %}
 
 %token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS DNS FILENAME HOSTNAME INCLUDE
 %token	KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE REDIRECT SELFSIGNED
-%token	STATE STUN TLS VERIFY WITH ERROR
+%token	STATE STUN TLS TOTAL VERIFY WITH ERROR
 %token	STRING NUMBER
 
 %%
@@ -212,9 +215,13 @@ main		: HOSTNAME STRING	{ set_hostname($2.string); }
 		| BOOTSTRAP DNS STRING STRING {
 			add_bootstrap($3.string, $4.string);
 		}
-		| LIMIT RATE word	{ set_rate($3.string, NULL); }
+		| LIMIT RATE word	{ set_rate($3.string, NULL, 0); }
 		| LIMIT RATE word BURST word {
-			set_rate($3.string, $5.string);
+			set_rate($3.string, $5.string, 0);
+		}
+		| LIMIT TOTAL RATE word	{ set_rate($4.string, NULL, 1); }
+		| LIMIT TOTAL RATE word BURST word {
+			set_rate($4.string, $6.string, 1);
 		}
 		| STATE STRING		{ set_state($2.string); }
 		;
@@ -274,6 +281,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "state",		STATE },
 	{ "stun",		STUN },
 	{ "tls",		TLS },
+	{ "total",		TOTAL },
 	{ "verify",		VERIFY },
 	{ "with",		WITH }
 };

@@ -106,6 +106,10 @@ conf_print(const struct derp_conf *c, FILE *f)
 		fprintf(f, "limit rate %llu burst %llu\n",
 		    (unsigned long long)c->c_rate,
 		    (unsigned long long)c->c_burst);
+	if (c->c_all_rate != 0)
+		fprintf(f, "limit total rate %llu burst %llu\n",
+		    (unsigned long long)c->c_all_rate,
+		    (unsigned long long)c->c_all_burst);
 	print_servers(f, c);
 	print_named(f, "state", c->c_state);
 }

@@ -101,6 +101,8 @@ reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 	m.tls = c->c_tls;
 	m.rate = c->c_rate;
 	m.burst = c->c_burst;
+	m.all_rate = c->c_all_rate;
+	m.all_burst = c->c_all_burst;
 	m.verify = c->c_verify;
 	m.serial = c->c_serial;
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_RELAY, 0, -1, &m,

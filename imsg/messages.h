@@ -925,6 +925,8 @@ struct msg_conf_relay {
 	uint32_t	 tls;			/* RELAY_TLS_* */
 	uint64_t	 rate;			/* bytes/s, 0: no limit */
 	uint64_t	 burst;
+	uint64_t	 all_rate;		/* of all clients together */
+	uint64_t	 all_burst;
 	uint32_t	 verify;		/* RELAY_VERIFY_* */
 	uint32_t	 serial;		/* of its servers */
 };

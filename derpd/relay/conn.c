@@ -687,29 +687,55 @@ conn_crypt_lost(void)
 
 /* --- reading --- */
 
-/* Count what it sends; past its rate it is not read for a while. */
+/*
+ * Take bytes from a bucket that fills at so many a second up to its burst:
+ * 0, or the ms until it has them.
+ */
+static int64_t
+bucket_take(int64_t *tokens, int64_t *filled, uint64_t rate, uint64_t burst,
+    size_t bytes)
+{
+	int64_t	 now, past, gained;
+
+	if (rate == 0)
+		return 0;
+	now = os_now();
+	past = now - *filled;
+	if (past > NSEC_PER_SEC * 3600)		/* no product overflows */
+		past = NSEC_PER_SEC * 3600;
+	gained = past / NSEC_PER_SEC * (int64_t)rate +
+	    past % NSEC_PER_SEC / 1000 * (int64_t)rate / 1000000;
+	if (gained > 0) {
+		*tokens += gained;
+		*filled = now;
+	}
+	if (*tokens > (int64_t)burst)
+		*tokens = burst;
+	*tokens -= bytes;
+	return *tokens >= 0 ? 0 : -*tokens * 1000 / (int64_t)rate + 1;
+}
+
+/* Count what it sends; past its rate, or that of all, it waits for a while. */
 static void
 conn_count(struct conn *c, size_t bytes)
 {
+	static int64_t			 all_tokens, all_filled;
 	const struct msg_conf_relay	*conf = relay_conf();
-	int64_t				 now, gained;
+	int64_t				 wait, all;
 
-	if (conf->rate == 0 || c->c_client.cl_mesh)
+	if (c->c_client.cl_mesh)
 		return;
-	now = os_now();
-	gained = (now - c->c_filled) / 1000 * (int64_t)conf->rate / 1000000;
-	if (gained > 0 || now - c->c_filled > NSEC_PER_SEC) {
-		c->c_tokens += gained;
-		c->c_filled = now;
-	}
-	if (c->c_tokens > (int64_t)conf->burst)
-		c->c_tokens = conf->burst;
-	c->c_tokens -= bytes;
-	if (c->c_tokens >= 0)
+	wait = bucket_take(&c->c_tokens, &c->c_filled, conf->rate,
+	    conf->burst, bytes);
+	all = bucket_take(&all_tokens, &all_filled, conf->all_rate,
+	    conf->all_burst, bytes);
+	if (all > wait)
+		wait = all;
+	if (wait == 0)
 		return;
 	c->c_paused = 1;
 	event_del(&c->c_ev_read);
-	conn_timer(c, -c->c_tokens * 1000 / (int64_t)conf->rate + 1);
+	conn_timer(c, wait);
 }
 
 /* Whole frames of a client: bytes used, or -1: close. */

@@ -203,7 +203,9 @@ conf_check(const struct msg_conf_relay *c)
 {
 	return msg_str_ok(c->hostname, sizeof(c->hostname)) &&
 	    c->max_conns > 0 && c->tls <= RELAY_TLS_FILE && !cert_bad &&
-	    c->rate <= INT32_MAX * 1000ULL && c->burst <= INT64_MAX / 2;
+	    c->rate <= INT32_MAX * 1000ULL && c->burst <= INT64_MAX / 2 &&
+	    c->all_rate <= INT32_MAX * 1000ULL &&
+	    c->all_burst <= INT64_MAX / 2;
 }
 
 static void

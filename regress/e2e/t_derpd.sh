@@ -24,6 +24,7 @@ listen on 10.77.0.9 port 80
 listen on 10.77.0.9 port 443 tls self-signed
 listen on 10.77.0.9 port 81 redirect
 stun listen on 10.77.0.9 port 3478
+stun listen on fd77::9 port 3478
 metrics listen on 10.77.0.9 port 9090
 bootstrap dns "login.example.org" "192.0.2.1"
 bootstrap dns "login.example.org" "2001:db8::1"
@@ -117,6 +118,19 @@ assert d[8:20] == t and d[20:22] == b"\0\x20"
 a = bytes(x ^ y for x, y in zip(d[28:32], d[4:8]))
 assert socket.inet_ntoa(a) == "10.77.0.5"'
 
+check "answers STUN over IPv6" on cli python3 -c '
+import os, socket, struct, zlib
+t = os.urandom(12)
+p = struct.pack("!HHI", 1, 20, 0x2112a442) + t
+p += struct.pack("!HH", 0x8022, 8) + b"tailnode"
+p += struct.pack("!HHI", 0x8028, 4, zlib.crc32(p) ^ 0x5354554e)
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(p, ("fd77::9", 3478))
+d = s.recv(100)
+assert d[8:20] == t and d[20:26] == b"\0\x20\0\x14\0\2"
+a = bytes(x ^ y for x, y in zip(d[28:44], d[4:20]))
+assert socket.inet_ntop(socket.AF_INET6, a) == "fd77::5"'
 check "metrics of STUN" sh -c "ip netns exec $P-cli curl -s \
     http://10.77.0.9:9090/metrics | grep -q 'family=\"ipv4\"} 1$'"
 kill -KILL "$(relay_child cryptod)"
@@ -128,6 +142,29 @@ check "a killed relay is replaced" wait_for 5 cli -t 10.77.0.9 443 pair
 kill -HUP "$RELAYPID"
 sleep 0.5
 check "reloads" cli -t 10.77.0.9 443 pair
+
+# rate lines: packets of 1237 bytes a second that get through
+rate()
+{
+	cp "$LAB/relay/derpd.conf" "$LAB/relay/all.conf"
+	echo "$1" >>"$LAB/relay/derpd.conf"
+	kill -HUP "$RELAYPID"
+	sleep 0.5
+	cli 10.77.0.9 80 flood 1000 | sed -n 's/.* \([0-9]*\) a second/\1/p'
+	cp "$LAB/relay/all.conf" "$LAB/relay/derpd.conf"
+	kill -HUP "$RELAYPID"
+	sleep 0.3
+}
+limited()
+{
+	[ "$R" -gt 300 ] && [ "$R" -lt 480 ]
+}
+R=$(rate 'limit rate 500k burst 66k')
+check "a limit of 404 packets a second: $R" limited
+R=$(rate 'limit total rate 500k burst 66k')
+check "the same for all together: $R" limited
+R=$(rate '')
+check "without a limit: $R" [ "$R" -gt 2000 ]
 on_bg cli "$LAB/cli/stop.log" "$LAB/derpcli" -t 10.77.0.9 443 stop
 wait_for 5 grep -q ready "$LAB/cli/stop.log"
 kill_wait "$RELAYPID"
