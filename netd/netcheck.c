@@ -21,6 +21,7 @@
 #define EARLY_AT_LAST	(1200 * MSEC)	/* or that nothing is */
 #define CAPTIVE_AFTER	(200 * MSEC)
 #define BREATH		MSEC		/* least wait of the run's timer */
+#define GAP		(200 * MSEC)	/* from one run's start to the next */
 
 /* What became of a probe of the plan. */
 enum ask_state {
@@ -57,6 +58,7 @@ static struct run	*run;
 static struct event	 ev_run;	/* a run is under way, or begins */
 static struct event	 ev_again;	/* the next periodic one */
 static int64_t		 active;	/* packets from the TUN device */
+static int64_t		 began;		/* the last run, 0: none */
 static int		 wanted;	/* one more run, after this one */
 static int		 asleep;	/* nobody needs a periodic one */
 static uint64_t		 map_print;	/* of the one in force */
@@ -66,6 +68,7 @@ static int		 started;
 static void	 run_cb(int, short, void *);
 static void	 again_cb(int, short, void *);
 static void	 timer_set(struct event *, int64_t);
+static void	 run_soon(int64_t);
 static void	 map_build(void);
 static uint8_t	 node_flags(const struct msg_nm_derp_node *);
 static int	 node_addr(const struct nc_probe *, struct addr *);
@@ -109,6 +112,14 @@ timer_set(struct event *ev, int64_t wait)
 	(void)evtimer_del(ev);
 	if (evtimer_add(ev, &tv) == -1)
 		fatal("evtimer_add");
+}
+
+/* A run, but not one after the other without end. */
+static void
+run_soon(int64_t now)
+{
+	timer_set(&ev_run, began != 0 && now >= began && now - began < GAP ?
+	    GAP - (now - began) : 0);
 }
 
 /* --- the map --- */
@@ -201,7 +212,7 @@ run_begin(int64_t now)
 	if ((run = calloc(1, sizeof(*run))) == NULL)
 		fatal(NULL);
 	nc_report_init(&run->r_report);
-	run->r_start = now;
+	run->r_start = began = now;
 	run->r_stop = now + NC_STUN_TIME;
 	run->r_early = now + EARLY;
 	run->r_full = nc_want_full(&history, now);
@@ -489,7 +500,7 @@ run_end(int64_t now)
 	nctell_report(&map, &history.h_last);
 	if (wanted) {
 		wanted = 0;
-		timer_set(&ev_run, BREATH);
+		run_soon(now);
 	} else if (periodic(now))
 		timer_set(&ev_again, AGAIN_LEAST +
 		    arc4random_uniform(AGAIN_JITTER / MSEC) * MSEC);
@@ -541,7 +552,7 @@ netcheck_kick(int full)
 	if (run != NULL)
 		wanted = 1;
 	else
-		timer_set(&ev_run, 0);
+		run_soon(os_now());
 }
 
 void

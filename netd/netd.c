@@ -149,6 +149,7 @@ netd_descriptor(struct imsg *imsg)
 			break;
 		udp_set(fd, &u);
 		endpoints_update(0);
+		netcheck_kick(0);	/* another port, another mapping */
 		return 0;
 	case IMSG_UDP_RELAY:
 		if (msg_get(imsg, &u, sizeof(u)) == -1 ||
@@ -271,6 +272,7 @@ netd_cryptod_msg(struct chan *c, struct imsg *imsg)
 			break;
 		disco_set_key(m.keys.disco);
 		hs_set_key(m.keys.node);
+		netcheck_kick(0);
 		derp_keys(m.keys.node);
 		disco_ask_again();
 		hs_kick();

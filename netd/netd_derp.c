@@ -306,6 +306,8 @@ region_retry(struct region *r)
 {
 	int64_t	 ns = r->r_restart;
 
+	if (r->r_id == home)
+		netcheck_kick(0);	/* is it there, and who else is? */
 	if (ns == 0)
 		ns = r->r_fails > 5 ? RETRY_MOST :
 		    RETRY_FIRST << (r->r_fails - 1);
