@@ -7,7 +7,9 @@
  */
 
 #include <sys/types.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <arpa/inet.h>
 
@@ -36,11 +38,15 @@
 #define SUITES	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:" \
 		"TLS_CHACHA20_POLY1305_SHA256"
 
+/* Certificates of authorities, as PEM. */
+struct ca_text {
+	char		*ca_pem;
+	size_t		 ca_len;
+	int		 ca_mapped;
+};
+
 static SSL_CTX	*ctx;
-static char	*ca_pem;
-static size_t	 ca_len;
-static char	*ca_next;
-static size_t	 ca_nextlen;
+static struct ca_text	 ca, ca_next;
 static int	 ssl_index = -1;
 
 static int	 verify_cb(X509_STORE_CTX *, void *);
@@ -79,57 +85,86 @@ tlsclient_warmup(void)
 	SSL_free(ssl);
 }
 
+static void
+ca_free(struct ca_text *t)
+{
+	if (t->ca_mapped)
+		(void)munmap(t->ca_pem, t->ca_len);
+	else
+		free(t->ca_pem);
+	memset(t, 0, sizeof(*t));
+}
+
 void
 tlsclient_ca(char *pem, size_t len)
 {
-	free(ca_next);
-	ca_next = pem;
-	ca_nextlen = len;
+	ca_free(&ca_next);
+	ca_next.ca_pem = pem;
+	ca_next.ca_len = len;
 }
 
 void
 tlsclient_ca_commit(void)
 {
-	if (ca_next == NULL)
+	if (ca_next.ca_pem == NULL)
 		return;
-	free(ca_pem);
-	ca_pem = ca_next;
-	ca_len = ca_nextlen;
-	ca_next = NULL;
+	ca_free(&ca);
+	ca = ca_next;
+	memset(&ca_next, 0, sizeof(ca_next));
 }
 
-int
-tlsclient_ca_fd(int fd)
+/* Not a file that can be mapped: its text. NULL (logged). */
+static char *
+ca_read(int fd, size_t *len)
 {
-	char	*buf = NULL, *p;
-	size_t	 cap = 0, len = 0;
+	char	*buf;
 	ssize_t	 n;
 
+	if ((buf = malloc(CA_MAX)) == NULL)
+		fatal(NULL);
+	*len = 0;
 	do {
-		if (len == cap) {
-			cap = cap == 0 ? 262144 : cap * 2;
-			if (cap > CA_MAX) {
-				log_warnx("CA file is too long");
-				break;
-			}
-			if ((p = realloc(buf, cap)) == NULL)
-				fatal(NULL);
-			buf = p;
-		}
-		if ((n = read(fd, buf + len, cap - len)) > 0)
-			len += n;
+		n = read(fd, buf + *len, CA_MAX - *len);
+		if (n > 0)
+			*len += n;
 		else if (n == -1 && errno != EINTR)
 			log_warn("CA file");
 	} while (n > 0 || (n == -1 && errno == EINTR));
-	close(fd);
-	if (n != 0) {
-		free(buf);
-		return -1;
+	if (n == 0)
+		return buf;
+	free(buf);
+	return NULL;
+}
+
+/* Mapped, it takes memory only while it is looked at. */
+int
+tlsclient_ca_fd(int fd)
+{
+	struct stat	 st;
+	char		*pem = NULL;
+	size_t		 len;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		if (st.st_size > CA_MAX) {
+			log_warnx("CA file is too long");
+			close(fd);
+			return -1;
+		}
+		len = st.st_size;
+		pem = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+		close(fd);
+		if (pem == MAP_FAILED) {
+			log_warn("CA file");
+			return -1;
+		}
+		tlsclient_ca(pem, len);
+		ca_next.ca_mapped = 1;
+		return 0;
 	}
-	if ((p = realloc(buf, len + 1)) != NULL)
-		buf = p;		/* it stays for long */
-	tlsclient_ca(buf, len);
-	return 0;
+	if ((pem = ca_read(fd, &len)) != NULL)
+		tlsclient_ca(pem, len);
+	close(fd);
+	return pem != NULL ? 0 : -1;
 }
 
 /* --- what came in the chain --- */
@@ -290,12 +325,12 @@ verify_pin(STACK_OF(X509) *chain, struct tlsclient *tc)
 /* --- by authorities --- */
 
 static int
-issues_one_of(X509 *ca, STACK_OF(X509) *chain)
+issues_one_of(X509 *x, STACK_OF(X509) *chain)
 {
 	int	 i;
 
 	for (i = 0; i < sk_X509_num(chain); i++)
-		if (X509_NAME_cmp(X509_get_subject_name(ca),
+		if (X509_NAME_cmp(X509_get_subject_name(x),
 		    X509_get_issuer_name(sk_X509_value(chain, i))) == 0)
 			return 1;
 	return 0;
@@ -311,9 +346,9 @@ store_for(STACK_OF(X509) *chain)
 
 	if ((store = X509_STORE_new()) == NULL)
 		fatal(NULL);
-	if (ca_len == 0)
+	if (ca.ca_len == 0)
 		return store;
-	if ((bio = BIO_new_mem_buf(ca_pem, ca_len)) == NULL)
+	if ((bio = BIO_new_mem_buf(ca.ca_pem, ca.ca_len)) == NULL)
 		fatal(NULL);
 	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		if (issues_one_of(x, chain))
@@ -322,6 +357,8 @@ store_for(STACK_OF(X509) *chain)
 	}
 	ERR_clear_error();
 	BIO_free(bio);
+	if (ca.ca_mapped)
+		(void)madvise(ca.ca_pem, ca.ca_len, MADV_DONTNEED);
 	return store;
 }
 
@@ -340,7 +377,7 @@ explain(X509 *leaf, int error, const char *name, struct tlsclient *tc)
 	default:
 		(void)snprintf(tc->tc_why, sizeof(tc->tc_why),
 		    "its certificate: %s%s",
-		    X509_verify_cert_error_string(error), ca_len == 0 ?
+		    X509_verify_cert_error_string(error), ca.ca_len == 0 ?
 		    " (and no CA certificates are installed)" : "");
 		break;
 	}

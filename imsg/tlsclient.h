@@ -44,7 +44,7 @@ void	 tlsclient_warmup(void);
 void	 tlsclient_ca(char *, size_t);
 void	 tlsclient_ca_commit(void);
 /*
- * Read that text from a descriptor, at most CA_MAX bytes: 0, or -1 (logged).
+ * Take that text from a descriptor, at most 4 MB: 0, or -1 (logged).
  * The descriptor is closed.
  */
 int	 tlsclient_ca_fd(int);
