@@ -848,25 +848,38 @@ conn_reads(const struct conn *c)
 	    c->c_state != CONN_ADMIT;
 }
 
+/* So much may be read at once: a limit must not be passed by much. */
+static size_t
+conn_room(const struct conn *c, size_t have)
+{
+	const struct msg_conf_relay	*conf = relay_conf();
+	size_t				 room = IN_SIZE - have;
+
+	if ((c->c_state != CONN_OPEN || conf->rate != 0 ||
+	    conf->all_rate != 0) && room > RAW_READ)
+		room = RAW_READ;
+	return room;
+}
+
 static void
 conn_read(struct conn *c)
 {
 	ssize_t	 n = 1;
-	size_t	 have, room, got = 0;
+	size_t	 have, got = 0;
 	int	 i;
 
 	tls_begin(c);
 	have = conn_take_part(c);
 	if (have > 0 && conn_work(c, &have) == -1)
 		n = -1;
-	for (i = 0; n > 0 && i < READS && conn_reads(c); i++) {
-		room = IN_SIZE - have;
-		if (c->c_state != CONN_OPEN && room > RAW_READ)
-			room = RAW_READ;
-		if ((n = tls_read(c, in_buf + have, room)) <= 0)
+	for (i = 0; n > 0 && i < READS && got < IN_SIZE && conn_reads(c) &&
+	    !c->c_paused; i++) {
+		if ((n = tls_read(c, in_buf + have, conn_room(c, have))) <= 0)
 			break;
 		have += n;
 		got += n;
+		if (c->c_state == CONN_OPEN)
+			conn_count(c, n);
 		if (conn_work(c, &have) == -1)
 			n = -1;
 	}
@@ -876,10 +889,6 @@ conn_read(struct conn *c)
 		return;
 	}
 	conn_keep_part(c, have);
-	if (c->c_is_dead)
-		return;
-	if (c->c_state == CONN_OPEN)
-		conn_count(c, got);
 	/* The library may hold more, of which the socket does not tell. */
 	if (n > 0 && conn_reads(c) && !c->c_paused)
 		event_active(&c->c_ev_read, EV_READ, 1);

