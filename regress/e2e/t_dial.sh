@@ -82,7 +82,7 @@ mkdir -p "/etc/netns/$P-a" "/etc/netns/$P-b"
 for h in a b; do
 	echo "10.77.0.1 coord.test" >"/etc/netns/$P-$h/hosts"
 done
-trap 'rm -rf /etc/netns/$P-a /etc/netns/$P-b; lab_end' EXIT
+trap 'rm -rf /etc/netns/$P-a /etc/netns/$P-b /etc/netns/$P-d; lab_end' EXIT
 coord_conf >"$LAB/coord/coordd.conf"
 cat >>"$LAB/coord/coordd.conf" <<X
 listen on 10.77.0.1 port 80
@@ -132,6 +132,29 @@ check "a node that knows no key does not log in there" wait_for 8 \
 check "nothing was registered" nodes_is 'length == 1'
 proxy good
 check "the box is gone: it logs in" node_wait_up b 35
+
+# Of the addresses of a name one leads nowhere: the other is tried soon.
+lab_host d 5
+mkdir -p "/etc/netns/$P-d"
+printf 'fd77::dead coord.test\n10.77.0.1 coord.test\n' \
+    >"/etc/netns/$P-d/hosts"
+on d nft -f - <<X
+table inet out {
+	chain out {
+		type filter hook output priority 0
+		ip6 daddr fd77::dead drop
+	}
+}
+X
+node_conf d "auth key \"$key\"
+ca file \"$LAB/ca.pem\""
+sed -i 's|^control .*|control "https://coord.test"|' "$LAB/d/shoald.conf"
+t0=$(now_ms)
+node_run d
+check "a dead IPv6 address does not stop it" node_wait_up d 15
+took=$(($(now_ms) - t0))
+check "and costs little ($took ms)" [ "$took" -lt 4000 ]
+node_stop d
 
 # No resolver, no hosts file: a relay of the map that a has kept knows where
 # the server is.
