@@ -71,6 +71,8 @@ coordctl user create alice >/dev/null
 key=$(key_create --user alice --reusable)
 for h in t s; do
 	ts_start $h
+	# Older ones may still be asking for the vendor's server first.
+	ts_up $h --auth-key="$key" >/dev/null 2>&1
 	check "$h: tailscale up over https" ts_up $h --auth-key="$key"
 done
 T=$(ts t ip -4) S=$(ts s ip -4)
@@ -87,7 +89,9 @@ check "whois" sh -c "ip netns exec $P-t '$TAILSCALE' \
     .Node.Name == \"s.tail.test.\"'"
 check "a name is answered" wait_for 5 name_is t 100.100.100.100 \
     s.tail.test "$S"
-check "over IPv6 addresses too" sh -c "ip netns exec $P-t dig +short AAAA \
+# Since 1.84 names have IPv6 addresses too.
+[ "$("$TAILSCALE" version | sed -n '1s/^[0-9]*\.\([0-9]*\).*/\1/p')" -lt 84 ] ||
+    check "over IPv6 addresses too" sh -c "ip netns exec $P-t dig +short AAAA \
     @100.100.100.100 s.tail.test | grep -q '^fd7a:'"
 check "netcheck knows the region" sh -c "ip netns exec $P-t timeout 30 \
     '$TAILSCALE' --socket='$LAB/t/ts.sock' netcheck --format=json |

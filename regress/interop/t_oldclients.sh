@@ -6,4 +6,7 @@
 }
 TAILSCALED=$OLD_TAILSCALED TAILSCALE=$OLD_TAILSCALE
 export TAILSCALED TAILSCALE
-exec sh "$(dirname "$0")/t_tailscaled.sh"
+here=$(dirname "$0")
+sh "$here/t_tailscaled.sh"
+first=$?
+sh "$here/t_clients.sh" && exit $first
