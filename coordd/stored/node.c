@@ -266,14 +266,15 @@ lists_differ(const struct noderec *a, const struct noderec *r)
 	return 0;
 }
 
+/* With any port, too? */
 static int
-has_endpoint(const struct noderec *r, const struct msg_endpoint *ep)
+has_endpoint(const struct noderec *r, const struct msg_endpoint *ep, int any)
 {
 	size_t	 i;
 
 	for (i = 0; i < r->r_nendpoints; i++)
 		if (r->r_endpoints[i].af == ep->af &&
-		    r->r_endpoints[i].port == ep->port &&
+		    (any || r->r_endpoints[i].port == ep->port) &&
 		    memcmp(r->r_endpoints[i].addr, ep->addr, 16) == 0)
 			return 1;
 	return 0;
@@ -281,20 +282,21 @@ has_endpoint(const struct noderec *r, const struct msg_endpoint *ep)
 
 /*
  * Peers are told of endpoints only if there is a new one: old ones cost them
- * a probe at most. What STUN found changes often, and travels by the relay
- * when it is needed, if there is a relay. Source: control.md 6.3.
+ * a probe at most. The port that STUN found changes often, and travels by the
+ * relay when it is needed, if there is a relay; a new address is worth
+ * telling, or nodes in the open would not meet where no relay answers.
  */
 static int
 endpoints_differ(const struct noderec *a, const struct noderec *r)
 {
 	const struct msg_endpoint	*ep;
 	size_t				 i;
+	int				 stun;
 
 	for (i = 0; i < r->r_nendpoints; i++) {
 		ep = &r->r_endpoints[i];
-		if (r->r_derp != 0 && (ep->type == 2 || ep->type == 4))
-			continue;
-		if (!has_endpoint(a, ep))
+		stun = ep->type == 2 || ep->type == 4;
+		if (!has_endpoint(a, ep, stun && r->r_derp != 0))
 			return 1;
 	}
 	return 0;

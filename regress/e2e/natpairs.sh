@@ -8,6 +8,7 @@
 #	NATLAB="a-b c-d"	these pairs
 #	NATLAB_JOBS=n		so many at a time
 #	NATLAB_JSON=file	the results go there too
+#	NATLAB_NORELAY=yes	the relays are dead
 #	NODE_A, NODE_B		tailscaled: the first, the second node is real
 set -u
 # shellcheck disable=SC1091
@@ -120,6 +121,10 @@ case $NODE_A$NODE_B in
 	    skip_all "needs TAILSCALED and TAILSCALE" ;;
 esac
 natlab_init natlab
+if [ -n "${NATLAB_NORELAY:-}" ]; then
+	kill_wait "$DERPPID_1"
+	kill_wait "$DERPPID_2"
+fi
 _w=0 WORKERS=
 while [ $_w -lt "$NATLAB_JOBS" ]; do
 	worker $_w &
