@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# An HTTP proxy that knows CONNECT, for t_dial.sh: address port log.
+# An HTTP proxy that knows CONNECT, for t_dial.sh: address port log, and
+# "plain" if it is to connect to port 80 too.
 import socket
 import sys
 import threading
@@ -34,7 +35,7 @@ def serve(c, log):
     word, where, _ = line.split(" ")
     host, port = where.rsplit(":", 1)
     # As many do: not to the plain port.
-    if word != "CONNECT" or port == "80":
+    if word != "CONNECT" or (port == "80" and len(sys.argv) < 5):
         c.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         c.close()
         return

@@ -223,3 +223,37 @@ no_proxy()
 	ctl_is c '.Self.Online != true and any(.Health[]; contains("10.77.0.8"))'
 }
 check "the proxy is gone: the trouble names it" wait_for 20 no_proxy
+
+# The server's plan, as a keeps it: an address where the name leads astray,
+# then a tunnel.
+plan()	# candidates
+{
+	node_stop a
+	sed -i "1s|\"dial\":.*|\"dial\":{\"Candidates\":[$1]}}|" \
+	    "$LAB/a/state.netmap"
+}
+printf '10.77.0.8 coord.test\n10.77.0.8 ace.test\n' \
+    >"/etc/netns/$P-a/hosts"
+plan '{"IP":"10.77.0.1","DialTimeoutSec":5}'
+node_run a 4
+check "the plan's address is dialled, not the name's" \
+    wait_for 20 ctl_is a '.Self.Online == true'
+on_bg proxy "$LAB/proxy/py2.log" python3 "$(dirname "$0")/connect.py" \
+    10.77.0.8 3128 "$LAB/proxy/tunnel.log" plain
+cat >"$LAB/proxy/stunnel.conf" <<X
+foreground = yes
+pid =
+[ace]
+accept = 10.77.0.8:443
+connect = 10.77.0.8:3128
+cert = $LAB/forged.pem
+key = $LAB/forged.key
+X
+on_bg proxy "$LAB/proxy/stunnel.log" \
+    "$(command -v stunnel4 || command -v stunnel)" "$LAB/proxy/stunnel.conf"
+wait_for 5 on proxy sh -c "ss -ltn | grep -q :443"
+plan '{"ACEHost":"ace.test","DialTimeoutSec":8}'
+node_run a 5
+check "a tunnel of the plan is used" wait_for 20 ctl_is a '.Self.Online == true'
+check "it leads to the plain port" \
+    grep -q '^CONNECT coord.test:80 ' "$LAB/proxy/tunnel.log"
