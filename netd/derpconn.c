@@ -28,6 +28,7 @@
 #define WRITE_BYTES	(512 * 1024)
 #define GONE_MS		8000		/* nobody takes what we send */
 #define RATE_MAX	100000000000ULL	/* bytes a second: no limit */
+#define FLUSH_AT	(64 * 1024)	/* bytes queued: do not wait */
 #define UNSENT_MAX	(128 * 1024)	/* of the kernel's; then we queue */
 
 static const char *const state_names[] = {
@@ -415,10 +416,15 @@ conn_read(struct derpconn *c)
 
 /* --- writing --- */
 
+/* A long run of packets goes while it comes, or it would not find room. */
 void
 derpconn_kick(struct derpconn *c)
 {
-	if (c->c_state == DC_UP && !c->c_blocked)
+	if (c->c_state != DC_UP || c->c_blocked)
+		return;
+	if (c->c_data->dq_bytes >= FLUSH_AT)
+		conn_flush(c);
+	else
 		conn_soon(c);
 }
 
