@@ -158,6 +158,11 @@ rx_flush(struct rx *r)
 {
 }
 
+void
+netcheck_kick(int full)
+{
+}
+
 struct chan *
 proc_parent(void)
 {
