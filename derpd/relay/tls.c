@@ -219,9 +219,12 @@ tls_end(struct conn *c)
 	c->c_cipherlen = len;
 }
 
-/* More from the socket; it is not asked again when it gave less than it may. */
+/*
+ * More from the socket, up to so many bytes in all: they are kept for as long
+ * as the connection has to wait. It is not asked again when it gave less.
+ */
 static ssize_t
-raw_fill(struct conn *c)
+raw_fill(struct conn *c, size_t max)
 {
 	ssize_t	 n;
 
@@ -230,14 +233,14 @@ raw_fill(struct conn *c)
 	memmove(raw, raw + raw_off, raw_len - raw_off);
 	raw_len -= raw_off;
 	raw_off = 0;
-	n = read(c->c_fd, raw + raw_len, sizeof(raw) - raw_len);
+	n = read(c->c_fd, raw + raw_len, max - raw_len);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
 		raw_drained = 1;
 		return 0;
 	}
 	if (n <= 0)
 		return -1;
-	raw_drained = (size_t)n < sizeof(raw) - raw_len;
+	raw_drained = (size_t)n < max - raw_len;
 	raw_len += n;
 	return n;
 }
@@ -246,8 +249,12 @@ static ssize_t
 rec_read(struct conn *c, uint8_t *buf, size_t len)
 {
 	ssize_t	 n;
-	size_t	 done = 0, data;
+	size_t	 done = 0, data, max = len / 2;
 
+	if (max < RECORD_WIRE)
+		max = RECORD_WIRE;
+	if (max > sizeof(raw))
+		max = sizeof(raw);
 	for (;;) {
 		n = len - done < RECORD_WIRE ? 0 : record_open(c->c_rec,
 		    raw + raw_off, raw_len - raw_off, buf + done, &data);
@@ -259,7 +266,7 @@ rec_read(struct conn *c, uint8_t *buf, size_t len)
 		/* What came before the end counts. */
 		if (done > 0)
 			return done;
-		if (n == -1 || (n = raw_fill(c)) <= 0)
+		if (n == -1 || (n = raw_fill(c, max)) <= 0)
 			return n;
 	}
 }
