@@ -71,7 +71,7 @@ int	 state_pref_set(struct state *, const char *, const char *);
 
 /* --- noiseop.c: handshakes with the control server --- */
 
-#define NOISEOP_MAX	8		/* at a time */
+#define NOISEOP_MAX	32		/* at a time: ways that race */
 #define NOISEOP_AGE	120		/* seconds that one may take */
 
 struct noiseop;			/* NOISEOP_MAX of them, in secret memory */
