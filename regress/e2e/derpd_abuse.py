@@ -35,7 +35,9 @@ def connects():
             if made % 16:
                 continue
         ready = poll.poll(0 if time.time() < END else 500)
-        if not ready and time.time() >= END:
+        # What the relay has not got to yet is still open.
+        if not ready and time.time() >= END and \
+           (len(fds) <= 300 or time.time() >= END + 5):
             break
         for fd, _ in ready:
             try:
