@@ -381,6 +381,7 @@ struct path {
 	int64_t		 pa_heartbeat;	/* next, 0: none */
 	int64_t		 pa_early_next;	/* next quick try, 0: none */
 	int64_t		 pa_cmm_in;	/* CallMeMaybe: paid for until then */
+	int64_t		 pa_called;	/* the last one, 0: answered */
 	int64_t		 pa_cmm_out;	/* last one sent, 0: never */
 	int64_t		 pa_relay;	/* last search for a peer relay */
 	unsigned int	 pa_early;	/* quick tries made */

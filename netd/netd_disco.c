@@ -57,6 +57,7 @@ static void	 disco_pong_out(struct peer *, const struct disco_msg *,
 static void	 disco_ping_in(struct peer *, const struct disco_msg *,
 		    const struct addr *, struct peer *, int64_t);
 static struct peer *disco_who(struct peer *, const struct disco_msg *);
+static void	 disco_called(struct peer *, int64_t);
 static void	 disco_pong_in(struct peer *, const struct disco_msg *,
 		    int64_t);
 static void	 disco_call_in(struct peer *, const struct disco_msg *,
@@ -538,17 +539,37 @@ disco_ping_in(struct peer *first, const struct disco_msg *dm,
 	}
 }
 
+/*
+ * The peer called, and now we have a path. Its own first pings met a closed
+ * firewall, and real clients try again after 5 s only: a call makes them.
+ */
+static void
+disco_called(struct peer *p, int64_t now)
+{
+	struct path	*pa = p->p_path;
+
+	if (pa->pa_called != 0 && now - pa->pa_called < PATH_PING_TIMEOUT)
+		disco_call_out(p);
+	pa->pa_called = 0;
+}
+
 static void
 disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 {
 	struct path_ping	 ping;
 	struct peer		*p;
 	int64_t			 latency;
+	int			 had;
 
 	for (p = first; p != NULL; p = peer_next_disco(p)) {
-		if (p->p_path == NULL || path_pong(p->p_path, dm->dm_txid,
-		    now, &ping, &latency) == -1)
+		if (p->p_path == NULL)
 			continue;
+		had = path_trusted(p->p_path, now);
+		if (path_pong(p->p_path, dm->dm_txid, now, &ping,
+		    &latency) == -1)
+			continue;
+		if (!had && path_trusted(p->p_path, now))
+			disco_called(p, now);
 		if (ping.pp_addr.a_vni != 0)
 			(void)relayc_pong(p, &ping, latency, now);
 		hs_path_up(p, now);
@@ -580,6 +601,7 @@ disco_call_in(struct peer *p, const struct disco_msg *dm, int64_t now)
 	}
 	if (path_call(pa, a, n, now) == -1)
 		return;
+	pa->pa_called = now;
 	n = path_pick(pa, now, 0, to, nitems(to));
 	for (i = 0; i < n; i++)
 		(void)disco_ping(p, &to[i], PING_DISCOVER, now);
