@@ -6,7 +6,9 @@
  * up the instructions of our own functions, which no other load disturbs.
  * Usage: instr tx|rx tcp|udp rules rounds; prints the number of packets.
  */
-/* link: ../unit/netd_world.c ../unit/stub_derp.c */
+/* link: ../unit/netd_world.c ../unit/stub_derp.c ../unit/stub_netcheck.c */
+/* link: ../../netd/relayc.o ../../netd/relaykey.o ../../netd/relays.o */
+/* link: ../../netd/epset.o */
 /* link: ../../netd/addr.o ../../netd/checksum.o ../../netd/coalesce.o */
 /* link: ../../netd/derpmap.o ../../netd/portmap.o */
 /* link: ../../netd/cookie.o ../../netd/endpoints.o ../../netd/handshake.o */

@@ -53,7 +53,7 @@ static struct disco_msg	 out;			/* last by the DERP relay */
 static uint8_t		 out_plain[2048], out_key[32];
 static unsigned int	 nout[16];		/* how many, by type */
 
-/* --- the DERP relay -------------------------------------------------------- */
+/* --- the DERP relay ------------------------------------------------------ */
 
 int
 derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
@@ -127,7 +127,7 @@ derp_in(const struct disco_msg *dm)
 	turn();
 }
 
-/* --- ends ------------------------------------------------------------------ */
+/* --- ends ---------------------------------------------------------------- */
 
 static void
 end_make(struct end *e, const uint8_t *priv, const uint8_t *pub)
@@ -201,7 +201,7 @@ opened(struct end *e, enum disco_type type, struct disco_msg *dm)
 	    dm->dm_type == type, "control message");
 }
 
-/* --- netd is the relay ----------------------------------------------------- */
+/* --- netd is the relay --------------------------------------------------- */
 
 static void
 ask(const uint8_t *a, const uint8_t *b)
@@ -384,7 +384,7 @@ test_bound(void)
 	want(nout[DISCO_ALLOC_RESPONSE] == 0, "stopped");
 }
 
-/* --- netd is the client ---------------------------------------------------- */
+/* --- netd is the client -------------------------------------------------- */
 
 /* The test's relay: its socket and key are those of ends[2]. */
 static void
