@@ -39,6 +39,7 @@ struct tlskey {
 
 static TAILQ_HEAD(, tlskey)	 keys = TAILQ_HEAD_INITIALIZER(keys);
 static X509			*next_cert;	/* its key comes next */
+static int			 keyless;	/* one came without */
 
 static void
 ssl_warn(const char *name, const char *what)
@@ -116,6 +117,8 @@ tlskey_cert(int fd, const char *name)
 	char	*text;
 	size_t	 len;
 
+	if (next_cert != NULL)
+		keyless = 1;
 	X509_free(next_cert);
 	next_cert = NULL;
 	text = file_read(fd, &len);
@@ -151,14 +154,25 @@ tlskey_file(int fd, const char *name)
 		EVP_PKEY_free(key);
 		return -1;
 	}
-	return key_add(key, next_cert);
+	if (key_add(key, next_cert) == -1)
+		return -1;
+	X509_free(next_cert);
+	next_cert = NULL;
+	return 0;
+}
+
+int
+tlskey_complete(void)
+{
+	if (next_cert == NULL && !keyless)
+		return 1;
+	log_warnx("a certificate has no key");
+	return 0;
 }
 
 void
 tlskey_commit(void)
 {
-	X509_free(next_cert);
-	next_cert = NULL;
 	keys_drop(KEY_RETIRED);
 	keys_become(KEY_USED, KEY_RETIRED);
 	keys_become(KEY_NEXT, KEY_USED);
@@ -169,6 +183,7 @@ tlskey_abort(void)
 {
 	X509_free(next_cert);
 	next_cert = NULL;
+	keyless = 0;
 	keys_drop(KEY_NEXT);
 }
 

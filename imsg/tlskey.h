@@ -23,6 +23,8 @@
  */
 int	 tlskey_cert(int, const char *);
 int	 tlskey_file(int, const char *);
+/* The configuration is complete: has each certificate its key? */
+int	 tlskey_complete(void);
 void	 tlskey_commit(void);
 void	 tlskey_abort(void);
 

@@ -260,7 +260,7 @@ coordcrypt_msg(struct imsg *imsg)
 	case IMSG_STATE_SAVED:
 		return keeper_msg(&keeper, imsg);
 	case IMSG_RECONF_END:
-		m.v = key_bad ? MSG_E_BAD : MSG_OK;
+		m.v = key_bad || !tlskey_complete() ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
 		    &m, sizeof(m));
 	case IMSG_RECONF_START:

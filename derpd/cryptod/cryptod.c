@@ -322,7 +322,7 @@ derpcrypt_msg(struct imsg *imsg)
 			key_bad = 1;
 		return 0;
 	case IMSG_RECONF_END:
-		m.v = key_bad ? MSG_E_BAD : MSG_OK;
+		m.v = key_bad || !tlskey_complete() ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
 		    &m, sizeof(m));
 	case IMSG_RECONF_START:
