@@ -1,9 +1,12 @@
 #!/bin/sh
 # Roaming under an iperf3 flow: the node's address, its interface, its NAT's
-# mapping, the relay, and UDP itself change or go away; the flow goes on. The
-# longest gap of each change is printed; none may be over 5 s. ROAM_NODE:
+# mapping, the relay, and UDP itself change or go away, and it sleeps; the
+# flow goes on. The longest gap of each change is printed; none may be over
+# 5 s. Sleep is simulated by the clock of a REGRESS build. ROAM_NODE:
 # tailscaled, to compare.
 set -u
+REGRESS=$(cd "$(dirname "$0")/../.." && pwd)/variants/regress
+[ ! -x "$REGRESS/parent/shoald" ] || BUILD=$REGRESS
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC1091
@@ -50,6 +53,12 @@ reinterface()
 	ip -n "$P-a" route replace default via 192.168.4.1
 }
 
+asleep()	# seconds
+{
+	echo "$1 $1" >"$LAB/a/clock"
+	kill -USR1 "$NODEPID"
+}
+
 relay_restart()
 {
 	kill_wait "$DERPPID_1" KILL
@@ -64,8 +73,10 @@ site_make a port 2
 site_make b port 3
 nat_make a 4 eth1 -m eim -f apdf
 ip -n "$P-a" link set eth1 down
-site_node a "$ROAM_NODE" u || fail "node a"
 site_node b "$ROAM_NODE" u || fail "node b"
+echo "0 0" >"$LAB/a/clock"
+export SHOAL_CLOCK_FILE="$LAB/a/clock"
+site_node a "$ROAM_NODE" u || fail "node a"
 check "both are up" wait_for 20 site_ready a b
 wait_for 20 site_ready b a
 B=$(site_ctl b ip -4)
@@ -82,6 +93,8 @@ check "the flow begins" wait_for 5 settled "$(now_ms)"
 phase "the NAT's mapping goes" direct nat_tell a 2 rebind
 phase "another address" direct readdress
 phase "another interface" direct reinterface
+[ "$ROAM_NODE" != shoald ] || [ "$BUILD" != "$REGRESS" ] ||
+	phase "asleep for 200 s" direct asleep 200
 phase "UDP is blocked" relay nat_tell a 4 "udp off"
 phase "the relays die and come back" relay relay_restart
 phase "UDP is freed" direct nat_tell a 4 "udp on"
