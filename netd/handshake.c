@@ -58,7 +58,6 @@ static void	 hs_heard(struct peer *, const struct addr *, int64_t);
 static void	 hs_respond(struct peer *, uint8_t *, const struct addr *,
 		    int64_t);
 static void	 hs_crossed(struct peer *, int64_t);
-static void	 hs_recover(struct peer *, const struct addr *, int64_t);
 static void	 active_cb(int, short, void *);
 
 void
@@ -203,6 +202,26 @@ hs_hurry(struct peer *p, int64_t now)
 	w->w_hs_to.pt_addr = p->p_path->pa_best;	/* once is enough */
 	w->w_timers.t_retransmit = now + RELAY_DELAY;
 	peer_soon(p, w->w_timers.t_retransmit);
+}
+
+/*
+ * An answer may have been given while we could not be reached: soon, if none
+ * comes, ask again.
+ */
+void
+hs_relay_up(uint16_t region, int64_t now)
+{
+	struct peer	*p;
+	struct peer_wg	*w;
+
+	for (p = peer_first(); p != NULL; p = peer_next(p)) {
+		if ((w = p->p_wg) == NULL || w->w_hs_state != HS_SENT ||
+		    w->w_hs_to.pt_relay != region)
+			continue;
+		w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
+		w->w_timers.t_retransmit = now + RELAY_DELAY;
+		peer_soon(p, w->w_timers.t_retransmit);
+	}
 }
 
 void
@@ -669,19 +688,17 @@ hs_cryptod_new(void)
 	}
 }
 
-static void
+void
 hs_recover(struct peer *p, const struct addr *src, int64_t now)
 {
 	struct path	*pa = p->p_path;
 	uint32_t	 i;
-	int		 known = 0;
+	int		 known = src == NULL || src->a_af == ADDR_DERP;
 
 	for (i = 0; i < p->p_neps && !known; i++)
 		known = addr_eq(&p->p_eps[i], src);
 	for (i = 0; pa != NULL && i < pa->pa_ncand && !known; i++)
 		known = addr_eq(&pa->pa_cand[i].pc_addr, src);
-	if (src->a_af == ADDR_DERP)
-		known = 1;
 	if (!known || (p->p_recover != 0 && now - p->p_recover < RECOVER_GAP))
 		return;
 	if (p->p_wg != NULL && keypair_usable(p->p_wg->w_slots.sl_cur, now))

@@ -606,6 +606,8 @@ int64_t	 hs_jitter(void);
 void	 hs_initiate(struct peer *, int64_t, int);
 /* A path to it has been found: send what waited for one. */
 void	 hs_path_up(struct peer *, int64_t);
+/* A relay is connected, after a while without it. */
+void	 hs_relay_up(uint16_t, int64_t);
 /* None has been found by the quick tries: try the endpoints all the same. */
 void	 hs_blind(struct peer *, int64_t);
 /*
@@ -630,6 +632,12 @@ void	 hs_reset(struct peer *, int64_t);
 void	 hs_forget(struct peer *);
 /* A packet came under its next key: the responder's side is complete. */
 void	 hs_confirmed(struct peer *, int64_t);
+/*
+ * The peer still uses a key that we have no more, or that is too old here
+ * since this side has slept: try for a new one, at times. From where it
+ * was sent, or NULL: there is no doubt that it is that peer.
+ */
+void	 hs_recover(struct peer *, const struct addr *, int64_t);
 /* Data of a session unknown here: maybe we were replaced. */
 void	 hs_unknown_index(const struct addr *, struct peer *, int64_t);
 /* What the netd before us was talking to. */

@@ -422,6 +422,7 @@ conn_up(void *arg)
 	    r->r_name);
 	if (r->r_id == home)
 		derpconn_prefer(r->r_conn, 1);
+	hs_relay_up(r->r_id, now);
 	region_tick(r, now);
 }
 

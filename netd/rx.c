@@ -273,6 +273,7 @@ rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
 	k = ie->ie_ptr;
 	if (rx->r_now - k->k_created >= WG_REJECT_AFTER_TIME * NSEC) {
 		rx->r_stats.s_drop[RXD_EXPIRED]++;
+		hs_recover(k->k_peer, NULL, rx->r_now);
 		return;
 	}
 	if (rx->r_n == WG_BATCH)

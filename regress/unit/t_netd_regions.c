@@ -154,6 +154,11 @@ rx_relayed(struct rx *r, uint16_t region, const uint8_t *key, uint8_t *p,
 }
 
 void
+hs_relay_up(uint16_t region, int64_t now)
+{
+}
+
+void
 rx_flush(struct rx *r)
 {
 }
