@@ -52,6 +52,7 @@ static void	 hs_response_in(const uint8_t *, const struct addr *,
 static void	 hs_cookie_in(const uint8_t *, int64_t);
 static int	 hs_send(struct peer *, uint8_t *, size_t,
 		    const struct path_to *, int64_t);
+static void	 hs_both_ways(struct peer *, struct path_to *, int64_t);
 static void	 hs_hurry(struct peer *, int64_t);
 static void	 hs_install(struct peer *, struct keypair *, uint32_t);
 static void	 hs_heard(struct peer *, const struct addr *, int64_t);
@@ -254,6 +255,25 @@ hs_send(struct peer *p, uint8_t *msg, size_t len, const struct path_to *to,
 }
 
 /*
+ * The first handshake goes by the relay too, if there is a connection: where
+ * a path has just come up a packet may be lost, and the retry is 5 s away.
+ * The second copy of a message is refused and does no harm.
+ */
+static void
+hs_both_ways(struct peer *p, struct path_to *to, int64_t now)
+{
+	uint16_t	 region;
+	int		 up;
+
+	if (to->pt_relay != 0 || p->p_flags & PEER_WGONLY ||
+	    p->p_handshake != 0)
+		return;
+	region = peer_relay(p, &up);
+	if (up)
+		to->pt_relay = region;
+}
+
+/*
  * The same initiation to where the path leads; blindly if that is nowhere,
  * or over a relay that does not answer. 0: nowhere.
  */
@@ -266,8 +286,11 @@ hs_send_init(struct peer *p, uint8_t *msg, int64_t now)
 	int		 known, up;
 
 	memset(to, 0, sizeof(*to));
-	if ((known = peer_dest(p, now, to)))
-		(void)hs_send(p, msg, WG_INITIATION_LEN, to, now);
+	if ((known = peer_dest(p, now, to))) {
+		guess = *to;
+		hs_both_ways(p, &guess, now);
+		(void)hs_send(p, msg, WG_INITIATION_LEN, &guess, now);
+	}
 	(void)peer_relay(p, &up);
 	if (p->p_path != NULL && !up)
 		n = path_blind(p->p_path, now, blind, nitems(blind));
@@ -516,6 +539,7 @@ hs_respond(struct peer *p, uint8_t *msg, const struct addr *src, int64_t now)
 	else if (to.pt_relay == 0 && src->a_af != ADDR_DERP &&
 	    !path_trusted(peer_path(p), now))
 		to.pt_addr = *src;
+	hs_both_ways(p, &to, now);
 	timers_derived(t, now);
 	timers_auth_received(t);
 	(void)hs_send(p, msg, WG_RESPONSE_LEN, &to, now);
