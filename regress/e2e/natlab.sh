@@ -255,8 +255,9 @@ nat_start()
 {
 	_name=$1 _i=$2 _o=$3
 	shift 3
-	"$LAB/nat" -c "$LAB/$_name/ctl.${_o##*:}" -i "$P-$_i" -o "$P-$_o" \
-	    "$@" >"$LAB/$_name/nat.${_o##*:}.log" 2>&1 </dev/null &
+	ip netns exec "$P-$_name" "$LAB/nat" \
+	    -c "$LAB/$_name/ctl.${_o##*:}" -i "$P-$_i" -o "$P-$_o" "$@" \
+	    >"$LAB/$_name/nat.${_o##*:}.log" 2>&1 </dev/null &
 	LABPIDS="$LABPIDS $!"
 }
 
