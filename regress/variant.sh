@@ -16,13 +16,13 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 cd "$dir"
 case $name in
 asan)
-	make -s WERROR=-Werror OPT="-O1 -g -fno-omit-frame-pointer" \
+	make -s -j2 WERROR=-Werror OPT="-O1 -g -fno-omit-frame-pointer" \
 	    HARDEN="-fPIE" SAN="-fsanitize=address,undefined \
 -fno-sanitize-recover=undefined" VARIANT_DEFS="-DREGRESS" all >&2 ;;
 clang)
-	bmake -s CC=clang WERROR=-Werror all >&2 ;;
+	bmake -s -j2 CC=clang WERROR=-Werror all >&2 ;;
 regress)
-	make -s WERROR=-Werror VARIANT_DEFS="-DREGRESS" all >&2 ;;
+	make -s -j2 WERROR=-Werror VARIANT_DEFS="-DREGRESS" all >&2 ;;
 *)
 	echo "variant.sh: unknown variant $name" >&2
 	exit 2 ;;

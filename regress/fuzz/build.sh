@@ -15,25 +15,45 @@ words()
 	    tr '\n' ' '
 }
 
-mkdir -p bin/obj
-status=0
-objs=
 os=$(uname -s | tr 'A-Z' 'a-z')
-for f in $R/proto/*.c $R/imsg/*.c "$R/compat/os_$os.c"; do
-	o=bin/obj/$(echo "$f" | tr '/.' '__').o
-	objs="$objs $o"
-	[ -e "$o" ] && [ -z "$(find "$f" $R/proto/*.h $R/imsg/*.h \
-	    $R/compat/*.h -newer "$o" 2>/dev/null)" ] && continue
-	$CLANG $flags -c -o "$o" "$f" || exit 1
-done
+
+obj_name()
+{
+	echo "bin/obj/$(echo "$1" | tr '/.' '__').o"
+}
+
+case ${1:-} in
+-o)	# objects of these sources
+	shift
+	for f in "$@"; do
+		o=$(obj_name "$f")
+		[ -e "$o" ] && [ -z "$(find "$f" $R/proto/*.h $R/imsg/*.h \
+		    $R/compat/*.h -newer "$o" 2>/dev/null)" ] && continue
+		$CLANG $flags -c -o "$o" "$f" || exit 1
+	done
+	exit 0 ;;
+-t)	# these targets
+	shift
+	status=0
+	for t in "$@"; do
+		p=bin/${t%.c}
+		[ -e "$p" ] && [ -z "$(find "$t" bin/obj/lib.a \
+		    $(words link "$t") -newer "$p")" ] && continue
+		$CLANG $flags -fsanitize=fuzzer,address,undefined -o "$p" \
+		    "$t" $(words link "$t") bin/obj/lib.a $(words libs "$t") \
+		    -ljansson -lsodium -lcrypto -levent -lzstd -lseccomp \
+		    $OSLIBS || status=1
+	done
+	exit $status ;;
+esac
+
+mkdir -p bin/obj
+srcs="$R/proto/*.c $R/imsg/*.c $R/compat/os_$os.c"
+printf '%s\n' $srcs | xargs -n 8 -P "${JOBS:-2}" sh "$0" -o
 rm -f bin/obj/lib.a
-ar rc bin/obj/lib.a $objs
-for t in fuzz_*.c; do
-	p=bin/${t%.c}
-	[ -e "$p" ] && [ -z "$(find "$t" bin/obj/lib.a $(words link "$t") \
-	    -newer "$p")" ] && continue
-	$CLANG $flags -fsanitize=fuzzer,address,undefined -o "$p" "$t" \
-	    $(words link "$t") bin/obj/lib.a $(words libs "$t") -ljansson \
-	    -lsodium -lcrypto -levent -lzstd -lseccomp $OSLIBS || status=1
+objs=
+for f in $srcs; do
+	objs="$objs $(obj_name "$f")"
 done
-exit $status
+ar rc bin/obj/lib.a $objs
+printf '%s\n' fuzz_*.c | xargs -n 2 -P "${JOBS:-2}" sh "$0" -t

@@ -24,9 +24,12 @@ stale()
 }
 
 mkdir -p bin
+if [ $# -eq 0 ]; then
+	printf '%s\n' t_*.c | xargs -n 4 -P "${JOBS:-2}" sh "$0" || exit 1
+	exit 0
+fi
 status=0
-tests=${*:-t_*.c}
-for t in $tests; do
+for t in "$@"; do
 	t=${t%.c}
 	link=$(words link "$t.c")
 	stale "$t" "$link" || continue
