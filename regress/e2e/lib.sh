@@ -9,11 +9,14 @@
 #	key_create args...	a pre-auth key on standard output
 #	node_start name [text]	shoald in that host; extra configuration lines
 #	node_wait_up name	until it is Running
+#	lab_relay		derpd in host "relay", 10.77.0.9, self-signed
+#	lab_relay_pin		its pin on standard output
 #	ok text, fail text, check text command...
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 : "${BUILD:=$TOP}"
 : "${SHOALD:=$BUILD/parent/shoald}" "${COORDD:=$BUILD/coordd/coordd}"
+: "${DERPD:=$BUILD/derpd/derpd}"
 : "${SHOALCTL:=$BUILD/shoalctl/shoalctl}" "${COORDCTL:=$BUILD/coordctl/coordctl}"
 NOK=0
 NFAIL=0
@@ -327,4 +330,23 @@ two_nodes()
 	for _t in a b; do
 		node_wait_up $_t || { fail "node $_t is up"; return 1; }
 	done
+}
+
+lab_relay()
+{
+	[ -d "$LAB/relay" ] || lab_host relay 9
+	cat >"$LAB/relay/derpd.conf" <<-EOT
+	hostname "derp.test"
+	listen on 10.77.0.9 port 443 tls self-signed
+	stun listen on 10.77.0.9 port 3478
+	state "$LAB/relay/state/key"
+	EOT
+	on_bg relay "$LAB/relay/derpd.log" "$DERPD" -dv \
+	    -f "$LAB/relay/derpd.conf"
+	wait_for 5 grep -q 'relaying for' "$LAB/relay/derpd.log"
+}
+
+lab_relay_pin()
+{
+	sed -n 's/.*"\(sha256-raw:[0-9a-f]*\)".*/\1/p' "$LAB/relay/derpd.log"
 }

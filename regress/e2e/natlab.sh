@@ -30,7 +30,6 @@
 # Addresses: 11.1.N.1 and 2c0f:77:1:N::2 are N's public ones, 192.168.N.2 its
 # own. Nothing leaves the namespaces.
 
-: "${DERPD:=$BUILD/derpd/derpd}"
 NLDIR=$TOP/regress/e2e
 LAB_KINDS="open full addr port sym cgn blocked v6 v6fw upnp pmp pcp"
 

@@ -6,7 +6,6 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_init derpd
 lab_host relay 9
 lab_host cli 5

@@ -6,7 +6,6 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 : "${P99_MAX:=100}"	# ms, on a machine that others use too
 lab_init derpdabuse
 lab_host relay 9

@@ -6,7 +6,6 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_init derpdpeers
 lab_host r1 9
 lab_host r2 10

@@ -158,7 +158,6 @@ node_stop d
 
 # No resolver, no hosts file: a relay of the map that a has kept knows where
 # the server is.
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_host relay 9
 openssl req -newkey rsa:2048 -nodes -subj "/CN=derp.test" \
     -keyout "$LAB/derp.key" -out "$LAB/derp.csr" 2>/dev/null

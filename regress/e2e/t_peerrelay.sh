@@ -6,28 +6,8 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 FLOW=$TOP/regress/e2e/natflow.py
 lab_init peerrelay
-lab_host relay 9
-
-relay_start()
-{
-	cat >"$LAB/relay/derpd.conf" <<-EOT
-	hostname "derp.test"
-	listen on 10.77.0.9 port 443 tls self-signed
-	stun listen on 10.77.0.9 port 3478
-	state "$LAB/relay/state/key"
-	EOT
-	on_bg relay "$LAB/relay/derpd.log" "$DERPD" -dv \
-	    -f "$LAB/relay/derpd.conf"
-	wait_for 5 grep -q 'relaying for' "$LAB/relay/derpd.log"
-}
-
-pin()
-{
-	sed -n 's/.*"\(sha256-raw:[0-9a-f]*\)".*/\1/p' "$LAB/relay/derpd.log"
-}
 
 policy()	# who may use the relay
 {
@@ -73,7 +53,7 @@ gap()	# since
 	python3 "$FLOW" gap "$LAB/a/flow" "$1" "$(now_ms)"
 }
 
-check "derpd starts" relay_start || exit 1
+check "derpd starts" lab_relay || exit 1
 for h in coord:1 a:2 b:3 r:4; do
 	lab_host "${h%:*}" "${h#*:}"
 done
@@ -81,7 +61,7 @@ policy tag:nobody
 sed -i 's/"tag:end": \[\]/"tag:end": [], "tag:nobody": []/' \
     "$LAB/coord/policy.hujson"
 coord_start "policy file \"$LAB/coord/policy.hujson\"
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(pin)\" }" ||
+derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
     exit 1
 wall a 3
 wall b 2

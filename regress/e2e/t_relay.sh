@@ -5,7 +5,6 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_init relay
 lab_host relay 9
 

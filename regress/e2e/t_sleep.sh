@@ -7,28 +7,8 @@ BUILD=$(cd "$(dirname "$0")/../.." && pwd)/variants/regress
 [ -x "$BUILD/parent/shoald" ] || { echo "skip: no REGRESS build"; exit 77; }
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_init sleep
-lab_host relay 9
 ASLEEP=0
-
-relay_start()
-{
-	cat >"$LAB/relay/derpd.conf" <<-EOT
-	hostname "derp.test"
-	listen on 10.77.0.9 port 443 tls self-signed
-	stun listen on 10.77.0.9 port 3478
-	state "$LAB/relay/state/key"
-	EOT
-	on_bg relay "$LAB/relay/derpd.log" "$DERPD" -dv \
-	    -f "$LAB/relay/derpd.conf"
-	wait_for 5 grep -q 'relaying for' "$LAB/relay/derpd.log"
-}
-
-pin()
-{
-	sed -n 's/.*"\(sha256-raw:[0-9a-f]*\)".*/\1/p' "$LAB/relay/derpd.log"
-}
 
 # asleep seconds: a has slept so long; the date went on as well.
 asleep()
@@ -59,12 +39,12 @@ wakes()
 	check "$4, after $1 s: $T ms" [ "$T" -lt 3000 ]
 }
 
-check "derpd starts" relay_start || exit 1
+check "derpd starts" lab_relay || exit 1
 for h in coord:1 a:2 b:3; do
 	lab_host "${h%:*}" "${h#*:}"
 done
 coord_start "policy allow all
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(pin)\" }" ||
+derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
     exit 1
 coordctl user create u >/dev/null
 echo "0 0" >"$LAB/a/clock"

@@ -6,28 +6,8 @@
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 FLOW=$TOP/regress/e2e/natflow.py
 lab_init upgrade
-lab_host relay 9
-
-relay_start()
-{
-	cat >"$LAB/relay/derpd.conf" <<-EOT
-	hostname "derp.test"
-	listen on 10.77.0.9 port 443 tls self-signed
-	stun listen on 10.77.0.9 port 3478
-	state "$LAB/relay/state/key"
-	EOT
-	on_bg relay "$LAB/relay/derpd.log" "$DERPD" -dv \
-	    -f "$LAB/relay/derpd.conf"
-	wait_for 5 grep -q 'relaying for' "$LAB/relay/derpd.log"
-}
-
-pin()
-{
-	sed -n 's/.*"\(sha256-raw:[0-9a-f]*\)".*/\1/p' "$LAB/relay/derpd.log"
-}
 
 wall()	# what happens to packets that a sends: drop, reject, accept
 {
@@ -83,9 +63,9 @@ direct_after()
 	echo $(($(now_ms) - $1))
 }
 
-check "derpd starts" relay_start || exit 1
+check "derpd starts" lab_relay || exit 1
 two_nodes "policy allow all
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(pin)\" }" ||
+derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
     exit 1
 wall drop
 on_bg b "$LAB/b/echo.log" python3 "$FLOW" echo

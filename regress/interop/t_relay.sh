@@ -9,7 +9,6 @@ set -u
 }
 # shellcheck disable=SC1091
 . "$(dirname "$0")/../e2e/lib.sh"
-: "${DERPD:=$BUILD/derpd/derpd}"
 lab_init relayi
 lab_host relay 9
 lab_host coord 1

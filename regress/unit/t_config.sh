@@ -1,62 +1,9 @@
 #!/bin/sh
-# shoald.conf(5): config/*.in printed by -nv is config/*.ok, and that parses
-# and prints the same again; in config/*.bad exactly the lines marked
-# "# error" are refused, with exit status 1.
+# shoald.conf(5): see conf.sh.
 set -u
 
-cd "$(dirname "$0")/config" || exit 1
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-bad=0 n=0
-
-# A file that holds a secret must be its owner's alone.
-place()
-{
-	rm -rf "$tmp/c"
-	cp -R . "$tmp/c"
-	chmod -R go-rwx "$tmp/c"
-	sed "s|@DIR@|$tmp/c|" "$1" >"$tmp/c/$1"
-}
-
-say()
-{
-	echo "$1"
-	bad=1
-}
-
-for f in *.in; do
-	n=$((n + 1))
-	place "$f"
-	if ! "$SHOALD" -nv -D cmd=fromcmd -f "$tmp/c/$f" >"$tmp/out" 2>"$tmp/err"
-	then
-		say "$f: refused"
-		cat "$tmp/err"
-		continue
-	fi
-	chmod 600 "$tmp/out"
-	"$SHOALD" -nv -f "$tmp/out" >"$tmp/again" 2>&1 ||
-	    say "$f: what is printed does not parse"
-	cmp -s "$tmp/out" "$tmp/again" || say "$f: printed twice, two results"
-	sed "s|$tmp/c|@DIR@|" "$tmp/out" | diff -u "${f%.in}.ok" - ||
-	    say "$f: not as in ${f%.in}.ok"
-done
-
-for f in *.bad; do
-	n=$((n + 1))
-	place "$f"
-	"$SHOALD" -nv -f "$tmp/c/$f" >"$tmp/out" 2>"$tmp/err"
-	[ $? -eq 1 ] || say "$f: exit status is not 1"
-	[ ! -s "$tmp/out" ] || say "$f: prints a configuration"
-	grep -n '# error' "$f" | cut -d : -f 1 | sort -u >"$tmp/want"
-	sed -n "s|^$tmp/c/$f:\([0-9]*\): .*|\1|p" "$tmp/err" | sort -u \
-	    >"$tmp/got"
-	cmp -s "$tmp/want" "$tmp/got" || {
-		say "$f: errors on other lines than marked"
-		cat "$tmp/err"
-	}
-	grep -v "^$tmp/c/[a-z.]*:[0-9]*: ." "$tmp/err" &&
-	    say "$f: a line that is not file:line: what"
-done
-
-[ $n -ge 6 ] || say "only $n configurations found"
-exit $bad
+D=$(cd "$(dirname "$0")" && pwd)
+CONF_DIR=$D/config CONF_OPTS="-D cmd=fromcmd"
+CONF_DAEMON=${SHOALD:-$D/../../parent/shoald}
+# shellcheck disable=SC1091
+. "$D/conf.sh"
