@@ -232,8 +232,12 @@ broker_connect(struct proc_child *pc, struct imsg *imsg)
 	if (error == MSG_OK && !conn_allowed(pc, CONN_BURST, CONN_NS))
 		error = MSG_E_RATE;
 	if (error != MSG_OK) {
-		refuse(pc, &m.ep, error == MSG_E_RATE ? "too many" :
-		    "not what the configuration allows");
+		/* netd may be faster than what ctrld tells of the map. */
+		if (m.purpose == CONN_DERP && nderp_ports == 0)
+			log_debug("%s: no relays are known yet", pc->pc_name);
+		else
+			refuse(pc, &m.ep, error == MSG_E_RATE ? "too many" :
+			    "not what the configuration allows");
 		answer(pc, IMSG_CONNECTED, id, error, 0, -1);
 		return 0;
 	}
