@@ -20,11 +20,9 @@
 #include "coordd.h"
 #include "daemon.h"
 
-#define CONFINE_MAX	64
 #define DATE_MIN	1735689600000000000LL	/* 2025-01-01 */
 
 static struct coord_conf	*conf;
-static struct event		 ev_sighup, ev_sigint, ev_sigterm;
 static char			 conf_file[PATH_MAX];
 static int64_t			 started;
 static int			 up;
@@ -119,63 +117,24 @@ signal_cb(int sig, short events, void *arg)
 	exit(0);
 }
 
-static void
-signals_init(void)
-{
-	signal_set(&ev_sighup, SIGHUP, signal_cb, NULL);
-	signal_set(&ev_sigint, SIGINT, signal_cb, NULL);
-	signal_set(&ev_sigterm, SIGTERM, signal_cb, NULL);
-	if (signal_add(&ev_sighup, NULL) == -1 ||
-	    signal_add(&ev_sigint, NULL) == -1 ||
-	    signal_add(&ev_sigterm, NULL) == -1)
-		fatal("signal_add");
-}
-
-static void
-list_add(const char **list, size_t *n, const char *dir)
-{
-	if (*n < CONFINE_MAX - 1)
-		list[(*n)++] = dir;
-	list[*n] = NULL;
-}
-
-static char *
-copy_of(const char *s)
-{
-	char	*p;
-
-	if ((p = strdup(s)) == NULL)
-		fatal(NULL);
-	return p;
-}
-
-static char *
-dir_of(const char *path)
-{
-	char	 dir[PATH_MAX];
-
-	path_dirname(path, dir, sizeof(dir));
-	return copy_of(dir);
-}
-
 /* What the parent still needs once all is open; lives as long as it does. */
 static void
 coordd_confine(void)
 {
-	static const char	*rd[CONFINE_MAX], *wr[CONFINE_MAX];
-	static const char	*ex[CONFINE_MAX];
-	struct os_confine	 oc = { rd, wr, ex, OS_CONFINE_STORE };
+	static struct daemon_paths	 rd, wr, ex;
+	struct os_confine	 oc = { rd.dp_dir, wr.dp_dir, ex.dp_dir,
+	    OS_CONFINE_STORE };
 	struct conf_dir		*d;
 	char			 path[PATH_MAX];
-	size_t			 i, nrd = 0, nwr = 0, nex = 0;
+	size_t			 i;
 
 	TAILQ_FOREACH(d, &conf->c_dirs, d_entry)
-		list_add(rd, &nrd, copy_of(d->d_path));
-	list_add(wr, &nwr, dir_of(conf->c_state));
-	list_add(wr, &nwr, dir_of(conf->c_store));
-	list_add(wr, &nwr, dir_of(conf->c_socket));
+		daemon_path(&rd, d->d_path);
+	daemon_path_of(&wr, conf->c_state);
+	daemon_path_of(&wr, conf->c_store);
+	daemon_path_of(&wr, conf->c_socket);
 	for (i = 0; child_path(i, path, sizeof(path)) == 0; i++)
-		list_add(ex, &nex, dir_of(path));
+		daemon_path_of(&ex, path);
 	os_confine_parent(&oc);
 }
 
@@ -202,7 +161,7 @@ coordd_run(int debug)
 	started = os_now();
 	if (event_init() == NULL)
 		fatalx("event_init");
-	signals_init();
+	daemon_signals(signal_cb);
 	children_init();
 	control_start();
 	hook_start();
@@ -225,47 +184,24 @@ coordd_check(int verbose)
 int
 main(int argc, char *argv[])
 {
-	const char	*file = CONF_FILE;
-	int		 ch, check = 0, debug = 0, verbose = 0;
+	struct daemon_options	 o = { .do_file = CONF_FILE };
 
-	while ((ch = getopt(argc, argv, "dD:f:nv")) != -1) {
-		switch (ch) {
-		case 'd':
-			debug = 1;
-			break;
-		case 'D':
-			if (lex_macro_cmdline(optarg) == -1)
-				errx(1, "-D %s: no macro=value", optarg);
-			break;
-		case 'f':
-			file = optarg;
-			break;
-		case 'n':
-			check = 1;
-			break;
-		case 'v':
-			verbose++;
-			break;
-		default:
-			usage();
-		}
-	}
-	if (argc != optind)
+	if (daemon_options(argc, argv, &o) == -1)
 		usage();
 	log_init(1, "coordd");
-	log_setverbose(verbose);
+	log_setverbose(o.do_verbose);
 	lex_errors_to_stderr(1);
-	if (realpath(file, conf_file) == NULL)
-		(void)strlcpy(conf_file, file, sizeof(conf_file));
-	if ((conf = conf_parse(check ? file : conf_file)) == NULL)
+	if (realpath(o.do_file, conf_file) == NULL)
+		(void)strlcpy(conf_file, o.do_file, sizeof(conf_file));
+	if ((conf = conf_parse(o.do_check ? o.do_file : conf_file)) == NULL)
 		return 1;
-	if (check)
-		coordd_check(verbose);
+	if (o.do_check)
+		coordd_check(o.do_verbose);
 	if (geteuid() != 0)
 		errx(1, "must be started by root");
 	if (os_date() < DATE_MIN)
 		errx(1, "the clock is wrong (before 2025): keys would expire "
 		    "at a wrong time; set the date and start again");
 	lex_errors_to_stderr(0);
-	coordd_run(debug);
+	coordd_run(o.do_debug);
 }
