@@ -17,14 +17,12 @@
 
 #include <sodium.h>
 
-#include "blake2s.h"
 #include "channel.h"
 #include "cryptod.h"
 #include "keeper.h"
 #include "keys.h"
 #include "log.h"
 #include "os.h"
-#include "ossl.h"
 #include "proc.h"
 #include "rate.h"
 #include "statefile.h"
@@ -87,14 +85,8 @@ static const struct chan_cb	 ctrld_cb = { ctrld_msg, proc_sibling_lost };
 static void
 cryptod_warmup(void)
 {
-	uint8_t	 hash[B2S_LEN], mac[B2S_MAC_LEN];
-
-	ossl_start();
 	if (sodium_init() == -1)
 		fatalx("sodium_init");
-	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||
-	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
-		fatalx("BLAKE2s is not to be had of libcrypto");
 	state = os_secret_alloc(sizeof(*state));
 	noise = os_secret_alloc(noiseop_size());
 	wgmem = os_secret_alloc(wgop_secret_size());

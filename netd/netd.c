@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "blake2s.h"
 #include "chapoly.h"
 #include "netd.h"
 #include "ossl.h"
@@ -65,8 +64,6 @@ netd_warmup(void)
 	struct wg_key		*k;
 
 	ossl_start();
-	if (b2s_init() == -1)
-		fatal("blake2s");
 	if ((k = wg_key_new(zero, 1)) == NULL ||
 	    wg_seal(k, pkt, pkt + 16, 0, 0, 0) == -1)
 		fatal("cipher");

@@ -2,11 +2,11 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * BLAKE2s over OpenSSL as both Noise protocols use it.
- * Source: WireGuard white paper, 5.4; Noise specification, 4.3 and 12.8.
+ * BLAKE2s as both Noise protocols use it.
+ * Source: RFC 7693; WireGuard white paper, 5.4; Noise specification, 4.3 and
+ * 12.8.
  *
- * The algorithms are fetched at the first call and kept: call b2s_init()
- * before a sandbox closes.  All return 0, or -1 with errno ENOMEM.
+ * All return 0, to stand in a chain with what can fail.
  */
 
 #ifndef PROTO_BLAKE2S_H
@@ -17,8 +17,6 @@
 
 #define B2S_LEN		32
 #define B2S_MAC_LEN	16
-
-int	 b2s_init(void);
 
 /* HASH(a || b): (out, a, its length, b, its length); b may be NULL. */
 int	 b2s_hash(uint8_t [B2S_LEN], const void *, size_t, const void *,

@@ -6,8 +6,9 @@
  * Source: control.md sections 2.3 to 2.5.
  *
  * noise.c is the handshake (private keys: key processes and tests only);
- * noise_record.c is what the network side needs: records and early payload
- * over transport keys that it was given.  It links with libcrypto alone.
+ * noise_frame.c is frames and early payload, without any key; and
+ * noise_record.c seals and opens records with transport keys that the network
+ * side was given: it needs libcrypto, which key processes do without.
  */
 
 #ifndef PROTO_NOISE_H
@@ -82,7 +83,7 @@ int	 noise_respond(const uint8_t [NOISE_KEY_LEN],
 	    const uint8_t *, size_t, uint8_t [NOISE_RESPONSE_LEN],
 	    struct noise_session *, uint8_t [NOISE_KEY_LEN], uint16_t *);
 
-/* noise_record.c */
+/* noise_frame.c */
 
 /*
  * Server: is this an initiation by type and length?  NULL if so; else the
@@ -111,28 +112,6 @@ size_t	 noise_error_frame(const char *, uint8_t [NOISE_ERROR_MAX]);
  */
 ssize_t	 noise_response_len(const uint8_t *, size_t);
 
-/* One direction of a session. */
-struct noise_record;
-
-/*
- * Make one: (transport key, counter to begin with: 0 for a new session,
- * 1 to seal or 0 to open).  NULL with errno ENOMEM.  Caller frees with
- * noise_record_free(), which wipes; NULL is fine there.
- */
-struct noise_record *noise_record_new(const uint8_t [NOISE_KEY_LEN],
-	    uint64_t, int);
-void	 noise_record_free(struct noise_record *);
-
-/*
- * Seal one record: (object, plaintext, its length up to NOISE_PLAIN_MAX,
- * frame).  frame takes length + NOISE_HDR_LEN + NOISE_TAG_LEN bytes; the
- * plaintext may stand at frame + NOISE_HDR_LEN already (in place).
- * Returns the length of the frame, or -1 with errno EMSGSIZE, EOVERFLOW (the
- * counter has run out) or ENOMEM; after the latter two the object is dead.
- */
-ssize_t	 noise_seal(struct noise_record *, const uint8_t *, size_t,
-	    uint8_t *);
-
 /*
  * Frame splitter: how long the frame is that begins the stream.  Returns
  * its length, 0 if more bytes are needed, -1 with errno EPROTO for any type
@@ -140,14 +119,6 @@ ssize_t	 noise_seal(struct noise_record *, const uint8_t *, size_t,
  * connection.
  */
 ssize_t	 noise_frame_len(const uint8_t *, size_t);
-
-/*
- * Open one whole frame in place: (object, frame, its length).  The plaintext
- * then stands at frame + NOISE_HDR_LEN; returns its length (0 is legal), or
- * -1 with errno EPROTO, EMSGSIZE, EBADMSG or EOVERFLOW.  After an error the
- * object is dead: every further call fails with EPIPE.
- */
-ssize_t	 noise_open(struct noise_record *, uint8_t *, size_t);
 
 /* Reader of the early payload: the first bytes of the plaintext stream. */
 #define NOISE_EARLY_HDR_LEN	9
@@ -184,5 +155,37 @@ void	 noise_early_free(struct noise_early *);
  * -1 with errno EMSGSIZE above NOISE_EARLY_MAX.
  */
 int	 noise_early_header(size_t, uint8_t [NOISE_EARLY_HDR_LEN]);
+
+/* noise_record.c */
+
+/* One direction of a session. */
+struct noise_record;
+
+/*
+ * Make one: (transport key, counter to begin with: 0 for a new session,
+ * 1 to seal or 0 to open).  NULL with errno ENOMEM.  Caller frees with
+ * noise_record_free(), which wipes; NULL is fine there.
+ */
+struct noise_record *noise_record_new(const uint8_t [NOISE_KEY_LEN],
+	    uint64_t, int);
+void	 noise_record_free(struct noise_record *);
+
+/*
+ * Seal one record: (object, plaintext, its length up to NOISE_PLAIN_MAX,
+ * frame).  frame takes length + NOISE_HDR_LEN + NOISE_TAG_LEN bytes; the
+ * plaintext may stand at frame + NOISE_HDR_LEN already (in place).
+ * Returns the length of the frame, or -1 with errno EMSGSIZE, EOVERFLOW (the
+ * counter has run out) or ENOMEM; after the latter two the object is dead.
+ */
+ssize_t	 noise_seal(struct noise_record *, const uint8_t *, size_t,
+	    uint8_t *);
+
+/*
+ * Open one whole frame in place: (object, frame, its length).  The plaintext
+ * then stands at frame + NOISE_HDR_LEN; returns its length (0 is legal), or
+ * -1 with errno EPROTO, EMSGSIZE, EBADMSG or EOVERFLOW.  After an error the
+ * object is dead: every further call fails with EPIPE.
+ */
+ssize_t	 noise_open(struct noise_record *, uint8_t *, size_t);
 
 #endif

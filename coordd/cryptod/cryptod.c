@@ -16,7 +16,6 @@
 
 #include <sodium.h>
 
-#include "blake2s.h"
 #include "channel.h"
 #include "coordcrypt.h"
 #include "keeper.h"
@@ -73,16 +72,13 @@ static const struct chan_cb	 stored_cb = { stored_msg, proc_sibling_lost };
 static void
 coordcrypt_warmup(void)
 {
-	uint8_t	 hash[B2S_LEN], mac[B2S_MAC_LEN];
+	uint8_t	 key[MSG_KEY_LEN];
 
 	ossl_start();
 	if (sodium_init() == -1)
 		fatalx("sodium_init");
-	if (b2s_hash(hash, "", 0, NULL, 0) == -1 ||
-	    b2s_mac(mac, hash, sizeof(hash), "", 0) == -1)
-		fatalx("BLAKE2s is not to be had of libcrypto");
 	tlskey_warmup();
-	jwt_make_key(hash);
+	jwt_make_key(key);
 	keeper.k_size = SRVSTATE_TEXT_MAX;
 	keeper.k_buf = os_secret_alloc(keeper.k_size);
 	state = os_secret_alloc(sizeof(*state));

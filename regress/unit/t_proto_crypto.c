@@ -12,8 +12,12 @@
 #include <err.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <sodium.h>
 
 #include "aead.h"
@@ -80,6 +84,78 @@ test_blake2s(void)
 	if (b2s_kdf(split, "x", 1, split, 1) == -1 ||
 	    memcmp(out, split, B2S_LEN) != 0)
 		errx(1, "KDF in place");
+}
+
+static void
+ossl_mac(uint8_t *out, const uint8_t *key, size_t keylen, const uint8_t *data,
+    size_t len)
+{
+	OSSL_PARAM	 params[2];
+	EVP_MAC		*mac;
+	EVP_MAC_CTX	*ctx;
+	size_t		 size = B2S_MAC_LEN, outlen;
+
+	params[0] = OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size);
+	params[1] = OSSL_PARAM_construct_end();
+	if ((mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL)) == NULL ||
+	    (ctx = EVP_MAC_CTX_new(mac)) == NULL ||
+	    EVP_MAC_init(ctx, key, keylen, params) != 1 ||
+	    EVP_MAC_update(ctx, data, len) != 1 ||
+	    EVP_MAC_final(ctx, out, &outlen, B2S_MAC_LEN) != 1)
+		errx(1, "EVP_MAC");
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(mac);
+}
+
+/* Against an independent implementation, at each length and split. */
+static void
+test_blake2s_lengths(void)
+{
+	uint8_t	 data[400], key[B2S_LEN], want[B2S_LEN], got[B2S_LEN];
+	size_t	 i, keylen, split;
+
+	arc4random_buf(data, sizeof(data));
+	arc4random_buf(key, sizeof(key));
+	for (i = 0; i <= sizeof(data); i++) {
+		if (EVP_Digest(data, i, want, NULL, EVP_blake2s256(),
+		    NULL) != 1)
+			errx(1, "EVP_Digest");
+		split = i == 0 ? 0 : arc4random_uniform(i);
+		(void)b2s_hash(got, data, split, data + split, i - split);
+		if (memcmp(got, want, B2S_LEN) != 0)
+			errx(1, "BLAKE2s of %zu bytes differs", i);
+		keylen = 1 + i % B2S_LEN;
+		ossl_mac(want, key, keylen, data, i);
+		(void)b2s_mac(got, key, keylen, data, i);
+		if (memcmp(got, want, B2S_MAC_LEN) != 0)
+			errx(1, "MAC of %zu bytes, key of %zu", i, keylen);
+	}
+}
+
+/* HKDF, RFC 5869, over the library's HMAC: outputs and inputs of all kinds. */
+static void
+test_blake2s_kdf(void)
+{
+	uint8_t		 salt[B2S_LEN], in[100], prk[B2S_LEN], t[B2S_LEN + 1];
+	uint8_t		 got[3 * B2S_LEN];
+	unsigned int	 i, len, tlen;
+
+	arc4random_buf(salt, sizeof(salt));
+	arc4random_buf(in, sizeof(in));
+	for (len = 0; len <= sizeof(in); len++) {
+		(void)b2s_kdf(salt, in, len, got, 3);
+		if (HMAC(EVP_blake2s256(), salt, sizeof(salt), in, len, prk,
+		    NULL) == NULL)
+			errx(1, "HMAC");
+		for (i = 0, tlen = 0; i < 3; i++, tlen = B2S_LEN) {
+			t[tlen] = i + 1;
+			if (HMAC(EVP_blake2s256(), prk, sizeof(prk), t,
+			    tlen + 1, t, NULL) == NULL)
+				errx(1, "HMAC");
+			if (memcmp(t, got + i * B2S_LEN, B2S_LEN) != 0)
+				errx(1, "KDF of %u bytes, output %u", len, i);
+		}
+	}
 }
 
 /* Against an independent implementation, at each length, both ways. */
@@ -250,6 +326,8 @@ main(void)
 	if (sodium_init() == -1)
 		errx(1, "sodium_init");
 	test_blake2s();
+	test_blake2s_lengths();
+	test_blake2s_kdf();
 	test_aead();
 	test_transport();
 	test_timestamps();
