@@ -39,7 +39,8 @@ enum show {
 	SHOW_KEY,		/* the new key alone */
 	SHOW_TEXT,		/* pieces of a text */
 	SHOW_CHECK,		/* what is wrong with a policy */
-	SHOW_EXPLAIN
+	SHOW_EXPLAIN,
+	SHOW_PING
 };
 
 struct opt {

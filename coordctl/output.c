@@ -146,6 +146,54 @@ show_explain(void)
 	}
 }
 
+/* The way that it took: the first of these that the node names. */
+static void
+show_way(json_t *row)
+{
+	static const struct {
+		const char	*key, *text;
+	} ways[] = {
+		{ "endpoint", "" }, { "relay", "peer relay " },
+		{ "derp", "DERP " }
+	};
+	json_t	*v;
+	char	 buf[256];
+	size_t	 i;
+
+	for (i = 0; i < nitems(ways); i++)
+		if ((v = json_object_get(row, ways[i].key)) != NULL) {
+			printf(" via %s%s", ways[i].text, column_value(v, buf,
+			    sizeof(buf)));
+			return;
+		}
+}
+
+static void
+show_ping(void)
+{
+	json_t	*row, *target;
+	char	 buf[256], name[256], type[64];
+	size_t	 i;
+
+	json_array_foreach(rows, i, row) {
+		column_value(json_object_get(row, "name"), name, sizeof(name));
+		column_value(json_object_get(row, "type"), type, sizeof(type));
+		target = json_object_get(row, "target");
+		if (target != NULL) {
+			printf("%s: pong from %s", name, column_value(target,
+			    buf, sizeof(buf)));
+			column_value(json_object_get(row, "target_name"), buf,
+			    sizeof(buf));
+			if (buf[0] != '\0')
+				printf(" (%s)", buf);
+			show_way(row);
+		} else
+			printf("pong from %s", name);
+		printf(" by %s in %.1f ms\n", type, json_number_value(
+		    json_object_get(row, "milliseconds")));
+	}
+}
+
 /* An array where there may be many, else one object of all rows. */
 static void
 show_json(const struct command *k)
@@ -200,6 +248,9 @@ output_show(const struct command *k, const char *file, int json, int good)
 		break;
 	case SHOW_EXPLAIN:
 		show_explain();
+		break;
+	case SHOW_PING:
+		show_ping();
 		break;
 	case SHOW_NONE:
 		break;

@@ -58,7 +58,11 @@
  * node tag node= tag=...                  as show
  * node expire node=                       as show
  * node delete node=                       (none)
- * node ping node=                         id name milliseconds
+ * node ping node= [target=] [type=]       id name type milliseconds; with a
+ *                                         target (a node or an address):
+ *                                         target (its address), and what the
+ *                                         node says of it: target_name,
+ *                                         endpoint or relay or derp
  * node c2n node= path= [post=1] [body=]   text (pieces of what it answers)
  * node routes node= verb=approve|revoke route=...
  *                                         id name routes approved_routes

@@ -878,7 +878,7 @@ struct msg_rpc_call {
 #define RPC_CALL_DNS		6
 #define RPC_CALL_IDTOKEN	7
 #define RPC_CALL_PONG		8	/* data: an ID, its words */
-#define PING_ID_LEN		16
+#define PING_ID_LEN		32		/* hexadecimal digits */
 
 /* What a request of plain HTTP wants to know. */
 struct msg_web_ask {
@@ -886,10 +886,11 @@ struct msg_web_ask {
 	uint32_t	 kind;			/* WEB_* */
 	uint32_t	 pad;
 	uint8_t		 key[MSG_KEY_LEN];	/* a node's: WEB_VERIFY */
-	char		 id[64];		/* of a login: WEB_LOGIN */
+	char		 id[64];		/* WEB_LOGIN, WEB_PONG */
 };
 #define WEB_LOGIN	1
 #define WEB_VERIFY	2
+#define WEB_PONG	3			/* a node answers a ping */
 
 struct msg_web_answer {
 	uint64_t	 conn;

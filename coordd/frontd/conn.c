@@ -339,7 +339,8 @@ conn_answer(struct conn *c, int status, const char *type,
 		return;
 	}
 	buf_add(&c->c_out, head, n);
-	buf_add(&c->c_out, body, len);
+	if (!c->c_headonly)
+		buf_add(&c->c_out, body, len);
 	buf_free(&c->c_in);
 	c->c_state = CONN_LINGER;
 	conn_timer(c, T_LINGER);

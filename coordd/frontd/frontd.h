@@ -108,6 +108,8 @@ struct conn {
 	uint8_t			 c_dead;	/* close when unwound */
 	uint8_t			 c_busy;	/* inside nghttp2 */
 	uint8_t			 c_ws;		/* inside WebSocket frames */
+	uint8_t			 c_headonly;	/* answer a HEAD: no body */
+	uint8_t			 c_ask;		/* CONN_ASK: WEB_* */
 	char			 c_ws_accept[WS_ACCEPT_LEN];
 };
 

@@ -18,7 +18,8 @@
 #include "jsonutil.h"
 #include "proc.h"
 
-#define TEXT	"text/plain; charset=utf-8"
+#define TEXT		"text/plain; charset=utf-8"
+#define PONG_PATH	"/machine/ping-response/"
 
 static void
 web_text(struct conn *c, int status, const char *text)
@@ -210,6 +211,7 @@ static void
 web_ask(struct conn *c, struct msg_web_ask *m)
 {
 	m->conn = c->c_id;
+	c->c_ask = m->kind;
 	if (chan_queued(frontd_stored()) > MAX_RPC_QUEUE ||
 	    chan_compose(frontd_stored(), IMSG_WEB_ASK, 0, -1, m,
 	    sizeof(*m)) == -1) {
@@ -241,6 +243,23 @@ web_register(struct conn *c, const char *id)
 	}
 	if ((c->c_ask_id = strdup(id)) == NULL)
 		fatal(NULL);
+	web_ask(c, &m);
+}
+
+/* A node's answer to a ping by URL; who has the ID may give it. */
+static void
+web_pong(struct conn *c, const char *id)
+{
+	struct msg_web_ask	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = WEB_PONG;
+	if (strlen(id) != PING_ID_LEN || id[strspn(id, "0123456789abcdef")] !=
+	    '\0') {
+		web_text(c, 404, "not found");
+		return;
+	}
+	(void)strlcpy(m.id, id, sizeof(m.id));
 	web_ask(c, &m);
 }
 
@@ -295,14 +314,23 @@ web_answer(struct imsg *imsg)
 		return -1;
 	if ((c = conn_find(m.conn)) == NULL || c->c_state != CONN_ASK)
 		return 0;
-	if (c->c_ask_id == NULL) {
+	switch (c->c_ask) {
+	case WEB_LOGIN:
+		if (m.yes)
+			page_login(c, c->c_ask_id, &m);
+		else
+			page_no_login(c);
+		break;
+	case WEB_PONG:
+		web_text(c, m.yes ? 200 : 404, m.yes ? "thanks" :
+		    "not found");
+		break;
+	default:
 		text = m.yes ? "{\"Allow\":true}\n" : "{\"Allow\":false}\n";
 		conn_answer(c, 200, "application/json",
 		    "Cache-Control: no-store\r\n", text, strlen(text));
-	} else if (m.yes)
-		page_login(c, c->c_ask_id, &m);
-	else
-		page_no_login(c);
+		break;
+	}
 	return 0;
 }
 
@@ -349,12 +377,19 @@ web_request(struct conn *c, const struct http_req *hr)
 
 	get = strcmp(hr->hr_method, "GET") == 0;
 	post = strcmp(hr->hr_method, "POST") == 0;
+	c->c_headonly = strcmp(hr->hr_method, "HEAD") == 0;
 	if (strcmp(hr->hr_path, "/ts2021") == 0) {
 		if (get || post)
 			web_upgrade(c, hr);
 		else
 			web_text(c, 405, "only POST and GET");
-	} else if (get)
+	} else if (strncmp(hr->hr_path, PONG_PATH, sizeof(PONG_PATH) - 1) ==
+	    0) {
+		if (c->c_headonly)
+			web_pong(c, hr->hr_path + sizeof(PONG_PATH) - 1);
+		else
+			web_text(c, 405, "only HEAD");
+	} else if (get || c->c_headonly)
 		web_get(c, hr);
 	else if (post && strcmp(hr->hr_path, "/verify") == 0)
 		web_verify(c, hr);

@@ -21,19 +21,15 @@
 static const char *const keys_node[] = { "node", NULL };
 
 struct node *
-adm_node(struct adm *a)
+adm_node_of(struct adm *a, const char *text)
 {
 	struct policy_prefix	 p;
 	struct brain		*b = a->a_brain;
 	struct node		*n = NULL;
-	const char		*text, *errstr;
+	const char		*errstr;
 	char			 label[NODE_LABEL_MAX];
 	uint64_t		 id;
 
-	if ((text = adm_arg(a, "node")) == NULL) {
-		(void)adm_fail(a, 2, "which node?");
-		return NULL;
-	}
 	id = (uint64_t)strtonum(text, 1, INT64_MAX, &errstr);
 	if (errstr == NULL)
 		n = node_find(b, id);
@@ -48,6 +44,17 @@ adm_node(struct adm *a)
 	if (n == NULL)
 		(void)adm_fail(a, 1, "no node %.100s", text);
 	return n;
+}
+
+struct node *
+adm_node(struct adm *a)
+{
+	const char	*text;
+
+	if ((text = adm_arg(a, "node")) != NULL)
+		return adm_node_of(a, text);
+	(void)adm_fail(a, 2, "which node?");
+	return NULL;
 }
 
 static void

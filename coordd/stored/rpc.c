@@ -303,6 +303,8 @@ rpc_web(struct imsg *imsg)
 		pending_describe(stored_brain(), m.id, &a);
 	else if (stored_brain() != NULL && m.kind == WEB_VERIFY)
 		a.yes = node_may_relay(stored_brain(), m.key);
+	else if (stored_brain() != NULL && m.kind == WEB_PONG)
+		a.yes = ping_web(stored_brain(), m.id) == 0;
 	return chan_compose(&chan_frontd, IMSG_WEB_ANSWER, 0, -1, &a,
 	    sizeof(a));
 }

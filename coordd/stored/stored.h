@@ -696,15 +696,34 @@ void	 call_attributes(struct brain *, struct buf *, uint64_t);
 
 /* --- ping.c: what nodes are asked ----------------------------------------- */
 
+enum ask_kind {
+	ASK_NOISE,		/* a sign of life over its session */
+	ASK_WEB,		/* the same, by the server's public URL */
+	ASK_C2N,		/* an echo of its request handler */
+	ASK_REQUEST,		/* what it answers to a request, as text */
+	ASK_DISCO,		/* from here on: it pings another */
+	ASK_TSMP,
+	ASK_ICMP,
+	ASK_PEERAPI
+};
+
+#define PING_ECHO	"coordd asks for an echo"	/* body of ASK_C2N */
+
+/* By the name that administrators use. 0, or -1: there is none. */
+int	 ask_kind(const char *, enum ask_kind *);
 /*
- * Ask a node for a sign of life, or (an HTTP request in base64) what it says
- * to that, for the administrator's request of that number. NULL, or why not.
+ * Ask a node, for the administrator's request of that number. The text: an
+ * HTTP request in base64 (ASK_C2N, ASK_REQUEST), or the address to ping.
+ * NULL, or why not.
  */
 const char
-	*ping_start(struct brain *, struct node *, uint32_t, const char *);
+	*ping_start(struct brain *, struct node *, uint32_t, enum ask_kind,
+	    const char *);
 /* A node's answer: machine key, ID and text. -1: nobody asked it that. */
 int	 ping_answer(struct brain *, const uint8_t [MSG_KEY_LEN],
 	    const char *, size_t);
+/* The same from a stranger who knows the ID: ASK_WEB alone. */
+int	 ping_web(struct brain *, const char *);
 void	 ping_run(struct brain *);
 int64_t	 ping_next(const struct brain *);	/* ns, -1: nothing */
 void	 ping_end(struct brain *);
@@ -881,6 +900,8 @@ int	 adm_status(struct adm *);
 void	 adm_node_row(struct adm *, struct node *, int);
 struct node
 	*adm_node(struct adm *);		/* of node=; NULL: failed */
+struct node
+	*adm_node_of(struct adm *, const char *);	/* by any name */
 
 /* --- rpc.c: requests of nodes by imsg ------------------------------------- */
 

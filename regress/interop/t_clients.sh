@@ -104,8 +104,15 @@ check "debug netmap: the filter is there" sh -c "ip netns exec $P-t \
     jq -e '.PacketFilterRules | length > 0'"
 
 # --- what the server asks of it ---
-check "node ping" sh -c "'$COORDCTL' -s '$LAB/coord/coordd.sock' node ping t |
-    grep '^milliseconds'"
+for p in noise http c2n; do
+	check "node ping: $p" sh -c "'$COORDCTL' -s '$LAB/coord/coordd.sock' \
+	    node ping t --type $p | grep -q '^pong from t by $p in '"
+done
+for p in disco tsmp icmp peerapi; do
+	check "it pings another: $p" sh -c "'$COORDCTL' -s \
+	    '$LAB/coord/coordd.sock' node ping t s --type $p |
+	    grep '^t: pong from $S .*by $p in '"
+done
 check "c2n: echo" sh -c "'$COORDCTL' -s '$LAB/coord/coordd.sock' node c2n t \
     /echo --body hello | tr -d '\r' | grep -x hello"
 check "c2n: preferences" sh -c "'$COORDCTL' -s '$LAB/coord/coordd.sock' \
