@@ -30,6 +30,12 @@ int64_t	 os_now(void);
 int64_t	 os_date(void);
 void	 os_clock_step(int64_t, int64_t);
 
+/*
+ * Do nothing for so many nanoseconds and little more: some tens of us. Where
+ * the shortest sleep is a tick of the clock, it returns at once.
+ */
+void	 os_nap(int64_t);
+
 /* Path of our own executable; -1 errno if the system cannot tell. */
 int	 os_exe_path(char *, size_t);
 

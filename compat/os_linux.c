@@ -46,6 +46,14 @@ os_now(void)
 #endif
 }
 
+void
+os_nap(int64_t ns)
+{
+	struct timespec	 ts = { 0, ns };
+
+	(void)nanosleep(&ts, NULL);
+}
+
 int64_t
 os_date(void)
 {

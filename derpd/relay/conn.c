@@ -21,6 +21,7 @@
 
 #include "keys.h"
 #include "os.h"
+#include "pace.h"
 #include "relay.h"
 #include "ws.h"
 
@@ -34,6 +35,7 @@
 static void	 conn_read_cb(int, short, void *);
 static void	 conn_write_cb(int, short, void *);
 static void	 conn_timer_cb(int, short, void *);
+static void	 conn_round_cb(int, short, void *);
 static void	 conn_shake(struct conn *);
 static void	 conn_read(struct conn *);
 static void	 conn_wake(struct client *);
@@ -45,6 +47,7 @@ static TAILQ_HEAD(, conn)	 dirty = TAILQ_HEAD_INITIALIZER(dirty);
 static TAILQ_HEAD(, conn)	 dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn		*logins[MAX_LOGINS];
 static struct log_limit		 refuse_limit;
+static struct event		 ev_round;
 static uint8_t			*in_buf, *out_buf;
 static uint32_t			 login_next;
 static size_t			 nconns, nraw;
@@ -65,6 +68,7 @@ conn_init(void)
 	if ((in_buf = malloc(IN_SIZE)) == NULL ||
 	    (out_buf = malloc(OUT_SIZE)) == NULL)
 		fatal(NULL);
+	evtimer_set(&ev_round, conn_round_cb, NULL);
 	core_init(&core_cb);
 }
 
@@ -406,6 +410,20 @@ conn_sweep(void)
 		else
 			return;
 	}
+}
+
+/*
+ * The end of a round: all that was readable has been read. What is for one
+ * client then goes out in one piece, whoever sent it.
+ */
+static void
+conn_round_cb(int fd, short events, void *arg)
+{
+	static struct pace	 pace;
+
+	conn_sweep();
+	if (pace_round(&pace, core_stats()->cs_packets, os_now()))
+		os_nap(PACE_NAP);
 }
 
 static void
@@ -931,7 +949,8 @@ conn_read_cb(int fd, short events, void *arg)
 		conn_shake(c);
 	else
 		conn_read(c);
-	conn_sweep();
+	/* The last of this round, however many are readable. */
+	event_active(&ev_round, EV_TIMEOUT, 1);
 }
 
 /* A client that is slowed down has its keepalives all the same. */

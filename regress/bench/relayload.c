@@ -6,12 +6,14 @@
  * processes is read from /proc. Prints one JSON object.
  *
  *	relayload address port pairs n size seconds pid...
+ *	relayload address port rate n size packets/s seconds pid...
  *	relayload address port ping count pid...
  *	relayload address port idle n pid...
  *
  * pairs: of each pair one sends to the other, a frame a record as clients
- * do, with at most WINDOW packets on their way. ping: a packet every
- * millisecond; how long it takes. idle: memory of so many connections.
+ * do, with at most WINDOW packets on their way. rate: so many a second of
+ * all pairs together, evenly. ping: a packet every millisecond; how long it
+ * takes. idle: memory of so many connections.
  */
 
 #include <sys/types.h>
@@ -286,6 +288,27 @@ pairs_for(size_t n, size_t size, int64_t ns)
 	}
 }
 
+static int
+times_cmp(const void *a, const void *b)
+{
+	const int64_t	*x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static double
+times_ms(size_t percent)
+{
+	return ntimes == 0 ? 0 : times[ntimes * percent / 100] / 1e6;
+}
+
+static void
+times_room(size_t n)
+{
+	if ((times = calloc(n, sizeof(*times))) == NULL)
+		err(1, NULL);
+}
+
 static void
 pairs(size_t n, size_t size, int seconds, char **pids)
 {
@@ -309,12 +332,49 @@ pairs(size_t n, size_t size, int seconds, char **pids)
 	    sent > packets ? 1 - (double)packets / sent : 0.0);
 }
 
-static int
-times_cmp(const void *a, const void *b)
+/* Those that are due by now, of one pair after the other. */
+static uint64_t
+rate_send(size_t n, size_t size, uint64_t sent, uint64_t due)
 {
-	const int64_t	*x = a, *y = b;
+	struct end	*e;
 
-	return *x < *y ? -1 : *x > *y;
+	for (; sent < due; sent++) {
+		e = &ends[2 * (sent % n)];
+		if (!e->e_blocked)
+			end_send(e, size);
+	}
+	return sent;
+}
+
+static void
+rate_for(size_t n, size_t size, uint64_t pps, int64_t ns)
+{
+	uint64_t	 sent = 0;
+	int64_t		 past, start = now_ns();
+
+	while ((past = now_ns() - start) < ns) {
+		sent = rate_send(n, size, sent, past / 1000 * pps / 1000000);
+		loop_once(0);
+	}
+}
+
+static void
+rate(size_t n, size_t size, uint64_t pps, int seconds, char **pids)
+{
+	double	 cpu;
+
+	times_room(pps * seconds);
+	ends_open(2 * n);
+	rate_for(n, size, pps, WARM_NS);
+	packets = 0;
+	maxtimes = pps * seconds;
+	cpu = cpu_seconds(pids);
+	rate_for(n, size, pps, seconds * 1000000000LL);
+	cpu = cpu_seconds(pids) - cpu;
+	qsort(times, ntimes, sizeof(*times), times_cmp);
+	printf("{\"pps\":%.0f,\"cpu\":%.3f,\"p50\":%.4f,\"p99\":%.4f}\n",
+	    (double)packets / seconds, cpu / seconds, times_ms(50),
+	    times_ms(99));
 }
 
 static void
@@ -323,8 +383,7 @@ ping(size_t n)
 	struct timespec	 gap = { 0, 1000000 };
 	size_t		 i;
 
-	if ((times = calloc(n, sizeof(*times))) == NULL)
-		err(1, NULL);
+	times_room(n);
 	ends_open(2);
 	for (i = 0; i < n; i++) {
 		end_send(&ends[0], 200);
@@ -335,8 +394,7 @@ ping(size_t n)
 		nanosleep(&gap, NULL);
 	}
 	qsort(times, ntimes, sizeof(*times), times_cmp);
-	printf("{\"p50\":%.4f,\"p99\":%.4f}\n", times[ntimes / 2] / 1e6,
-	    times[ntimes * 99 / 100] / 1e6);
+	printf("{\"p50\":%.4f,\"p99\":%.4f}\n", times_ms(50), times_ms(99));
 }
 
 static void
@@ -379,6 +437,9 @@ main(int argc, char *argv[])
 	if (strcmp(argv[3], "pairs") == 0 && argc > 6)
 		pairs(number(argv[4], 10000), number(argv[5], SIZE_MAX_),
 		    number(argv[6], 600), argv + 7);
+	else if (strcmp(argv[3], "rate") == 0 && argc > 7)
+		rate(number(argv[4], 10000), number(argv[5], SIZE_MAX_),
+		    number(argv[6], 10000000), number(argv[7], 600), argv + 8);
 	else if (strcmp(argv[3], "ping") == 0)
 		ping(number(argv[4], 1000000));
 	else if (strcmp(argv[3], "idle") == 0)
