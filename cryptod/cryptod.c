@@ -19,6 +19,7 @@
 
 #include "channel.h"
 #include "cryptod.h"
+#include "dh.h"
 #include "keeper.h"
 #include "keys.h"
 #include "log.h"
@@ -28,7 +29,7 @@
 #include "statefile.h"
 
 #define NSEC_PER_SEC	1000000000LL
-#define STACK_WIPE	8192	/* deeper than any operation goes */
+#define STACK_WIPE	16384	/* deeper than any operation goes */
 #define WAITING_MAX	16
 #define STAMP_STEP	(1LL << 24)	/* ns: timestamps are no finer */
 
@@ -51,6 +52,10 @@ static struct rate	 disco_rate = { DISCO_GAP, DISCO_BURST, 0 };
 static struct rate	 derp_rate = { DERP_GAP, DERP_BURST, 0 };
 static struct derpop	 derp;
 static struct log_limit	 netd_limit;
+static struct msg_wg_init_in batch[WGOP_BATCH];	/* of netd, to be answered */
+static uint32_t		 batch_id[WGOP_BATCH];
+static size_t		 nbatch;
+static struct event	 ev_batch;
 static int64_t		 stamp_told;	/* to the parent */
 
 /*
@@ -87,6 +92,7 @@ cryptod_warmup(void)
 {
 	if (sodium_init() == -1)
 		fatalx("sodium_init");
+	(void)dh_init(NULL);
 	state = os_secret_alloc(sizeof(*state));
 	noise = os_secret_alloc(noiseop_size());
 	wgmem = os_secret_alloc(wgop_secret_size());
@@ -419,6 +425,7 @@ cryptod_channel(enum proc proc, int fd, int fresh)
 	wg_make();
 	switch (proc) {
 	case PROC_NETD:
+		nbatch = 0;
 		if (fresh)
 			wgop_reset(wg);
 		chan_open(&chan_netd, fd, PROC_CRYPTOD, PROC_NETD, &netd_cb,
@@ -632,21 +639,45 @@ wg_init_req(struct imsg *imsg)
 	return 0;
 }
 
+/* Answer those that came in this wake-up; nothing else goes before them. */
+static void
+batch_answer(void)
+{
+	struct msg_wg_resp	 mr[WGOP_BATCH];
+	uint8_t			 random[WGOP_BATCH][KEY_LEN];
+	size_t			 i, n = nbatch;
+
+	if (n == 0)
+		return;
+	nbatch = 0;
+	arc4random_buf(random, n * sizeof(random[0]));
+	wgop_initiations(wg, os_now(), random, batch, mr, n);
+	for (i = 0; i < n; i++)
+		(void)chan_compose(&chan_netd, IMSG_WG_RESP, batch_id[i], -1,
+		    &mr[i], sizeof(mr[i]));
+	explicit_bzero(random, n * sizeof(random[0]));
+	explicit_bzero(mr, n * sizeof(mr[0]));
+	sodium_stackzero(STACK_WIPE);
+}
+
+static void
+batch_cb(int fd, short events, void *arg)
+{
+	batch_answer();
+}
+
 static int
 wg_init_in(struct imsg *imsg)
 {
-	struct msg_wg_init_in	 in;
-	struct msg_wg_resp	 mr;
-	uint8_t			 random[KEY_LEN];
+	struct timeval	 now = { 0, 0 };
 
-	if (msg_get(imsg, &in, sizeof(in)) == -1)
+	if (msg_get(imsg, &batch[nbatch], sizeof(batch[0])) == -1)
 		return -1;
-	arc4random_buf(random, sizeof(random));
-	wgop_initiation(wg, os_now(), random, &in, &mr);
-	explicit_bzero(random, sizeof(random));
-	(void)chan_compose(&chan_netd, IMSG_WG_RESP, imsg_get_id(imsg), -1,
-	    &mr, sizeof(mr));
-	explicit_bzero(&mr, sizeof(mr));
+	batch_id[nbatch] = imsg_get_id(imsg);
+	if (nbatch++ == 0)
+		evtimer_add(&ev_batch, &now);
+	if (nbatch == WGOP_BATCH)
+		batch_answer();
 	return 0;
 }
 
@@ -739,6 +770,8 @@ derp_login_req(struct imsg *imsg)
 static int
 netd_dispatch(struct imsg *imsg)
 {
+	if (imsg_get_type(imsg) != IMSG_WG_INIT_IN)
+		batch_answer();
 	switch (imsg_get_type(imsg)) {
 	case IMSG_WG_PEER:
 		return wg_peer(imsg);
@@ -778,5 +811,6 @@ main(int argc, char *argv[])
 	keeper.k_render = cryptod_render;
 	keeper.k_ended = cryptod_ended;
 	keeper_init(&keeper);
+	evtimer_set(&ev_batch, batch_cb, NULL);
 	proc_child_run();
 }

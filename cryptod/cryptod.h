@@ -128,6 +128,8 @@ void	 derpop_clear(struct derpop *);	/* the node key is another */
 #define WGOP_SLOTS	512		/* outstanding initiations */
 #define WGOP_PEERS	65536
 #define WGOP_GONE	4096		/* removed peers still remembered */
+#define WGOP_SHARED	1024		/* keys shared with peers, kept */
+#define WGOP_BATCH	16		/* initiations answered at once */
 
 struct wgop;
 
@@ -156,6 +158,9 @@ void	 wgop_initiate(struct wgop *, int64_t, int64_t, const uint8_t *,
 	    const struct msg_wg_init_req *, struct msg_wg_init *);
 void	 wgop_initiation(struct wgop *, int64_t, const uint8_t *,
 	    const struct msg_wg_init_in *, struct msg_wg_resp *);
+/* Up to WGOP_BATCH, in the order in which they came; random of each. */
+void	 wgop_initiations(struct wgop *, int64_t, const uint8_t (*)[32],
+	    const struct msg_wg_init_in *, struct msg_wg_resp *, size_t);
 void	 wgop_response(struct wgop *, int64_t, const struct msg_wg_resp_in *,
 	    struct msg_wg_keys *);
 void	 wgop_cancel(struct wgop *, uint32_t);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cryptod.h"
+#include "dh.h"
 #include "keys.h"
 #include "rate.h"
 #include "wg.h"
@@ -26,9 +27,11 @@
 /*
  * Initiations of all peers, and our own to all: apart, so that a flood of
  * strangers cannot keep us from reaching anybody. Then our own to one peer,
- * and responses to one of them.
+ * and responses to one of them. Initiations of peers are as many as a relay
+ * of a whole tailnet may see when it comes back.
  */
-#define OPS_GAP		(NSEC_PER_SEC / 1000)
+#define IN_GAP		(NSEC_PER_SEC / 20000)
+#define OUT_GAP		(NSEC_PER_SEC / 1000)
 #define OPS_BURST	4000
 #define PEER_GAP	NSEC_PER_SEC
 #define PEER_BURST	5
@@ -55,6 +58,7 @@ struct peer {
 	RB_ENTRY(peer)		 p_byid;	/* unless gone */
 	TAILQ_ENTRY(peer)	 p_list;	/* if gone */
 	struct slot		*p_slot;	/* own initiation under way */
+	struct shared		*p_shared;	/* kept, or NULL */
 	struct rate		 p_rate;
 	int64_t			 p_accepted;	/* when, 0: never */
 	uint64_t		 p_id;
@@ -67,12 +71,32 @@ RB_HEAD(peers_bykey, peer);
 RB_HEAD(peers_byid, peer);
 TAILQ_HEAD(peer_list, peer);
 
+/*
+ * What the node key and that of a peer make, of peers that have proven
+ * theirs: the next initiation of one of them is a multiplication cheaper.
+ */
+struct shared {
+	struct peer		*sh_peer;	/* NULL: free */
+	uint8_t			 sh_key[WG_KEY_LEN];
+};
+
+/* An initiation of a batch that is being answered. */
+struct answer {
+	struct wg_handshake	 an_hs;
+	struct wg_answer	 an_wa;
+	struct wg_session	 an_ws;
+	struct peer		*an_peer;
+	uint8_t			 an_es[WG_KEY_LEN];
+	uint8_t			 an_stamp[WG_TIMESTAMP_LEN];
+};
+
 /* The private key, where the slots are too. */
 struct secret {
 	uint8_t		 se_private[WG_KEY_LEN];
 	struct slot	 se_slot[WGOP_SLOTS];
+	struct shared	 se_shared[WGOP_SHARED];
+	struct answer	 se_answer[WGOP_BATCH];
 };
-
 struct wgop {
 	struct secret		*w_secret;
 	struct slots		 w_slots;
@@ -84,6 +108,7 @@ struct wgop {
 	struct rate		 w_in;
 	struct rate		 w_out;
 	struct wgop_stats	 w_stats;
+	size_t			 w_hand;	/* the next shared key to go */
 	int64_t			 w_offset;	/* os_now() to the date */
 	uint8_t			 w_public[WG_KEY_LEN];
 	int			 w_haskey;
@@ -139,7 +164,8 @@ wgop_new(void *mem, int64_t offset)
 	for (i = 0; i < WGOP_SLOTS; i++)
 		TAILQ_INSERT_TAIL(&w->w_free, &w->w_secret->se_slot[i],
 		    s_list);
-	w->w_in.r_gap = w->w_out.r_gap = OPS_GAP;
+	w->w_in.r_gap = IN_GAP;
+	w->w_out.r_gap = OUT_GAP;
 	w->w_in.r_burst = w->w_out.r_burst = OPS_BURST;
 	w->w_offset = offset;
 	return w;
@@ -208,6 +234,42 @@ slot_expire(struct wgop *w, int64_t now)
 		slot_free(w, s);
 }
 
+/* --- shared keys --- */
+
+static void
+shared_free(struct shared *sh)
+{
+	if (sh == NULL || sh->sh_peer == NULL)
+		return;
+	sh->sh_peer->p_shared = NULL;
+	explicit_bzero(sh, sizeof(*sh));
+}
+
+static void
+shared_free_all(struct wgop *w)
+{
+	size_t	 i;
+
+	for (i = 0; i < WGOP_SHARED; i++)
+		shared_free(&w->w_secret->se_shared[i]);
+}
+
+/* The peer has proven itself: one of those kept longest gives way. */
+static void
+shared_keep(struct wgop *w, struct peer *p, const uint8_t *key)
+{
+	struct shared	*sh;
+
+	if (p->p_shared != NULL)
+		return;
+	sh = &w->w_secret->se_shared[w->w_hand];
+	w->w_hand = (w->w_hand + 1) % WGOP_SHARED;
+	shared_free(sh);
+	memcpy(sh->sh_key, key, sizeof(sh->sh_key));
+	sh->sh_peer = p;
+	p->p_shared = sh;
+}
+
 /* --- peers --- */
 
 static struct peer *
@@ -246,6 +308,7 @@ peer_remove(struct wgop *w, struct peer *p)
 {
 	if (p->p_slot != NULL)
 		slot_free(w, p->p_slot);
+	shared_free(p->p_shared);
 	RB_REMOVE(peers_byid, &w->w_byid, p);
 	p->p_gone = 1;
 	TAILQ_INSERT_TAIL(&w->w_gone, p, p_list);
@@ -339,6 +402,7 @@ void
 wgop_set_key(struct wgop *w, const uint8_t *private, const uint8_t *public)
 {
 	slot_free_all(w);
+	shared_free_all(w);
 	w->w_haskey = private != NULL;
 	if (private == NULL) {
 		explicit_bzero(w->w_secret->se_private, WG_KEY_LEN);
@@ -460,81 +524,154 @@ wgop_cancel(struct wgop *w, uint32_t index)
 
 /* --- responder --- */
 
-/* Up to the point where the initiation is accepted; changes nothing. */
+/* With the key that is kept, or the one it takes a multiplication to make. */
+static uint32_t
+sender_verify(struct wgop *w, struct peer *p, const uint8_t *msg,
+    struct answer *an)
+{
+	uint8_t	 ss[WG_KEY_LEN];
+	int	 ret;
+
+	if (p->p_shared != NULL)
+		memcpy(ss, p->p_shared->sh_key, sizeof(ss));
+	else if (key_dh(w->w_secret->se_private, an->an_hs.wh_remote_s,
+	    ss) == -1)
+		return MSG_E_CRYPTO;
+	ret = wg_initiation_verify_ss(&an->an_hs, ss, msg, an->an_stamp);
+	if (ret == 0)
+		shared_keep(w, p, ss);
+	explicit_bzero(ss, sizeof(ss));
+	return ret == -1 ? MSG_E_CRYPTO : MSG_OK;
+}
+
+/* Up to the point where the initiation is accepted. */
 static uint32_t
 initiation_check(struct wgop *w, int64_t now, const uint8_t *msg,
-    struct wg_handshake *wh, uint8_t *ts, struct peer **pp)
+    struct answer *an)
 {
 	struct peer	*p;
+	uint32_t	 error;
 
-	if (wg_initiation_open(wh, w->w_secret->se_private, w->w_public,
+	if (key_is_zero(an->an_es, sizeof(an->an_es)) ||
+	    wg_initiation_open_es(&an->an_hs, an->an_es, w->w_public,
 	    msg) == -1)
 		return MSG_E_CRYPTO;
-	p = peer_find_key(w, wh->wh_remote_s);
+	p = peer_find_key(w, an->an_hs.wh_remote_s);
 	if (p == NULL || p->p_gone)
 		return MSG_E_PEER;
-	if (wg_initiation_verify(wh, w->w_secret->se_private, msg, ts) == -1)
-		return MSG_E_CRYPTO;
-	if (memcmp(ts, p->p_stamp, WG_TIMESTAMP_LEN) <= 0)
+	if ((error = sender_verify(w, p, msg, an)) != MSG_OK)
+		return error;
+	if (memcmp(an->an_stamp, p->p_stamp, WG_TIMESTAMP_LEN) <= 0)
 		return MSG_E_REPLAY;
 	if (p->p_accepted != 0 &&
 	    now - p->p_accepted < WG_INITIATION_GAP_MS * NSEC_PER_MSEC)
 		return MSG_E_RATE;
-	*pp = p;
-	return MSG_OK;
-}
-
-static uint32_t
-answer(struct wgop *w, int64_t now, const uint8_t *random,
-    const struct msg_wg_init_in *in, struct msg_wg_resp *mr)
-{
-	struct wg_handshake	 wh;
-	struct wg_session	 ws;
-	struct peer		*p = NULL;
-	uint8_t			 ts[WG_TIMESTAMP_LEN];
-	uint32_t		 error;
-
-	if (!w->w_haskey)
-		return MSG_E_NOKEY;
-	if (wg_classify(in->msg, sizeof(in->msg)) != WG_MSG_INITIATION)
-		return MSG_E_BAD;
-	if (!rate_take(&w->w_in, now))
-		return MSG_E_RATE;
-	error = initiation_check(w, now, in->msg, &wh, ts, &p);
-	if (error != MSG_OK)
-		goto done;
-	memcpy(p->p_stamp, ts, sizeof(p->p_stamp));
+	memcpy(p->p_stamp, an->an_stamp, sizeof(p->p_stamp));
 	p->p_accepted = now;
 	if (p->p_slot != NULL)
 		slot_free(w, p->p_slot);
-	mr->peer = p->p_id;
-	mr->remote = wh.wh_remote;
-	memcpy(mr->stamp, ts, sizeof(mr->stamp));
-	if (wg_response_create(&wh, NULL, random, in->index, mr->msg,
-	    &ws) == -1) {
-		error = MSG_E_CRYPTO;
-		goto done;
-	}
-	memcpy(mr->send, ws.ws_send, sizeof(mr->send));
-	memcpy(mr->recv, ws.ws_recv, sizeof(mr->recv));
-	explicit_bzero(&ws, sizeof(ws));
+	an->an_peer = p;
+	return MSG_OK;
+}
+
+/* What it takes to look at it at all. */
+static uint32_t
+initiation_admit(struct wgop *w, int64_t now, const uint8_t *msg)
+{
+	if (!w->w_haskey)
+		return MSG_E_NOKEY;
+	if (wg_classify(msg, WG_INITIATION_LEN) != WG_MSG_INITIATION)
+		return MSG_E_BAD;
+	return rate_take(&w->w_in, now) ? MSG_OK : MSG_E_RATE;
+}
+
+static uint32_t
+respond_to(struct wgop *w, const struct msg_wg_init_in *in,
+    struct answer *an, struct msg_wg_resp *mr)
+{
+	mr->peer = an->an_peer->p_id;
+	mr->remote = an->an_hs.wh_remote;
+	memcpy(mr->stamp, an->an_stamp, sizeof(mr->stamp));
+	if (wg_response_create_dh(&an->an_hs, &an->an_wa, NULL, in->index,
+	    mr->msg, &an->an_ws) == -1)
+		return MSG_E_CRYPTO;
+	memcpy(mr->send, an->an_ws.ws_send, sizeof(mr->send));
+	memcpy(mr->recv, an->an_ws.ws_recv, sizeof(mr->recv));
 	w->w_stats.ws_answered++;
-done:
-	explicit_bzero(&wh, sizeof(wh));
-	return error;
+	return MSG_OK;
+}
+
+/* The first multiplication of all those that are admitted. */
+static void
+batch_es(struct wgop *w, int64_t now, const struct msg_wg_init_in *in,
+    struct msg_wg_resp *mr, struct answer *an, size_t n)
+{
+	struct dh_job	 dh[WGOP_BATCH];
+	size_t		 i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		mr[i].error = initiation_admit(w, now, in[i].msg);
+		if (mr[i].error != MSG_OK)
+			continue;
+		dh[k].dj_private = w->w_secret->se_private;
+		dh[k].dj_public = wg_ephemeral(in[i].msg);
+		dh[k++].dj_shared = an[i].an_es;
+	}
+	dh_many(dh, k);
+}
+
+/* Those are accepted one after the other; what they still need, at once. */
+static void
+batch_accept(struct wgop *w, int64_t now, const uint8_t (*random)[32],
+    const struct msg_wg_init_in *in, struct msg_wg_resp *mr,
+    struct answer *an, size_t n)
+{
+	struct dh_job	 dh[WGOP_BATCH * WG_ANSWER_DH];
+	size_t		 i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		if (mr[i].error != MSG_OK)
+			continue;
+		mr[i].error = initiation_check(w, now, in[i].msg, &an[i]);
+		if (mr[i].error != MSG_OK)
+			continue;
+		wg_answer_dh(&an[i].an_wa, &an[i].an_hs, random[i], &dh[k]);
+		k += WG_ANSWER_DH;
+	}
+	dh_many(dh, k);
+}
+
+void
+wgop_initiations(struct wgop *w, int64_t now, const uint8_t (*random)[32],
+    const struct msg_wg_init_in *in, struct msg_wg_resp *mr, size_t n)
+{
+	struct answer	*an = w->w_secret->se_answer;
+	size_t		 i;
+
+	memset(mr, 0, n * sizeof(*mr));
+	batch_es(w, now, in, mr, an, n);
+	batch_accept(w, now, random, in, mr, an, n);
+	for (i = 0; i < n; i++) {
+		mr[i].index = in[i].index;
+		if (mr[i].error == MSG_OK)
+			mr[i].error = respond_to(w, &in[i], &an[i], &mr[i]);
+		if (mr[i].error == MSG_OK)
+			continue;
+		memset(mr[i].msg, 0, sizeof(mr[i].msg));
+		w->w_stats.ws_refused++;
+	}
+	explicit_bzero(an, n * sizeof(*an));
 }
 
 void
 wgop_initiation(struct wgop *w, int64_t now, const uint8_t *random,
     const struct msg_wg_init_in *in, struct msg_wg_resp *mr)
 {
-	memset(mr, 0, sizeof(*mr));
-	mr->index = in->index;
-	mr->error = answer(w, now, random, in, mr);
-	if (mr->error == MSG_OK)
-		return;
-	memset(mr->msg, 0, sizeof(mr->msg));
-	w->w_stats.ws_refused++;
+	uint8_t	 r[1][WG_KEY_LEN];
+
+	memcpy(r[0], random, sizeof(r[0]));
+	wgop_initiations(w, now, r, in, mr, 1);
+	explicit_bzero(r, sizeof(r));
 }
 
 int64_t

@@ -260,6 +260,37 @@ int	 wg_response_create(struct wg_handshake *, const uint8_t *,
 	    struct wg_session *);
 
 /*
+ * The responder's three steps with the multiplications apart, so that those
+ * of several handshakes can be done at once (dh.h):
+ *	es	own private key, wg_ephemeral() of the message
+ *	ss	own private key, wh_remote_s; may be kept for the peer
+ *	wg_answer_dh() sets up WG_ANSWER_DH jobs: dh_many() fills *wa.
+ * wa is to be wiped. Else they are as the functions above.
+ */
+#define WG_ANSWER_DH	3
+
+struct dh_job;
+struct wg_answer {
+	uint8_t		 wa_private[WG_KEY_LEN];
+	uint8_t		 wa_public[WG_KEY_LEN];
+	uint8_t		 wa_ee[WG_KEY_LEN];
+	uint8_t		 wa_se[WG_KEY_LEN];
+};
+
+const uint8_t *wg_ephemeral(const uint8_t *);
+int	 wg_initiation_open_es(struct wg_handshake *,
+	    const uint8_t [WG_KEY_LEN], const uint8_t [WG_KEY_LEN],
+	    const uint8_t *);
+int	 wg_initiation_verify_ss(struct wg_handshake *,
+	    const uint8_t [WG_KEY_LEN], const uint8_t *,
+	    uint8_t [WG_TIMESTAMP_LEN]);
+void	 wg_answer_dh(struct wg_answer *, const struct wg_handshake *,
+	    const uint8_t [WG_KEY_LEN], struct dh_job *);
+int	 wg_response_create_dh(struct wg_handshake *,
+	    const struct wg_answer *, const uint8_t *, uint32_t,
+	    uint8_t [WG_RESPONSE_LEN], struct wg_session *);
+
+/*
  * Initiator, the answer: (state, own private, preshared key or NULL,
  * message of WG_RESPONSE_LEN bytes, session).  0, or -1 with errno EBADMSG;
  * the state is untouched, so that a forged response ends nothing; wipe it

@@ -16,6 +16,7 @@
 #include <sodium.h>
 
 #include "blake2s.h"
+#include "dh.h"
 #include "keys.h"
 #include "wg.h"
 
@@ -27,6 +28,9 @@
 #define INIT_TIMESTAMP	88
 #define RESP_EPHEMERAL	12	/* and in the response */
 #define RESP_EMPTY	44
+
+#define INIT_DH		3	/* multiplications: of who makes it */
+#define RESP_DH		2	/* of who gets it */
 
 /* Hash, and the outputs of the last KDF: chaining key, (tau,) key. */
 struct wg_state {
@@ -47,18 +51,13 @@ mix_key(struct wg_state *s, const uint8_t in[WG_KEY_LEN], unsigned int n)
 	return b2s_kdf(s->c, in, WG_KEY_LEN, s->c, n);
 }
 
-static int
-mix_dh(struct wg_state *s, const uint8_t private[WG_KEY_LEN],
-    const uint8_t public[WG_KEY_LEN], unsigned int n)
+static void
+dh_set(struct dh_job *j, const uint8_t *private, const uint8_t *public,
+    uint8_t *shared)
 {
-	uint8_t	 shared[WG_KEY_LEN];
-	int	 ret;
-
-	if (key_dh(private, public, shared) == -1)
-		return -1;
-	ret = mix_key(s, shared, n);
-	explicit_bzero(shared, sizeof(shared));
-	return ret;
+	j->dj_private = private;
+	j->dj_public = public;
+	j->dj_shared = shared;
 }
 
 /* Every key seals once: the nonce is zero.  key is an output of the KDF. */
@@ -134,6 +133,8 @@ wg_initiation_create(struct wg_handshake *wh,
     uint8_t msg[WG_INITIATION_LEN])
 {
 	struct wg_state	 s;
+	struct dh_job	 dh[INIT_DH];
+	uint8_t		 es[WG_KEY_LEN], ss[WG_KEY_LEN];
 	int		 ret = -1;
 
 	memset(wh, 0, sizeof(*wh));
@@ -144,24 +145,31 @@ wg_initiation_create(struct wg_handshake *wh,
 	wh->wh_local = local;
 	le32enc(msg, WG_MSG_INITIATION);
 	le32enc(msg + 4, local);
-	key_public(wh->wh_ephemeral, msg + INIT_EPHEMERAL);
+	dh_set(&dh[0], wh->wh_ephemeral, NULL, msg + INIT_EPHEMERAL);
+	dh_set(&dh[1], wh->wh_ephemeral, peer, es);
+	dh_set(&dh[2], private, peer, ss);
+	dh_many(dh, INIT_DH);
 
-	if (wg_start(&s, peer, msg + INIT_EPHEMERAL) == 0 &&
-	    mix_dh(&s, wh->wh_ephemeral, peer, 2) == 0 &&
+	if (!dh[1].dj_good || !dh[2].dj_good)
+		errno = EINVAL;
+	else if (wg_start(&s, peer, msg + INIT_EPHEMERAL) == 0 &&
+	    mix_key(&s, es, 2) == 0 &&
 	    enc_hash(&s, 1, public, WG_KEY_LEN, msg + INIT_STATIC) == 0 &&
-	    mix_dh(&s, private, peer, 2) == 0)
+	    mix_key(&s, ss, 2) == 0)
 		ret = enc_hash(&s, 1, ts, WG_TIMESTAMP_LEN,
 		    msg + INIT_TIMESTAMP);
 	if (ret == 0)
 		wg_save(&s, wh);
 	else
 		explicit_bzero(wh, sizeof(*wh));
+	explicit_bzero(es, sizeof(es));
+	explicit_bzero(ss, sizeof(ss));
 	explicit_bzero(&s, sizeof(s));
 	return ret;
 }
 
 int
-wg_initiation_open(struct wg_handshake *wh, const uint8_t private[WG_KEY_LEN],
+wg_initiation_open_es(struct wg_handshake *wh, const uint8_t es[WG_KEY_LEN],
     const uint8_t public[WG_KEY_LEN], const uint8_t *msg)
 {
 	struct wg_state	 s;
@@ -172,7 +180,7 @@ wg_initiation_open(struct wg_handshake *wh, const uint8_t private[WG_KEY_LEN],
 	memcpy(wh->wh_remote_e, re, WG_KEY_LEN);
 	wh->wh_remote = wg_sender(msg);
 	if (wg_start(&s, public, re) == -1 ||
-	    mix_dh(&s, private, re, 2) == -1 ||
+	    mix_key(&s, es, 2) == -1 ||
 	    dec_hash(&s, 1, msg + INIT_STATIC, WG_KEY_LEN + WG_TAG_LEN,
 	    wh->wh_remote_s) == -1) {
 		ret = wg_badmsg();
@@ -186,15 +194,14 @@ wg_initiation_open(struct wg_handshake *wh, const uint8_t private[WG_KEY_LEN],
 }
 
 int
-wg_initiation_verify(struct wg_handshake *wh,
-    const uint8_t private[WG_KEY_LEN], const uint8_t *msg,
-    uint8_t ts[WG_TIMESTAMP_LEN])
+wg_initiation_verify_ss(struct wg_handshake *wh, const uint8_t ss[WG_KEY_LEN],
+    const uint8_t *msg, uint8_t ts[WG_TIMESTAMP_LEN])
 {
 	struct wg_state	 s;
 	int		 ret;
 
 	wg_load(&s, wh);
-	if (mix_dh(&s, private, wh->wh_remote_s, 2) == -1 ||
+	if (mix_key(&s, ss, 2) == -1 ||
 	    dec_hash(&s, 1, msg + INIT_TIMESTAMP,
 	    WG_TIMESTAMP_LEN + WG_TAG_LEN, ts) == -1) {
 		ret = wg_badmsg();
@@ -204,6 +211,45 @@ wg_initiation_verify(struct wg_handshake *wh,
 		ret = 0;
 	}
 	explicit_bzero(&s, sizeof(s));
+	return ret;
+}
+
+const uint8_t *
+wg_ephemeral(const uint8_t *msg)
+{
+	return msg + INIT_EPHEMERAL;
+}
+
+int
+wg_initiation_open(struct wg_handshake *wh, const uint8_t private[WG_KEY_LEN],
+    const uint8_t public[WG_KEY_LEN], const uint8_t *msg)
+{
+	uint8_t	 es[WG_KEY_LEN];
+	int	 ret;
+
+	if (key_dh(private, wg_ephemeral(msg), es) == -1) {
+		explicit_bzero(wh, sizeof(*wh));
+		return wg_badmsg();
+	}
+	ret = wg_initiation_open_es(wh, es, public, msg);
+	explicit_bzero(es, sizeof(es));
+	return ret;
+}
+
+int
+wg_initiation_verify(struct wg_handshake *wh,
+    const uint8_t private[WG_KEY_LEN], const uint8_t *msg,
+    uint8_t ts[WG_TIMESTAMP_LEN])
+{
+	uint8_t	 ss[WG_KEY_LEN];
+	int	 ret;
+
+	if (key_dh(private, wh->wh_remote_s, ss) == -1) {
+		explicit_bzero(wh, sizeof(*wh));
+		return wg_badmsg();
+	}
+	ret = wg_initiation_verify_ss(wh, ss, msg, ts);
+	explicit_bzero(ss, sizeof(ss));
 	return ret;
 }
 
@@ -235,39 +281,63 @@ wg_split(struct wg_state *s, int initiator, struct wg_session *ws)
 	return 0;
 }
 
+void
+wg_answer_dh(struct wg_answer *wa, const struct wg_handshake *wh,
+    const uint8_t random[WG_KEY_LEN], struct dh_job *dh)
+{
+	memcpy(wa->wa_private, random, sizeof(wa->wa_private));
+	key_clamp(wa->wa_private);
+	dh_set(&dh[0], wa->wa_private, NULL, wa->wa_public);
+	dh_set(&dh[1], wa->wa_private, wh->wh_remote_e, wa->wa_ee);
+	dh_set(&dh[2], wa->wa_private, wh->wh_remote_s, wa->wa_se);
+}
+
 int
-wg_response_create(struct wg_handshake *wh, const uint8_t *psk,
-    const uint8_t random[WG_KEY_LEN], uint32_t local,
-    uint8_t msg[WG_RESPONSE_LEN], struct wg_session *ws)
+wg_response_create_dh(struct wg_handshake *wh, const struct wg_answer *wa,
+    const uint8_t *psk, uint32_t local, uint8_t msg[WG_RESPONSE_LEN],
+    struct wg_session *ws)
 {
 	struct wg_state	 s;
-	uint8_t		 f[WG_KEY_LEN];
 	int		 ret = -1;
 
-	memcpy(f, random, sizeof(f));
-	key_clamp(f);
 	wg_load(&s, wh);
 	memset(msg, 0, WG_RESPONSE_LEN);
 	le32enc(msg, WG_MSG_RESPONSE);
 	le32enc(msg + 4, local);
 	le32enc(msg + 8, wh->wh_remote);
-	key_public(f, msg + RESP_EPHEMERAL);
+	memcpy(msg + RESP_EPHEMERAL, wa->wa_public, WG_KEY_LEN);
 
-	if (mix_hash(&s, msg + RESP_EPHEMERAL, WG_KEY_LEN) == -1 ||
-	    mix_key(&s, msg + RESP_EPHEMERAL, 1) == -1 ||
-	    mix_dh(&s, f, wh->wh_remote_e, 1) == -1 ||
-	    mix_dh(&s, f, wh->wh_remote_s, 1) == -1 ||
-	    wg_mix_psk(&s, psk) == -1 ||
-	    enc_hash(&s, 2, NULL, 0, msg + RESP_EMPTY) == -1 ||
-	    wg_split(&s, 0, ws) == -1)
-		ret = wg_badmsg();
-	else {
+	if (key_is_zero(wa->wa_ee, WG_KEY_LEN) ||
+	    key_is_zero(wa->wa_se, WG_KEY_LEN))
+		errno = EBADMSG;	/* of low order */
+	else if (mix_hash(&s, wa->wa_public, WG_KEY_LEN) == 0 &&
+	    mix_key(&s, wa->wa_public, 1) == 0 &&
+	    mix_key(&s, wa->wa_ee, 1) == 0 &&
+	    mix_key(&s, wa->wa_se, 1) == 0 &&
+	    wg_mix_psk(&s, psk) == 0 &&
+	    enc_hash(&s, 2, NULL, 0, msg + RESP_EMPTY) == 0 &&
+	    wg_split(&s, 0, ws) == 0) {
 		ws->ws_remote = wh->wh_remote;
 		ret = 0;
 	}
-	explicit_bzero(f, sizeof(f));
 	explicit_bzero(&s, sizeof(s));
 	explicit_bzero(wh, sizeof(*wh));
+	return ret;
+}
+
+int
+wg_response_create(struct wg_handshake *wh, const uint8_t *psk,
+    const uint8_t random[WG_KEY_LEN], uint32_t local,
+    uint8_t msg[WG_RESPONSE_LEN], struct wg_session *ws)
+{
+	struct wg_answer	 wa;
+	struct dh_job		 dh[WG_ANSWER_DH];
+	int			 ret;
+
+	wg_answer_dh(&wa, wh, random, dh);
+	dh_many(dh, WG_ANSWER_DH);
+	ret = wg_response_create_dh(wh, &wa, psk, local, msg, ws);
+	explicit_bzero(&wa, sizeof(wa));
 	return ret;
 }
 
@@ -277,14 +347,21 @@ wg_response_consume(const struct wg_handshake *wh,
     struct wg_session *ws)
 {
 	struct wg_state	 s;
+	struct dh_job	 dh[RESP_DH];
 	const uint8_t	*rf = msg + RESP_EPHEMERAL;
+	uint8_t		 ee[WG_KEY_LEN], se[WG_KEY_LEN];
 	int		 ret;
 
+	dh_set(&dh[0], wh->wh_ephemeral, rf, ee);
+	dh_set(&dh[1], private, rf, se);
+	dh_many(dh, RESP_DH);
 	wg_load(&s, wh);
-	if (mix_hash(&s, rf, WG_KEY_LEN) == -1 ||
+	errno = EBADMSG;
+	if (!dh[0].dj_good || !dh[1].dj_good ||
+	    mix_hash(&s, rf, WG_KEY_LEN) == -1 ||
 	    mix_key(&s, rf, 1) == -1 ||
-	    mix_dh(&s, wh->wh_ephemeral, rf, 1) == -1 ||
-	    mix_dh(&s, private, rf, 1) == -1 ||
+	    mix_key(&s, ee, 1) == -1 ||
+	    mix_key(&s, se, 1) == -1 ||
 	    wg_mix_psk(&s, psk) == -1 ||
 	    dec_hash(&s, 2, msg + RESP_EMPTY, WG_TAG_LEN, NULL) == -1 ||
 	    wg_split(&s, 1, ws) == -1)
@@ -293,6 +370,8 @@ wg_response_consume(const struct wg_handshake *wh,
 		ws->ws_remote = wg_sender(msg);
 		ret = 0;
 	}
+	explicit_bzero(ee, sizeof(ee));
+	explicit_bzero(se, sizeof(se));
 	explicit_bzero(&s, sizeof(s));
 	return ret;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../../cryptod/cryptod.h"
+#include "dh.h"
 #include "keys.h"
 #include "wg.h"
 
@@ -514,9 +515,100 @@ test_many(void)
 		errx(1, "%zu handshakes after their time", ws.ws_slots);
 }
 
+/*
+ * A batch is answered as its initiations would be one after the other: good
+ * ones of two peers, one of them twice, one of a stranger, a forged one. And
+ * again, when the shared keys are known.
+ */
+static void
+test_batch(void)
+{
+	struct msg_wg_init_in	 in[6];
+	struct msg_wg_init	 mi[6];
+	struct msg_wg_resp	 mr[6];
+	struct msg_wg_keys	 mk;
+	const uint32_t		 errors[6] = { MSG_OK, MSG_E_REPLAY, MSG_OK,
+				    MSG_E_PEER, MSG_E_CRYPTO, MSG_E_BAD };
+	uint8_t			 random[6][32];
+	struct node		 x;
+	size_t			 i;
+	int			 again;
+
+	setup();
+	memset(&x, 0, sizeof(x));
+	node_init(&x, 9);
+	want("peer", peer_set(&x, &b, NULL, 0), MSG_OK);
+	for (again = 0; again < 2; again++) {
+		now += 10 * SEC;
+		want("a", initiate(&a, &b, &mi[0]), MSG_OK);
+		mi[1] = mi[0];
+		want("c", initiate(&c, &b, &mi[2]), MSG_OK);
+		want("x", initiate(&x, &b, &mi[3]), MSG_OK);
+		mi[4] = mi[2];
+		mi[4].msg[100] ^= 1;
+		mi[5] = mi[2];
+		mi[5].msg[0] = 2;
+		memset(in, 0, sizeof(in));
+		for (i = 0; i < 6; i++) {
+			in[i].index = next_index++;
+			memcpy(in[i].msg, mi[i].msg, sizeof(in[i].msg));
+			memcpy(random[i], randomly(), sizeof(random[i]));
+		}
+		wgop_initiations(b.n_wg, now, random, in, mr, 6);
+		for (i = 0; i < 6; i++) {
+			want("batch", mr[i].error, errors[i]);
+			if (mr[i].index != in[i].index ||
+			    (errors[i] != MSG_OK) != keyless(mr[i].send))
+				errx(1, "answer %zu of a batch", i);
+		}
+		want("a", complete(&a, &mi[0], &mr[0], &mk), MSG_OK);
+		want("c", complete(&c, &mi[2], &mr[2], &mk), MSG_OK);
+		if (memcmp(mk.send, mr[2].recv, KEY_LEN) != 0 ||
+		    mr[0].peer != 1 || mr[2].peer != 3)
+			errx(1, "keys of a batch");
+	}
+	wgop_free(x.n_wg);
+	free(x.n_mem);
+}
+
+/* More peers than keys shared with them are kept. */
+static void
+test_shared(void)
+{
+	struct msg_wg_init	 mi;
+	struct msg_wg_resp	 mr;
+	struct node		 p;
+	uint32_t		 i, round;
+
+	setup();
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < WGOP_SHARED + 10; i++) {
+			memset(&p, 0, sizeof(p));
+			node_init(&p, 100 + i);
+			memset(p.n_private, 0x40, KEY_LEN);
+			memcpy(p.n_private + 8, &i, sizeof(i));
+			key_public(p.n_private, p.n_public);
+			wgop_set_key(p.n_wg, p.n_private, p.n_public);
+			want("peer", peer_set(&p, &b, NULL, 0), MSG_OK);
+			want("peer", peer_set(&b, &p, NULL, 0), MSG_OK);
+			now += SEC;
+			want("initiate", initiate(&p, &b, &mi), MSG_OK);
+			want("answer", answer(&b, &mi, &mr), MSG_OK);
+			wgop_free(p.n_wg);
+			free(p.n_mem);
+			if (i % 3 == 0)
+				want("removed", peer_set(&b, &p, NULL, 1),
+				    MSG_OK);
+		}
+	}
+}
+
 int
 main(void)
 {
+	(void)dh_init(NULL);
+	test_batch();
+	test_shared();
 	test_handshake();
 	test_replay();
 	test_flood();
