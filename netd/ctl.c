@@ -92,11 +92,12 @@ permille(uint64_t a, uint64_t b)
 static void
 debug_path(uint32_t id)
 {
-	const struct tx_stats	*t = &nd.n_tx->t_stats;
 	const struct rx_stats	*r = &nd.n_rx->r_stats;
+	struct tx_stats		 t;
 	unsigned int		 a, b, c;
 	int			 i;
 
+	tx_stats(&t);
 	text(id, "tun %s mtu %u:%s%s%s", nd.n_tun.t_name, nd.n_tun.t_mtu,
 	    nd.n_tun.t_caps & TUN_VNET ? " vnet" : " plain",
 	    nd.n_tun.t_caps & TUN_TSO ? " tso" : "",
@@ -106,27 +107,28 @@ debug_path(uint32_t id)
 		    nd.n_udp[i].u_port, nd.n_udp[i].u_gso ? " gso" : "",
 		    nd.n_udp[i].u_gro ? " gro" : "");
 	text(id, "cipher: several packets at once by %s", nd.n_cipher);
-	a = permille(t->s_segs, t->s_seals);
+	a = permille(t.s_segs, t.s_seals);
 	b = permille(r->s_datagrams, r->s_opens);
 	text(id, "segments: %u.%u per sealing, %u.%u per opening", a / 10,
 	    a % 10, b / 10, b % 10);
-	a = permille(t->s_sent, t->s_sends);
+	a = permille(t.s_sent, t.s_sends);
 	b = permille(r->s_datagrams, r->s_recvs);
 	c = permille(r->s_segs, r->s_writes);
 	text(id, "segments: %u.%u per send, %u.%u per receive, "
 	    "%u.%u per tun write", a / 10, a % 10, b / 10, b % 10, c / 10,
 	    c % 10);
-	text(id, "sent %llu packets, %llu bytes, in %llu sends, %llu waits",
-	    (unsigned long long)t->s_segs, (unsigned long long)t->s_bytes,
-	    (unsigned long long)t->s_sends,
-	    (unsigned long long)t->s_blocked);
-	text(id, "received %llu datagrams, %llu bytes, in %llu messages",
-	    (unsigned long long)r->s_datagrams,
-	    (unsigned long long)r->s_bytes, (unsigned long long)r->s_recvs);
+	text(id, "sent %llu packets, %llu bytes, in %llu sends by %llu "
+	    "calls, %llu waits", (unsigned long long)t.s_segs,
+	    (unsigned long long)t.s_bytes, (unsigned long long)t.s_sends,
+	    (unsigned long long)t.s_calls, (unsigned long long)t.s_blocked);
+	text(id, "received %llu datagrams, %llu bytes, in %llu messages by "
+	    "%llu calls", (unsigned long long)r->s_datagrams,
+	    (unsigned long long)r->s_bytes, (unsigned long long)r->s_recvs,
+	    (unsigned long long)r->s_calls);
 	for (i = 0; i < TXD_MAX; i++)
-		if (t->s_drop[i] != 0)
+		if (t.s_drop[i] != 0)
 			text(id, "dropped out, %s: %llu", tx_drop_name(i),
-			    (unsigned long long)t->s_drop[i]);
+			    (unsigned long long)t.s_drop[i]);
 	for (i = 0; i < RXD_MAX; i++)
 		if (r->s_drop[i] != 0)
 			text(id, "dropped in, %s: %llu", rx_drop_name(i),

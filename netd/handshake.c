@@ -177,7 +177,7 @@ hs_path_up(struct peer *p, int64_t now)
 		if (w->w_hs_state == HS_WANTED)
 			w->w_hs_state = HS_NONE;
 		if (w->w_nstaged != 0)
-			(void)tx_flush_staged(nd.n_tx, p, now);
+			(void)tx_flush_staged(p, now);
 	} else if (w->w_hs_state == HS_WANTED)
 		hs_initiate(p, now, 1);
 	else if (w->w_hs_state == HS_SENT && path_trusted(p->p_path, now) &&
@@ -606,9 +606,9 @@ hs_confirmed(struct peer *p, int64_t now)
 	timers_complete(&p->p_wg->w_timers);
 	p->p_handshake = os_date();
 	tsmp_advertise(p, now);
-	if (!tx_flush_staged(nd.n_tx, p, now) && k->k_initiator &&
+	if (!tx_flush_staged(p, now) && k->k_initiator &&
 	    k->k_counter == 0)
-		(void)tx_own(nd.n_tx, p, NULL, 0, now);
+		(void)tx_own(p, NULL, 0, now);
 	peer_rearm(p);
 	hs_active_changed();
 }

@@ -341,15 +341,15 @@ main(int argc, char *argv[])
 {
 	proc_child_init(&self, netd_warmup, argc, argv);
 
-	if ((nd.n_tx = calloc(1, sizeof(*nd.n_tx))) == NULL ||
-	    (nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL ||
+	nd.n_tx = tx_new(TX_IN, TX_OUT);
+	nd.n_own = tx_new(0, TX_OUT_OWN);
+	if ((nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL ||
 	    (nd.n_flows = filter_flows_new(FILTER_FLOWS_DEFAULT)) == NULL ||
 	    (nd.n_jail_flows = filter_flows_new(FILTER_FLOWS_DEFAULT)) ==
 	    NULL)
 		fatal(NULL);
 	tun_init();
 	udp_init();
-	tx_init(nd.n_tx);
 	rx_init(nd.n_rx, 0);
 	peer_timers_init();
 	hs_init();

@@ -118,19 +118,22 @@ struct segmenter {
 	size_t		 s_off;		/* payload done */
 	size_t		 s_size;	/* payload of each; 0: one packet */
 	unsigned int	 s_n;		/* segments made */
+	uint16_t	 s_csum;	/* one packet: its checksum begins */
+	uint16_t	 s_field;	/* and stands there, 0: complete */
 	uint8_t		 s_v4;
 	uint8_t		 s_tcp;
 	uint8_t		 s_done;
 };
 
 /*
- * Begin: (state, header, packet, its length). The packet must stay; its
- * checksum is completed in place if it is a single one that wants that.
+ * Begin: (state, header, packet, its length). The packet must stay.
  * Returns 0, or -1 with errno EINVAL if header and packet do not fit
  * together: drop it.
  */
-int	 segment_start(struct segmenter *, const struct vnet_hdr *, uint8_t *,
-	    size_t);
+int	 segment_start(struct segmenter *, const struct vnet_hdr *,
+	    const uint8_t *, size_t);
+/* How many segments there are in all. */
+unsigned int	 segment_count(const struct segmenter *);
 /* Length of the next segment; 0: there is none. */
 size_t	 segment_len(const struct segmenter *);
 /*
@@ -542,12 +545,15 @@ struct peer {
 	struct path	*p_path;	/* NULL: idle */
 	struct disco_key *p_dkey;	/* NULL: not asked for */
 	struct heap_node p_timer;
+	TAILQ_ENTRY(peer) p_wanted;
+	unsigned int	 p_want;	/* WANT_*, 0: not on the list */
 	uint64_t	 p_rx;
 	uint64_t	 p_tx;
 	int64_t		 p_handshake;	/* date of the last, 0: none */
 	int64_t		 p_last_write;	/* os_now() of the last send */
 	int64_t		 p_recover;	/* last try after a replacement */
 };
+TAILQ_HEAD(wanted_head, peer);
 RB_HEAD(peer_ids, peer);
 RB_HEAD(peer_discos, peer);
 RB_HEAD(peer_keys, peer);
@@ -572,6 +578,18 @@ void	 peer_wipe(struct peer *);
 void	 peer_rearm(struct peer *);
 /* The same, when only one deadline has come nearer; 0: none. */
 void	 peer_soon(struct peer *, int64_t);
+/*
+ * What sending a packet asks for, done when the batch is over: a handshake,
+ * what waits to be sent, a look at the timers, a search for a path.
+ */
+#define WANT_HANDSHAKE	0x01
+#define WANT_FLUSH	0x02
+#define WANT_TIMER	0x04
+#define WANT_PATH	0x08
+void	 peer_want(struct peer *, unsigned int);
+void	 peer_wanted(int64_t);
+/* As peer_soon(), from a batch. */
+void	 peer_want_timer(struct peer *, int64_t);
 void	 peer_timers_init(void);
 /* Run what is long overdue: the machine has slept. Once per wake-up. */
 void	 peer_timers_poke(int64_t);
@@ -590,6 +608,8 @@ void	 peer_best(struct peer *, int64_t, struct addr *);
 int	 peer_ready(struct peer *, int64_t);
 /* WireGuard was sent to it: the path is worth keeping alive. */
 void	 peer_external(struct peer *, int64_t);
+/* The same, from a batch: what it asks for is wanted. */
+void	 peer_external_tx(struct peer *, int64_t);
 /* Is this source address one of the peer's? */
 int	 peer_allows(const struct peer *, uint8_t, const uint8_t *);
 size_t	 peer_count(void);
@@ -781,26 +801,80 @@ void	 tsmp_advertise(struct peer *, int64_t);
 
 /* --- tx.c: from the TUN device to UDP ------------------------------------ */
 
-#define TX_BUF		(65536 + 4096)
-#define TX_READS	64		/* packets of one wake-up */
-#define TX_BYTES	(512 * 1024)	/* and bytes */
+#define TX_READS	64		/* packets of one batch */
+#define TX_BYTES	65536		/* no more are read after so many */
+#define TX_IN		(TX_BYTES + 65536)
+#define TX_OUT		(192 * 1024)
+#define TX_OUT_OWN	(72 * 1024)
+#define TX_ITEMS	256		/* segments sealed at a time */
+#define TX_GROUPS	96
+#define TX_HASH		128		/* power of 2 */
+#define TX_ROUNDS	8		/* batches of one wake-up */
 #define TX_OWN_MAX	2048		/* longest packet of our own */
+#define TX_HANDED_MAX	(1024 * 1024)	/* bytes that wait for relays */
 
 #define GSO_MAX_SEGS	64
 #define GSO_MAX_BYTES	65507
 
-/* Datagrams to one destination: sealed together, they go out in one send. */
+/* What sends need to know of a socket; taken once per batch. */
+struct udp_out {
+	int		 uo_fd;		/* -1: none */
+	uint8_t		 uo_gso;
+	uint8_t		 uo_gso_ok;	/* one large send has worked */
+	uint8_t		 uo_failed;	/* large sends do not work */
+};
+
+/*
+ * A packet that goes to a peer: where its data is, and the first of the
+ * counters that are its own.
+ */
+struct tx_pkt {
+	struct segmenter tp_seg;
+	struct vnet_hdr	 tp_vnet;
+	uint8_t		*tp_data;
+	size_t		 tp_len;
+	uint64_t	 tp_counter;
+	int		 tp_next;	/* of the same destination, -1: none */
+};
+
+/* Where packets of a batch go, with which key. */
+struct tx_dest {
+	struct path_to	 d_to;
+	struct wg_key	*d_key;
+	uint64_t	 d_peer;	/* its id */
+	uint32_t	 d_remote;
+	int		 d_first;	/* packets, in order */
+	int		 d_last;
+	int		 d_error;	/* errno of a send, 0: none */
+	uint8_t		 d_nogso;	/* large sends failed on this path */
+	uint8_t		 d_newly;	/* in this batch */
+};
+
+/* Datagrams to one destination that go out in one send. */
 struct tx_group {
-	struct peer	*g_peer;
 	struct addr	 g_addr;	/* a_af 0: by the relay alone */
-	size_t		 g_len;		/* bytes in the buffer */
+	struct tx_dest	*g_dest;
+	uint8_t		*g_buf;
+	size_t		 g_len;
 	size_t		 g_sent;	/* of them gone already */
 	size_t		 g_size;	/* of each datagram but the last */
 	unsigned int	 g_n;
 	int		 g_closed;	/* has a shorter one */
-	uint16_t	 g_relay;	/* and there too, 0: not */
-	int		 g_sealed;
+	int		 g_error;	/* some could not be sent */
 };
+
+/* Sealed datagrams for a relay. */
+struct handed {
+	STAILQ_ENTRY(handed) h_entry;
+	uint64_t	 h_peer;
+	size_t		 h_len;
+	size_t		 h_size;	/* of each but the last */
+	size_t		 h_skip;	/* header of a peer relay in front */
+	unsigned int	 h_n;
+	uint16_t	 h_region;	/* 0: any that leads to the peer */
+	uint8_t		 h_data[];
+};
+STAILQ_HEAD(handed_head, handed);
 
 enum tx_drop {
 	TXD_NO_ROUTE,
@@ -817,52 +891,101 @@ struct tx_stats {
 	uint64_t	 s_reads;
 	uint64_t	 s_bytes;
 	uint64_t	 s_segs;
-	uint64_t	 s_sends;
+	uint64_t	 s_calls;	/* of the system, to send */
+	uint64_t	 s_sends;	/* messages: datagrams of one size */
 	uint64_t	 s_sent;	/* datagrams */
 	uint64_t	 s_blocked;
 	uint64_t	 s_seals;	/* calls of the cipher */
 	uint64_t	 s_drop[TXD_MAX];
 };
 
-/* All that one thread needs which carries packets this way. */
+/*
+ * A batch of packets on its way out, in three steps: planned with the state
+ * of netd at hand (tx.c), then segmented, sealed and sent without it
+ * (txbatch.c), then what that showed is booked (tx.c).
+ */
 struct tx {
-	uint8_t		 t_in[65536];
-	uint8_t		 t_buf[TX_BUF];
-	struct tx_group	 t_group;
-	struct wg_item	 t_item[GSO_MAX_SEGS];	/* of the group, to seal */
-	struct segmenter t_seg;		/* what is being sent */
-	struct peer	*t_peer;	/* to whom; NULL: nothing is */
+	uint8_t		*t_in;		/* TX_IN bytes, or NULL */
+	uint8_t		*t_out;
+	size_t		 t_outmax;
+	size_t		 t_outlen;
+	struct tx_pkt	 t_pkt[TX_READS];
+	struct tx_dest	 t_dest[TX_READS];
+	uint8_t		 t_hash[TX_HASH];	/* index of a dest, plus 1 */
+	struct wg_item	 t_item[TX_ITEMS];
+	struct tx_group	 t_group[TX_GROUPS];
+	struct udp_out	 t_udp[2];
+	struct handed_head t_handed;
 	struct tx_stats	 t_stats;
-	int64_t		 t_now;		/* of this wake-up */
-	uint64_t	 t_flush_id;	/* peer with staged packets, or 0 */
-	int		 t_blocked;	/* the group waits for the socket */
+	struct tx_stats	 t_new;		/* of this batch */
+	int64_t		 t_now;		/* of this batch */
+	size_t		 t_mtu;
+	unsigned int	 t_npkt;
+	unsigned int	 t_ndest;
+	unsigned int	 t_cur;		/* destination being segmented */
+	int		 t_curpkt;	/* and packet, -1: its first */
+	unsigned int	 t_nitem;
+	unsigned int	 t_nsealed;
+	unsigned int	 t_ngroup;
+	unsigned int	 t_gone;	/* of the groups */
+	int		 t_sending;	/* groups are sealed */
+	int		 t_blocked;	/* they wait for the socket */
+	int		 t_dry;		/* nothing more to read for now */
 };
 
-void	 tx_init(struct tx *);
+/* Room for input, or 0; for output. Fatal on lack of memory. */
+struct tx *tx_new(size_t, size_t);
 void	 tx_wakeup(struct tx *);	/* TUN is readable */
-void	 tx_unblock(struct tx *);	/* UDP takes packets again */
-/* Send what waited for a session: 1 if something went. */
-int	 tx_flush_staged(struct tx *, struct peer *, int64_t);
+void	 tx_unblock(void);		/* UDP takes packets again */
+void	 tx_relay_handed(int64_t);	/* what is for relays */
+/*
+ * Send what waited for a session: 1 if something went. What a full socket
+ * keeps back goes later.
+ */
+int	 tx_flush_staged(struct peer *, int64_t);
+/* The same, but for what that makes wanted: peer_wanted() calls it. */
+int	 tx_flush(struct peer *, int64_t);
 /* A WireGuard message up to that size, as it is. 0, or -1 with errno. */
 int	 tx_wg(struct peer *, const struct path_to *, const uint8_t *, size_t);
 /*
  * One IP packet of our own, up to TX_OWN_MAX bytes, if there is a session;
  * length 0 is a keepalive. 0, or -1.
  */
-int	 tx_own(struct tx *, struct peer *, const uint8_t *, size_t, int64_t);
+int	 tx_own(struct peer *, const uint8_t *, size_t, int64_t);
 /* A packet of our own that may wait for a session. */
-void	 tx_own_or_stage(struct tx *, struct peer *, const uint8_t *, size_t,
-	    int64_t);
-/* This peer goes away. */
-void	 tx_forget(struct tx *, const struct peer *);
+void	 tx_own_or_stage(struct peer *, const uint8_t *, size_t, int64_t);
+/* Count a drop. */
+void	 tx_drop(enum tx_drop, unsigned int);
 const char *tx_drop_name(enum tx_drop);
+/* Counters of all that sends. */
+void	 tx_stats(struct tx_stats *);
+
+/* --- txbatch.c: segment, seal and send what is planned ------------------- */
+
+void	 batch_reset(struct tx *);
+/*
+ * A packet (its place and length in t_pkt[t_npkt], which it becomes) to a
+ * peer by this key, to there: counters and destination. 0, or -1 if it is
+ * malformed. Fills in segments, bytes on the wire.
+ */
+int	 batch_add(struct tx *, const struct peer *, struct keypair *,
+	    const struct path_to *, unsigned int *, size_t *);
+/* 0: all is gone; -1: a socket is full, call again when it is not. */
+int	 batch_run(struct tx *);
+/* What is not segmented yet is not sent any more. */
+void	 batch_cancel(struct tx *);
+/* The family that it waits for. */
+uint8_t	 batch_waits(const struct tx *);
+/* The header in front of a packet for a peer relay: (place, VNI); length. */
+size_t	 geneve_wg(uint8_t *, uint32_t);
 
 /* --- rx.c: from UDP to the TUN device ------------------------------------ */
 
-#define RX_MSGS		4		/* of one recvmmsg */
+#define RX_MSGS		32		/* of one recvmmsg, at most */
+#define RX_MSGS_LARGE	4		/* where GRO joins: as the cache has */
+#define RX_SMALL	4096		/* bytes of a message, on average */
 #define RX_BUF		65536
-#define RX_MSGS_PLAIN	32		/* without GRO: smaller, more */
-#define RX_BUF_PLAIN	(RX_MSGS * RX_BUF / RX_MSGS_PLAIN)
+#define RX_BUF_PLAIN	8192		/* without GRO */
 #define RX_ROUNDS	4		/* recvmmsg of one wake-up */
 
 enum rx_drop {
@@ -888,7 +1011,8 @@ struct rx_item {
 };
 
 struct rx_stats {
-	uint64_t	 s_recvs;
+	uint64_t	 s_calls;	/* of the system, to receive */
+	uint64_t	 s_recvs;	/* messages */
 	uint64_t	 s_opens;	/* calls of the cipher */
 	uint64_t	 s_datagrams;
 	uint64_t	 s_bytes;
@@ -900,7 +1024,8 @@ struct rx_stats {
 
 /* All that one thread needs which carries packets this way. */
 struct rx {
-	uint8_t		 r_buf[RX_MSGS][RX_BUF];
+	uint8_t		 r_buf[RX_MSGS][RX_BUF];	/* seldom all of it */
+	int		 r_ask;		/* messages to ask for, 0: unknown */
 	struct wg_item	 r_wg[WG_BATCH];
 	struct rx_item	 r_item[WG_BATCH];
 	size_t		 r_n;		/* of them */
@@ -965,19 +1090,25 @@ void	 udp_offloads(struct udp_sock *);
 struct udp_sock *udp_sock(uint8_t);
 /* One datagram: 0, or -1 with errno. */
 int	 udp_send(const struct addr *, const void *, size_t);
+/* What sends need, into an array of two; what they found out, back. */
+void	 udp_out_get(struct udp_out *);
+void	 udp_out_put(const struct udp_out *);
+struct udp_out *udp_out_of(struct udp_out *, uint8_t);
 /*
- * Datagrams of one size but the last: (destination, bytes, length, size of
- * each, bytes gone, large sends fail on this path). Returns how many system
- * calls it took, or -1 with errno. Bytes gone is where to go on, and is
- * moved on in both cases; a datagram that cannot be sent is skipped.
+ * Send from the first of these groups on, as much as one system call takes;
+ * bytes gone are moved on. Returns how many messages that was: look at the
+ * groups and go on; -1 with errno: EAGAIN or ENOBUFS, nothing was taken;
+ * else a datagram of the first group was skipped, it cannot be sent.
  */
-int	 udp_send_many(const struct addr *, const uint8_t *, size_t, size_t,
-	    size_t *, uint8_t *);
+int	 udp_send_groups(struct udp_out *, struct tx_group *, size_t);
 /* The socket of this family does not work: ask for another, at times. */
 void	 udp_rebind(uint8_t, int64_t);
 /* Call tx_unblock() when the socket of this family takes packets. */
 void	 udp_wait_writable(uint8_t);
-/* Read messages into the arena, up to RX_MSGS_PLAIN. How many, or -1. */
+/*
+ * Read messages into the arena, up to RX_MSGS, many if they are small. How
+ * many, or -1; r_ask is how many it may be the next time.
+ */
 int	 udp_recv(struct udp_sock *, struct rx *, struct udp_in *);
 
 /* --- tun.c --------------------------------------------------------------- */
@@ -1262,7 +1393,11 @@ struct netd {
 	struct filter	*n_jail;	/* shields up: for jailed peers */
 	struct filter_flows *n_flows;
 	struct filter_flows *n_jail_flows;
-	struct tx	*n_tx;
+	struct tx	*n_tx;		/* from the TUN device */
+	struct tx	*n_own;		/* what waited, relays */
+	struct wanted_head n_wanted;
+	struct handed_head n_handed;
+	size_t		 n_handed_bytes;
 	struct rx	*n_rx;
 	struct msg_nm_self n_self;
 	struct msg_portmap n_portmap;

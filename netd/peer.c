@@ -160,11 +160,12 @@ peer_delete(struct peer *p)
 {
 	static const uint8_t	 none[MSG_KEY_LEN];
 
-	tx_forget(nd.n_tx, p);
 	relayc_forget(p);
 	peer_wipe(p);
 	peer_set_disco(p, none);
 	heap_remove(&nd.n_heap, &p->p_timer);
+	if (p->p_want != 0)
+		TAILQ_REMOVE(&nd.n_wanted, p, p_wanted);
 	RB_REMOVE(peer_ids, &peers, p);
 	RB_REMOVE(peer_keys, &keys, p);
 	path_free(p->p_path);
@@ -295,6 +296,61 @@ peer_external(struct peer *p, int64_t now)
 		disco_discover(p, now);
 }
 
+void
+peer_external_tx(struct peer *p, int64_t now)
+{
+	struct path	*pa;
+
+	if (p->p_flags & PEER_WGONLY)
+		return;
+	pa = peer_path(p);
+	path_external(pa, now);
+	peer_want_timer(p, pa->pa_heartbeat);
+	if (!path_trusted(pa, now))
+		peer_want(p, WANT_PATH);
+}
+
+void
+peer_want(struct peer *p, unsigned int what)
+{
+	if (p->p_want == 0)
+		TAILQ_INSERT_TAIL(&nd.n_wanted, p, p_wanted);
+	p->p_want |= what;
+}
+
+void
+peer_want_timer(struct peer *p, int64_t when)
+{
+	if (when != 0 &&
+	    (p->p_timer.hn_pos == 0 || p->p_timer.hn_when > when))
+		peer_want(p, WANT_TIMER);
+}
+
+/* What is wanted meanwhile, by these, waits for the next time. */
+void
+peer_wanted(int64_t now)
+{
+	struct wanted_head	 todo = TAILQ_HEAD_INITIALIZER(todo);
+	struct peer		*p;
+	unsigned int		 what;
+
+	TAILQ_CONCAT(&todo, &nd.n_wanted, p_wanted);
+	while ((p = TAILQ_FIRST(&todo)) != NULL) {
+		TAILQ_REMOVE(&todo, p, p_wanted);
+		what = p->p_want;
+		p->p_want = 0;
+		if (what & WANT_HANDSHAKE)
+			hs_initiate(p, now, 0);
+		if (what & WANT_FLUSH)
+			(void)tx_flush(p, now);
+		if (what & WANT_PATH && p->p_path != NULL &&
+		    !path_trusted(p->p_path, now))
+			disco_discover(p, now);
+		if (what & WANT_TIMER)
+			peer_rearm(p);
+	}
+}
+
 /*
  * Prefixes are the peer's own: two exit nodes may both have all of the
  * Internet. But what a prefix covers that is wider than one address must not
@@ -338,12 +394,12 @@ peer_stage(struct peer *p, const struct vnet_hdr *vh, const uint8_t *pkt,
 	while (!STAILQ_EMPTY(&w->w_staged) &&
 	    (w->w_nstaged >= STAGED_MAX ||
 	    w->w_staged_bytes + len > STAGED_BYTES)) {
-		nd.n_tx->t_stats.s_drop[TXD_STAGED]++;
+		tx_drop(TXD_STAGED, 1);
 		peer_unstage(p, STAILQ_FIRST(&w->w_staged));
 	}
 	if (nd.n_staged + len > STAGED_TOTAL ||
 	    (st = malloc(sizeof(*st) + len)) == NULL) {
-		nd.n_tx->t_stats.s_drop[TXD_STAGED]++;
+		tx_drop(TXD_STAGED, 1);
 		return;
 	}
 	st->st_vnet = *vh;
@@ -374,7 +430,7 @@ peer_unstage_all(struct peer *p)
 	struct staged	*st;
 
 	while ((st = STAILQ_FIRST(&p->p_wg->w_staged)) != NULL) {
-		nd.n_tx->t_stats.s_drop[TXD_STAGED]++;
+		tx_drop(TXD_STAGED, 1);
 		peer_unstage(p, st);
 	}
 }
@@ -382,6 +438,8 @@ peer_unstage_all(struct peer *p)
 void
 peer_timers_init(void)
 {
+	TAILQ_INIT(&nd.n_wanted);
+	STAILQ_INIT(&nd.n_handed);
 	evtimer_set(&ev_timer, timer_cb, NULL);
 }
 
@@ -454,7 +512,7 @@ peer_timer(struct peer *p, int64_t now)
 		hs_initiate(p, now, (todo & TIMER_INITIATE) == 0);
 	if (todo & TIMER_KEEPALIVE && p->p_wg != NULL &&
 	    p->p_wg->w_nstaged == 0)
-		(void)tx_own(nd.n_tx, p, NULL, 0, now);
+		(void)tx_own(p, NULL, 0, now);
 	disco_timer(p, now);
 	peer_rearm(p);
 }

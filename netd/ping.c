@@ -146,7 +146,7 @@ ping_send(struct ping *pg, int64_t now)
 	}
 	/* One that waits for a session is enough. */
 	if (p->p_wg == NULL || p->p_wg->w_nstaged == 0 || peer_ready(p, now))
-		tx_own_or_stage(nd.n_tx, p, buf, n, now);
+		tx_own_or_stage(p, buf, n, now);
 	return 0;
 }
 
@@ -333,7 +333,7 @@ tsmp_answer(struct peer *p, const uint8_t *b, const struct pkt *pkt)
 	}
 	out[n - 9] = TSMP_PONG;
 	memcpy(out + n - 8, b + pkt->p_l4off + 1, 8);
-	(void)tx_own(nd.n_tx, p, out, n, os_now());
+	(void)tx_own(p, out, n, os_now());
 }
 
 /* Ports as the one who opened the connection sees them. */
@@ -366,7 +366,7 @@ tsmp_reject(struct peer *p, const uint8_t *b, const struct pkt *pkt,
 	out[n - 6] = PKT_TCP;
 	out[n - 5] = shields ? 'S' : 'A';
 	memcpy(out + n - 4, b + pkt->p_l4off, 4);
-	(void)tx_own(nd.n_tx, p, out, n, now);
+	(void)tx_own(p, out, n, now);
 }
 
 /*
@@ -399,5 +399,5 @@ tsmp_advertise(struct peer *p, int64_t now)
 	n = own_header(out, own, &to, PKT_TSMP, 33);
 	out[n - 33] = TSMP_DISCO;
 	memcpy(out + n - 32, nd.n_disco, MSG_KEY_LEN);
-	(void)tx_own(nd.n_tx, p, out, n, now);
+	(void)tx_own(p, out, n, now);
 }

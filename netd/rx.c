@@ -76,21 +76,23 @@ rx_write(void *arg, const struct iovec *iov, int n, int segs)
 void
 rx_wakeup(struct rx *rx, uint8_t af)
 {
-	struct udp_in	 in[RX_MSGS_PLAIN];
-	int		 i, n, round;
+	struct udp_in	 in[RX_MSGS];
+	int		 asked, i, n, round;
 
 	rx->r_now = os_now();
 	peer_timers_poke(rx->r_now);
 	for (round = 0; round < RX_ROUNDS; round++) {
+		asked = rx->r_ask;
 		if ((n = udp_recv(udp_sock(af), rx, in)) <= 0)
 			break;
+		rx->r_stats.s_calls++;
 		rx->r_stats.s_recvs += n;
 		for (i = 0; i < n; i++)
 			rx_message(rx, &in[i]);
 		rx_open(rx);
 		/* The buffers are used again by the next round. */
 		coal_flush(&rx->r_coal);
-		if (n < RX_MSGS)
+		if (n < asked)
 			break;
 	}
 	rx_account(rx);

@@ -17,7 +17,8 @@
 #define TCP_FIN_PSH	0x09
 #define TCP_CWR		0x80
 
-static int	 checksum_complete(const struct vnet_hdr *, uint8_t *, size_t);
+static void	 checksum_complete(const struct segmenter *, uint8_t *);
+static int	 checksum_where(struct segmenter *, const struct vnet_hdr *);
 static int	 segment_headers(struct segmenter *, uint16_t);
 static void	 fix_ip(const struct segmenter *, uint8_t *, size_t);
 static void	 fix_tcp(const struct segmenter *, uint8_t *, size_t, int);
@@ -27,21 +28,27 @@ static void	 fix_udp(const struct segmenter *, uint8_t *, size_t);
  * The field holds the sum of the pseudo header: a partial checksum must
  * never leave, since the peer may be any implementation.
  */
-static int
-checksum_complete(const struct vnet_hdr *vh, uint8_t *pkt, size_t len)
+static void
+checksum_complete(const struct segmenter *s, uint8_t *out)
 {
-	size_t		 start, field;
 	uint16_t	 sum;
 
-	start = vh->v_csum_start;
-	field = start + vh->v_csum_offset;
-	if (len < 2 || start >= len || field > len - 2 ||
+	sum = ~csum_fold(csum_add(0, out + s->s_csum, s->s_len - s->s_csum));
+	if (sum == 0 && s->s_field - s->s_csum == 6)
+		sum = 0xffff;		/* UDP: 0 means none */
+	memcpy(out + s->s_field, &sum, sizeof(sum));
+}
+
+static int
+checksum_where(struct segmenter *s, const struct vnet_hdr *vh)
+{
+	size_t	 start = vh->v_csum_start, field = start + vh->v_csum_offset;
+
+	if (s->s_len < 2 || start >= s->s_len || field > s->s_len - 2 ||
 	    vh->v_csum_offset < 2)
 		return -1;
-	sum = ~csum_fold(csum_add(0, pkt + start, len - start));
-	if (sum == 0 && vh->v_csum_offset == 6)
-		sum = 0xffff;		/* UDP: 0 means none */
-	memcpy(pkt + field, &sum, sizeof(sum));
+	s->s_csum = start;
+	s->s_field = field;
 	return 0;
 }
 
@@ -73,8 +80,8 @@ segment_headers(struct segmenter *s, uint16_t start)
 }
 
 int
-segment_start(struct segmenter *s, const struct vnet_hdr *vh, uint8_t *pkt,
-    size_t len)
+segment_start(struct segmenter *s, const struct vnet_hdr *vh,
+    const uint8_t *pkt, size_t len)
 {
 	int	 bad;
 
@@ -85,7 +92,7 @@ segment_start(struct segmenter *s, const struct vnet_hdr *vh, uint8_t *pkt,
 	switch (vh->v_gso_type & ~VNET_GSO_ECN) {
 	case VNET_GSO_NONE:
 		if (!bad && vh->v_flags & VNET_F_NEEDS_CSUM)
-			bad = checksum_complete(vh, pkt, len) == -1;
+			bad = checksum_where(s, vh) == -1;
 		break;
 	case VNET_GSO_TCP4:
 	case VNET_GSO_TCP6:
@@ -106,6 +113,19 @@ segment_start(struct segmenter *s, const struct vnet_hdr *vh, uint8_t *pkt,
 		return -1;
 	}
 	return 0;
+}
+
+unsigned int
+segment_count(const struct segmenter *s)
+{
+	size_t	 left;
+
+	if (s->s_done)
+		return 0;
+	if (s->s_size == 0)
+		return 1;
+	left = s->s_len - s->s_hlen - s->s_off;
+	return (left + s->s_size - 1) / s->s_size;
 }
 
 size_t
@@ -170,6 +190,8 @@ segment_next(struct segmenter *s, uint8_t *out)
 		return 0;
 	if (s->s_size == 0) {
 		memcpy(out, s->s_pkt, s->s_len);
+		if (s->s_field != 0)
+			checksum_complete(s, out);
 		s->s_done = 1;
 		return s->s_len;
 	}

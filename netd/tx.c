@@ -2,13 +2,14 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * From the TUN device to UDP: route, filter, segment, seal, send.
+ * From the TUN device to UDP: read, route, filter, plan; what was sent.
  */
 
 #include <sys/types.h>
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "disco.h"
@@ -26,31 +27,37 @@ static const char *const drop_names[TXD_MAX] = {
 
 static struct log_limit	 send_limit;
 
-static struct peer	*tx_route(struct tx *, const struct pkt *);
-static int		 tx_filter(struct tx *, struct peer *,
-			    const struct pkt *);
+static struct peer	*tx_route(const struct pkt *);
+static int		 tx_filter(struct peer *, const struct pkt *);
 static int		 own_disco(const struct pkt *, const uint8_t *);
-static void		 tx_input(struct tx *, const struct vnet_hdr *,
-			    uint8_t *, size_t);
-static int		 tx_pump(struct tx *);
-static size_t		 geneve_wg(uint8_t *, uint32_t);
-static void		 tx_cut(struct tx *, struct keypair *, size_t);
-static int		 tx_seal(struct tx *);
-static int		 tx_room(struct tx *, const struct path_to *, size_t);
-static int		 tx_send(struct tx *);
-static void		 tx_error(struct tx *);
-static void		 tx_relay(struct tx *);
-static void		 tx_sent(struct tx *, struct peer *, struct keypair *,
-			    int);
+static void		 tx_read(struct tx *);
+static void		 tx_begin(struct tx *, int64_t);
+static void		 tx_plan(struct tx *);
+static void		 tx_input(struct tx *, struct tx_pkt *);
+static struct keypair	*tx_ready(struct peer *, int64_t, struct path_to *);
+static int		 tx_add(struct tx *, struct peer *, struct keypair *,
+			    const struct path_to *);
+static void		 tx_sent(struct peer *, struct keypair *, int,
+			    int64_t);
+static void		 tx_error(const struct tx_dest *, int64_t);
+static void		 tx_finish(struct tx *);
+static int		 tx_go(struct tx *);
+static void		 tx_relay(const struct handed *, int64_t);
+static int		 flush_some(struct tx *, struct peer *, int64_t);
 
-void
-tx_init(struct tx *tx)
+struct tx *
+tx_new(size_t in, size_t out)
 {
-	memset(&tx->t_group, 0, sizeof(tx->t_group));
-	memset(&tx->t_stats, 0, sizeof(tx->t_stats));
-	tx->t_peer = NULL;
-	tx->t_blocked = 0;
-	tx->t_flush_id = 0;
+	struct tx	*tx;
+
+	if ((tx = calloc(1, sizeof(*tx))) == NULL ||
+	    (tx->t_out = malloc(out)) == NULL ||
+	    (in != 0 && (tx->t_in = malloc(in)) == NULL))
+		fatal(NULL);
+	tx->t_outmax = out;
+	STAILQ_INIT(&tx->t_handed);
+	batch_reset(tx);
+	return tx;
 }
 
 const char *
@@ -59,8 +66,38 @@ tx_drop_name(enum tx_drop why)
 	return drop_names[why];
 }
 
+void
+tx_drop(enum tx_drop why, unsigned int n)
+{
+	nd.n_own->t_stats.s_drop[why] += n;
+}
+
+static void
+stats_add(struct tx_stats *to, const struct tx_stats *s)
+{
+	int	 i;
+
+	to->s_reads += s->s_reads;
+	to->s_bytes += s->s_bytes;
+	to->s_segs += s->s_segs;
+	to->s_calls += s->s_calls;
+	to->s_sends += s->s_sends;
+	to->s_sent += s->s_sent;
+	to->s_blocked += s->s_blocked;
+	to->s_seals += s->s_seals;
+	for (i = 0; i < TXD_MAX; i++)
+		to->s_drop[i] += s->s_drop[i];
+}
+
+void
+tx_stats(struct tx_stats *sum)
+{
+	*sum = nd.n_tx->t_stats;
+	stats_add(sum, &nd.n_own->t_stats);
+}
+
 static struct peer *
-tx_route(struct tx *tx, const struct pkt *pkt)
+tx_route(const struct pkt *pkt)
 {
 	return routes_find(nd.n_routes, pkt->p_version == 4 ? AF_WIRE_INET :
 	    AF_WIRE_INET6, pkt->p_dst);
@@ -78,7 +115,7 @@ own_disco(const struct pkt *pkt, const uint8_t *p)
 }
 
 static int
-tx_filter(struct tx *tx, struct peer *p, const struct pkt *pkt)
+tx_filter(struct peer *p, const struct pkt *pkt)
 {
 	struct filter		*f = nd.n_filter;
 	struct filter_flows	*flows = nd.n_flows;
@@ -92,120 +129,101 @@ tx_filter(struct tx *tx, struct peer *p, const struct pkt *pkt)
 	return filter_out(f, flows, pkt) == FILTER_ACCEPT ? 0 : -1;
 }
 
-/*
- * The group has gone, in part or not at all: errno says why. A relay, if
- * there is one, gets it instead.
- */
-static void
-tx_error(struct tx *tx)
-{
-	struct tx_group	*g = &tx->t_group;
-	struct peer	*p = g->g_peer;
-	char		 text[ADDR_TEXT];
-	int		 error = errno, up;
+/* --- what was sent --- */
 
-	if (log_limit(&send_limit, tx->t_now, 5, 10))
-		log_warn("send to %s", addr_print(&g->g_addr, text));
-	if (p != NULL && p->p_path != NULL) {
-		path_error(p->p_path, &g->g_addr, error);
-		if (g->g_relay == 0)
-			g->g_relay = peer_relay(p, &up);
-	}
-	if (g->g_relay == 0)
-		tx->t_stats.s_drop[TXD_SEND]++;
-	if (error == EPERM)
-		udp_rebind(g->g_addr.a_af, tx->t_now);
+static void
+tx_error(const struct tx_dest *d, int64_t now)
+{
+	const struct addr	*a = &d->d_to.pt_addr;
+	struct peer		*p = peer_find(d->d_peer);
+	char			 text[ADDR_TEXT];
+
+	errno = d->d_error;
+	if (log_limit(&send_limit, now, 5, 10))
+		log_warn("send to %s", addr_print(a, text));
+	if (p != NULL && p->p_path != NULL)
+		path_error(p->p_path, a, d->d_error);
+	if (d->d_error == EPERM)
+		udp_rebind(a->a_af, now);
+}
+
+static void
+tx_nogso(const struct tx_dest *d)
+{
+	struct peer	*p = peer_find(d->d_peer);
+	char		 text[ADDR_TEXT];
+
+	if (p == NULL || p->p_path == NULL)
+		return;
+	log_info("%s: large sends fail on this path",
+	    addr_print(&d->d_to.pt_addr, text));
+	p->p_path->pa_nogso = 1;
 }
 
 /* A relay takes datagrams one by one, and none of a peer relay's headers. */
 static void
-tx_relay(struct tx *tx)
+tx_relay(const struct handed *h, int64_t now)
 {
-	struct tx_group	*g = &tx->t_group;
-	size_t		 hdr = g->g_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
+	struct peer	*p = peer_find(h->h_peer);
+	uint16_t	 region = h->h_region;
 	size_t		 len, off;
+	int		 up;
 
-	for (off = 0; off < g->g_len; off += len) {
-		len = g->g_len - off;
-		if (len > g->g_size)
-			len = g->g_size;
-		if (derp_send(g->g_relay, g->g_peer->p_key,
-		    tx->t_buf + off + hdr, len - hdr) == -1 &&
-		    g->g_addr.a_af == 0)
-			tx->t_stats.s_drop[TXD_SEND]++;
+	if (p != NULL && region == 0)
+		region = peer_relay(p, &up);
+	if (p == NULL || region == 0) {
+		tx_drop(TXD_SEND, h->h_n);
+		return;
+	}
+	for (off = 0; off < h->h_len; off += len) {
+		len = h->h_len - off;
+		if (len > h->h_size)
+			len = h->h_size;
+		if (derp_send(region, p->p_key, h->h_data + off + h->h_skip,
+		    len - h->h_skip) == -1)
+			tx_drop(TXD_SEND, 1);
 	}
 }
 
-/* Seal the whole group: 0, or -1 if that failed and nothing may be sent. */
-static int
-tx_seal(struct tx *tx)
+/* What batches have left for relays. */
+void
+tx_relay_handed(int64_t now)
 {
-	struct tx_group	*g = &tx->t_group;
+	struct handed	*h;
+
+	while ((h = STAILQ_FIRST(&nd.n_handed)) != NULL) {
+		STAILQ_REMOVE_HEAD(&nd.n_handed, h_entry);
+		nd.n_handed_bytes -= h->h_len;
+		tx_relay(h, now);
+		free(h);
+	}
+}
+
+static void
+tx_finish(struct tx *tx)
+{
+	struct handed	*h;
 	unsigned int	 i;
 
-	if (g->g_sealed)
-		return 0;
-	g->g_sealed = 1;
-	tx->t_stats.s_seals++;
-	wg_seal_many(tx->t_item, g->g_n);
-	for (i = 0; i < g->g_n; i++)
-		if (tx->t_item[i].wi_out == -1)
-			return -1;
-	return 0;
-}
-
-/*
- * Send the group. 0: it is gone, or lost; -1: the socket is full, the group
- * waits and nothing may be added.
- */
-static int
-tx_send(struct tx *tx)
-{
-	struct tx_group	*g = &tx->t_group;
-	struct peer	*p = g->g_peer;
-	uint8_t		 nogso = 0, *flag = &nogso;
-	int		 n;
-
-	if (g->g_n == 0)
-		return 0;
-	if (tx_seal(tx) == -1) {
-		tx->t_stats.s_drop[TXD_SEAL] += g->g_n;
-		memset(g, 0, sizeof(*g));
-		return 0;
+	for (i = 0; i < tx->t_ndest; i++) {
+		if (tx->t_dest[i].d_error != 0)
+			tx_error(&tx->t_dest[i], tx->t_now);
+		if (tx->t_dest[i].d_newly)
+			tx_nogso(&tx->t_dest[i]);
 	}
-	if (p != NULL && p->p_path != NULL)
-		flag = &p->p_path->pa_nogso;
-	while (g->g_addr.a_af != 0 && g->g_sent < g->g_len) {
-		n = udp_send_many(&g->g_addr, tx->t_buf, g->g_len, g->g_size,
-		    &g->g_sent, flag);
-		if (n >= 0) {
-			tx->t_stats.s_sends += n;
+	while ((h = STAILQ_FIRST(&tx->t_handed)) != NULL) {
+		STAILQ_REMOVE_HEAD(&tx->t_handed, h_entry);
+		if (nd.n_handed_bytes + h->h_len > TX_HANDED_MAX) {
+			tx->t_new.s_drop[TXD_SEND] += h->h_n;
+			free(h);
 			continue;
 		}
-		if (errno == EAGAIN || errno == ENOBUFS) {
-			tx->t_stats.s_blocked++;
-			tx->t_blocked = 1;
-			tun_pause(1);
-			udp_wait_writable(g->g_addr.a_af);
-			return -1;
-		}
-		tx_error(tx);
+		nd.n_handed_bytes += h->h_len;
+		STAILQ_INSERT_TAIL(&nd.n_handed, h, h_entry);
 	}
-	if (g->g_relay != 0 && p != NULL)
-		tx_relay(tx);
-	tx->t_stats.s_sent += g->g_n;
-	memset(g, 0, sizeof(*g));
-	return 0;
-}
-
-/* The header in front of a packet for a peer relay; its length. */
-static size_t
-geneve_wg(uint8_t *b, uint32_t vni)
-{
-	struct geneve	 g = { vni, GENEVE_PROTO_WG, 0 };
-
-	(void)geneve_build(b, &g);
-	return GENEVE_HDR_LEN;
+	udp_out_put(tx->t_udp);
+	stats_add(&tx->t_stats, &tx->t_new);
+	batch_reset(tx);
 }
 
 int
@@ -227,230 +245,264 @@ tx_wg(struct peer *p, const struct path_to *to, const uint8_t *b, size_t len)
 	return ret;
 }
 
-/*
- * Make room for one more datagram of so many bytes to this address: the
- * kernel cuts a large send into pieces of one size, so a longer one, and any
- * after a shorter one, begins a new group.
- */
-static int
-tx_room(struct tx *tx, const struct path_to *to, size_t len)
-{
-	struct tx_group	*g = &tx->t_group;
+/* --- the plan --- */
 
-	if (to->pt_addr.a_vni != 0)
-		len += GENEVE_HDR_LEN;
-
-	if (g->g_n != 0 && (g->g_closed || len > g->g_size ||
-	    g->g_n == GSO_MAX_SEGS || g->g_len + len > GSO_MAX_BYTES ||
-	    g->g_peer != tx->t_peer || g->g_relay != to->pt_relay ||
-	    !addr_eq(&g->g_addr, &to->pt_addr)) && tx_send(tx) == -1)
-		return -1;
-	if (g->g_n == 0) {
-		g->g_addr = to->pt_addr;
-		g->g_relay = to->pt_relay;
-		g->g_peer = tx->t_peer;
-		g->g_size = len;
-	}
-	return 0;
-}
-
-/* Cut the next segment out into the send buffer; sealed with the group. */
+/* Something is sent under this key: timers, heartbeats, rekey. */
 static void
-tx_cut(struct tx *tx, struct keypair *k, size_t len)
-{
-	struct tx_group	*g = &tx->t_group;
-	struct wg_item	*wi = &tx->t_item[g->g_n];
-	uint8_t		*out = tx->t_buf + g->g_len, *plain;
-	size_t		 n;
-
-	if (g->g_addr.a_vni != 0)
-		out += geneve_wg(out, g->g_addr.a_vni);
-	plain = out + WG_TRANSPORT_HDR_LEN;
-	segment_next(&tx->t_seg, plain);
-	wi->wi_key = k->k_send;
-	wi->wi_pkt = out;
-	wi->wi_len = wg_pad(len, nd.n_tun.t_mtu);
-	wi->wi_receiver = k->k_remote;
-	wi->wi_counter = k->k_counter++;
-	memset(plain + len, 0, wi->wi_len - len);
-	n = out - (tx->t_buf + g->g_len) + wi->wi_len +
-	    WG_TRANSPORT_OVERHEAD;
-	g->g_len += n;
-	g->g_n++;
-	if (n < g->g_size)
-		g->g_closed = 1;
-	tx->t_stats.s_segs++;
-	tx->t_stats.s_bytes += len;
-	tx->t_peer->p_tx += n;
-}
-
-/*
- * Send what is left of the packet in t_seg to t_peer. 0: done with it; -1:
- * blocked, go on later.
- */
-static int
-tx_pump(struct tx *tx)
-{
-	struct path_to	 to;
-	struct peer	*p = tx->t_peer;
-	struct keypair	*k;
-	size_t		 len;
-	unsigned int	 n = 0;
-
-	if (p == NULL)
-		return 0;
-	k = p->p_wg == NULL ? NULL : p->p_wg->w_slots.sl_cur;
-	if (!keypair_usable(k, tx->t_now) || !peer_dest(p, tx->t_now, &to)) {
-		tx->t_stats.s_drop[TXD_NO_PATH]++;
-		tx->t_peer = NULL;
-		return 0;
-	}
-	while ((len = segment_len(&tx->t_seg)) != 0) {
-		if (tx_room(tx, &to, wg_pad(len, nd.n_tun.t_mtu) +
-		    WG_TRANSPORT_OVERHEAD) == -1)
-			return -1;
-		tx_cut(tx, k, len);
-		n++;
-	}
-	tx->t_peer = NULL;
-	if (n > 0)
-		tx_sent(tx, p, k, 1);
-	return 0;
-}
-
-/* Something was sent under this key: timers, heartbeats, rekey. */
-static void
-tx_sent(struct tx *tx, struct peer *p, struct keypair *k, int data)
+tx_sent(struct peer *p, struct keypair *k, int data, int64_t now)
 {
 	struct wg_timers	*t = &p->p_wg->w_timers;
 
 	timers_auth_sent(t);
 	if (data && t->t_newhs == 0) {
-		timers_data_sent(t, tx->t_now, hs_jitter());
-		peer_soon(p, t->t_newhs);
+		timers_data_sent(t, now, hs_jitter());
+		peer_want_timer(p, t->t_newhs);
 	}
-	p->p_last_write = tx->t_now;
-	peer_external(p, tx->t_now);
-	if (k->k_counter > WG_REKEY_AFTER_MESSAGES || (k->k_initiator &&
-	    tx->t_now - k->k_created >= WG_REKEY_AFTER_TIME * NSEC))
-		hs_initiate(p, tx->t_now, 0);
+	p->p_last_write = now;
+	peer_external_tx(p, now);
+	if ((k->k_counter > WG_REKEY_AFTER_MESSAGES || (k->k_initiator &&
+	    now - k->k_created >= WG_REKEY_AFTER_TIME * NSEC))) {
+		if (timers_may_initiate(t, now))
+			peer_want(p, WANT_HANDSHAKE);
+		else
+			t->t_attempts = 0;
+	}
 }
 
-/* One packet of the TUN device. */
-static void
-tx_input(struct tx *tx, const struct vnet_hdr *vh, uint8_t *p, size_t len)
+/* The key to send with, and the place; or NULL. */
+static struct keypair *
+tx_ready(struct peer *p, int64_t now, struct path_to *to)
 {
-	struct pkt	 pkt;
-	struct peer	*peer;
+	struct keypair	*k = p->p_wg == NULL ? NULL : p->p_wg->w_slots.sl_cur;
 
-	pkt_parse(&pkt, p, len);
+	if (!keypair_usable(k, now) || !peer_dest(p, now, to))
+		return NULL;
+	return k;
+}
+
+/* The next of t_pkt goes to that peer. -1: it is malformed. */
+static int
+tx_add(struct tx *tx, struct peer *p, struct keypair *k,
+    const struct path_to *to)
+{
+	unsigned int	 segs;
+	size_t		 bytes;
+
+	if (batch_add(tx, p, k, to, &segs, &bytes) == -1) {
+		tx->t_new.s_drop[TXD_MALFORMED]++;
+		return -1;
+	}
+	p->p_tx += bytes;
+	tx_sent(p, k, 1, tx->t_now);
+	return 0;
+}
+
+/*
+ * One packet of the TUN device. It becomes part of the batch, waits for a
+ * session, or is dropped. Those that came before it go first.
+ */
+static void
+tx_input(struct tx *tx, struct tx_pkt *tp)
+{
+	struct path_to	 to;
+	struct pkt	 pkt;
+	struct keypair	*k;
+	struct peer	*p;
+
+	pkt_parse(&pkt, tp->tp_data, tp->tp_len);
 	if (pkt.p_src == NULL) {
-		tx->t_stats.s_drop[TXD_MALFORMED]++;
+		tx->t_new.s_drop[TXD_MALFORMED]++;
 		return;
 	}
-	if ((peer = tx_route(tx, &pkt)) == NULL) {
-		tx->t_stats.s_drop[TXD_NO_ROUTE]++;
+	if ((p = tx_route(&pkt)) == NULL) {
+		tx->t_new.s_drop[TXD_NO_ROUTE]++;
 		return;
 	}
-	if (tx_filter(tx, peer, &pkt) == -1 || own_disco(&pkt, p)) {
-		tx->t_stats.s_drop[TXD_FILTER]++;
+	if (tx_filter(p, &pkt) == -1 || own_disco(&pkt, tp->tp_data)) {
+		tx->t_new.s_drop[TXD_FILTER]++;
 		return;
 	}
-	if (peer->p_masq != NULL)
-		masq_out(peer, p, &pkt);
-	if (!peer_ready(peer, tx->t_now)) {
-		peer_stage(peer, vh, p, len);
-		hs_initiate(peer, tx->t_now, 0);
+	if (p->p_masq != NULL)
+		masq_out(p, tp->tp_data, &pkt);
+	k = tx_ready(p, tx->t_now, &to);
+	if (k == NULL || p->p_wg->w_nstaged != 0) {
+		peer_stage(p, &tp->tp_vnet, tp->tp_data, tp->tp_len);
+		peer_want(p, k == NULL ? WANT_HANDSHAKE : WANT_FLUSH);
 		return;
 	}
-	if (peer->p_wg->w_nstaged != 0)
-		tx_flush_staged(tx, peer, tx->t_now);
-	if (segment_start(&tx->t_seg, vh, p, len) == -1) {
-		tx->t_stats.s_drop[TXD_MALFORMED]++;
-		return;
+	if (tp != &tx->t_pkt[tx->t_npkt])
+		tx->t_pkt[tx->t_npkt] = *tp;
+	(void)tx_add(tx, p, k, &to);
+}
+
+static void
+tx_begin(struct tx *tx, int64_t now)
+{
+	tx->t_now = now;
+	tx->t_mtu = nd.n_tun.t_mtu;
+	udp_out_get(tx->t_udp);
+}
+
+/* Packets that stay move up to where those before them end. */
+static void
+tx_plan(struct tx *tx)
+{
+	unsigned int	 i, n = tx->t_npkt;
+
+	tx->t_npkt = 0;
+	for (i = 0; i < n; i++)
+		tx_input(tx, &tx->t_pkt[i]);
+}
+
+/* --- from the TUN device --- */
+
+static void
+tx_read(struct tx *tx)
+{
+	struct tx_pkt	*tp;
+	uint8_t		*p = tx->t_in;
+	ssize_t		 n;
+
+	tx->t_dry = 0;
+	while (tx->t_npkt < TX_READS && p - tx->t_in < TX_BYTES) {
+		tp = &tx->t_pkt[tx->t_npkt];
+		if ((n = tun_read(&tp->tp_vnet, p, 65536)) == -1) {
+			tx->t_dry = errno == EAGAIN || errno == EINTR ? 1 :
+			    errno;
+			break;
+		}
+		tp->tp_data = p;
+		tp->tp_len = n;
+		tx->t_npkt++;
+		/* Headers want to be aligned. */
+		p += (n + 15) & ~15;
 	}
-	tx->t_peer = peer;
-	tx_pump(tx);
+	tx->t_new.s_reads += tx->t_npkt;
+}
+
+/* Send what is planned. -1: a socket is full. */
+static int
+tx_go(struct tx *tx)
+{
+	if (batch_run(tx) == 0) {
+		tx->t_blocked = 0;
+		tx_finish(tx);
+		return 0;
+	}
+	tx->t_blocked = 1;
+	udp_wait_writable(batch_waits(tx));
+	return -1;
 }
 
 void
 tx_wakeup(struct tx *tx)
 {
-	struct vnet_hdr	 vh;
-	size_t		 bytes = 0;
-	ssize_t		 n;
-	int		 i;
+	int	 i;
 
-	tx->t_now = os_now();
-	peer_timers_poke(tx->t_now);
-	netcheck_active(tx->t_now);
-	for (i = 0; i < TX_READS && bytes < TX_BYTES && !tx->t_blocked; i++) {
-		if ((n = tun_read(&vh, tx->t_in, sizeof(tx->t_in))) == -1) {
-			if (errno != EAGAIN && errno != EINTR)
-				tun_fault(tx->t_now);
-			break;
+	peer_timers_poke(os_now());
+	for (i = 0; i < TX_ROUNDS && !tx->t_blocked; i++) {
+		tx_read(tx);
+		tx_begin(tx, os_now());
+		netcheck_active(tx->t_now);
+		if (tx->t_dry > 1) {
+			errno = tx->t_dry;
+			tun_fault(tx->t_now);
 		}
-		tx->t_stats.s_reads++;
-		bytes += n;
-		tx_input(tx, &vh, tx->t_in, n);
+		tx_plan(tx);
+		if (tx_go(tx) == -1)
+			tun_pause(1);
+		peer_wanted(tx->t_now);
+		tx_relay_handed(tx->t_now);
+		if (tx->t_dry)
+			break;
 	}
-	if (!tx->t_blocked)
-		tx_send(tx);
 }
 
 void
-tx_unblock(struct tx *tx)
+tx_unblock(void)
 {
-	struct peer	*p;
+	int64_t	 now = os_now();
 
-	if (!tx->t_blocked)
-		return;
-	tx->t_now = os_now();
-	tx->t_blocked = 0;
-	if (tx_send(tx) == -1 || tx_pump(tx) == -1)
-		return;
-	if (tx->t_flush_id != 0 && (p = peer_find(tx->t_flush_id)) != NULL)
-		tx_flush_staged(tx, p, tx->t_now);
-	if (!tx->t_blocked && tx_send(tx) == 0)
-		tun_pause(0);
+	if (nd.n_own->t_blocked) {
+		udp_out_get(nd.n_own->t_udp);
+		(void)tx_go(nd.n_own);
+	}
+	if (nd.n_tx->t_blocked) {
+		udp_out_get(nd.n_tx->t_udp);
+		if (tx_go(nd.n_tx) == 0)
+			tun_pause(0);
+	}
+	peer_wanted(now);
+	tx_relay_handed(now);
+}
+
+/* --- packets that waited, and our own --- */
+
+/* As much as one batch holds. 0: there is nothing that may go. */
+static int
+flush_some(struct tx *tx, struct peer *p, int64_t now)
+{
+	struct path_to	 to;
+	struct peer_wg	*w = p->p_wg;
+	struct staged	*st;
+	struct keypair	*k;
+	struct tx_pkt	*tp;
+	size_t		 bytes = 0;
+	unsigned int	 n = 0;
+
+	tx_begin(tx, now);
+	STAILQ_FOREACH(st, &w->w_staged, st_entry) {
+		if (tx->t_npkt == TX_READS || bytes >= TX_BYTES ||
+		    (k = tx_ready(p, now, &to)) == NULL)
+			break;
+		tp = &tx->t_pkt[tx->t_npkt];
+		tp->tp_vnet = st->st_vnet;
+		tp->tp_data = st->st_pkt;
+		tp->tp_len = st->st_len;
+		bytes += st->st_len;
+		n++;
+		(void)tx_add(tx, p, k, &to);
+	}
+	if (n != 0 && tx_go(tx) == -1) {
+		/* Their memory goes: lose what is not sealed yet. */
+		batch_cancel(tx);
+		peer_want(p, WANT_FLUSH);
+	}
+	for (; n != 0; n--)
+		peer_unstage(p, STAILQ_FIRST(&w->w_staged));
+	return bytes != 0;
 }
 
 int
-tx_flush_staged(struct tx *tx, struct peer *p, int64_t now)
+tx_flush(struct peer *p, int64_t now)
 {
-	struct peer_wg	*w = p->p_wg;
-	struct staged	*st;
-	int		 sent = 0;
+	int	 sent = 0;
 
-	tx->t_now = now;
-	tx->t_flush_id = 0;
-	while (w != NULL && (st = STAILQ_FIRST(&w->w_staged)) != NULL) {
-		if (tx->t_blocked || tx->t_peer != NULL) {
-			tx->t_flush_id = p->p_id;
+	while (p->p_wg != NULL && p->p_wg->w_nstaged != 0) {
+		if (nd.n_own->t_blocked) {
+			peer_want(p, WANT_FLUSH);
 			break;
 		}
-		if (!peer_ready(p, now))
+		if (!flush_some(nd.n_own, p, now))
 			break;
 		sent = 1;
-		if (segment_start(&tx->t_seg, &st->st_vnet, st->st_pkt,
-		    st->st_len) == 0) {
-			tx->t_peer = p;
-			if (tx_pump(tx) == -1) {
-				/* Its memory goes: lose the rest of it. */
-				tx->t_peer = NULL;
-				tx->t_flush_id = p->p_id;
-			}
-		}
-		peer_unstage(p, st);
 	}
-	if (!tx->t_blocked)
-		tx_send(tx);
+	tx_relay_handed(now);
 	return sent;
 }
 
 int
-tx_own(struct tx *tx, struct peer *p, const uint8_t *plain, size_t len,
-    int64_t now)
+tx_flush_staged(struct peer *p, int64_t now)
+{
+	int	 sent;
+
+	sent = tx_flush(p, now);
+	peer_wanted(now);
+	return sent;
+}
+
+int
+tx_own(struct peer *p, const uint8_t *plain, size_t len, int64_t now)
 {
 	struct path_to	 to;
 	struct keypair	*k;
@@ -458,10 +510,7 @@ tx_own(struct tx *tx, struct peer *p, const uint8_t *plain, size_t len,
 	size_t		 padded;
 	ssize_t		 n;
 
-	tx->t_now = now;
-	k = p->p_wg == NULL ? NULL : p->p_wg->w_slots.sl_cur;
-	if (len > TX_OWN_MAX || !keypair_usable(k, now) ||
-	    !peer_dest(p, now, &to))
+	if (len > TX_OWN_MAX || (k = tx_ready(p, now, &to)) == NULL)
 		return -1;
 	memset(buf, 0, sizeof(buf));
 	if (len > 0)
@@ -473,28 +522,19 @@ tx_own(struct tx *tx, struct peer *p, const uint8_t *plain, size_t len,
 	k->k_counter++;
 	p->p_tx += n;
 	(void)tx_wg(p, &to, buf, n);
-	tx_sent(tx, p, k, len > 0);
+	tx_sent(p, k, len > 0, now);
+	peer_wanted(now);
 	return 0;
 }
 
 void
-tx_own_or_stage(struct tx *tx, struct peer *p, const uint8_t *pkt, size_t len,
-    int64_t now)
+tx_own_or_stage(struct peer *p, const uint8_t *pkt, size_t len, int64_t now)
 {
 	struct vnet_hdr	 vh;
 
-	if (tx_own(tx, p, pkt, len, now) == 0)
+	if (tx_own(p, pkt, len, now) == 0)
 		return;
 	memset(&vh, 0, sizeof(vh));
 	peer_stage(p, &vh, pkt, len);
 	hs_initiate(p, now, 0);
-}
-
-void
-tx_forget(struct tx *tx, const struct peer *p)
-{
-	if (tx->t_group.g_peer == p)
-		tx->t_group.g_peer = NULL;
-	if (tx->t_peer == p)
-		tx->t_peer = NULL;
 }

@@ -22,16 +22,26 @@
 #endif
 
 #define REBIND_GAP	(5 * NSEC)
+#define UDP_MSGS	64		/* of one system call */
+
+struct udp_msgs {
+	struct mmsghdr		 um_msg[UDP_MSGS];
+	struct iovec		 um_iov[UDP_MSGS];
+	struct sockaddr_storage	 um_ss[UDP_MSGS];
+	union {
+		struct cmsghdr	 hdr;
+		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t))];
+	}			 um_cmsg[UDP_MSGS];
+};
 
 static void	 udp_close(struct udp_sock *);
 static void	 udp_read_cb(int, short, void *);
 static void	 udp_write_cb(int, short, void *);
-static int	 send_gso(struct udp_sock *, const struct addr *,
-		    const uint8_t *, size_t, size_t);
-static void	 gso_failed(struct udp_sock *, const struct addr *,
-		    uint8_t *);
-static int	 send_plain(struct udp_sock *, const struct addr *,
-		    const uint8_t *, size_t, size_t, size_t *);
+static size_t	 msg_fill(struct udp_msgs *, int, const struct udp_out *,
+		    const struct tx_group *, size_t);
+static int	 msgs_fill(struct udp_msgs *, const struct udp_out *,
+		    const struct tx_group *, size_t);
+static int	 msg_failed(struct udp_out *, struct tx_group *, size_t);
 static size_t	 recv_segment(struct msghdr *, size_t);
 
 void
@@ -62,7 +72,7 @@ udp_read_cb(int fd, short events, void *arg)
 static void
 udp_write_cb(int fd, short events, void *arg)
 {
-	tx_unblock(nd.n_tx);
+	tx_unblock();
 }
 
 /* Ask for what the kernel has and the configuration does not forbid. */
@@ -115,7 +125,7 @@ udp_set(int fd, const struct msg_udp *m)
 	event_set(&u->u_ev_write, fd, EV_WRITE, udp_write_cb, u);
 	if (event_add(&u->u_ev, NULL) == -1)
 		fatal("event_add");
-	tx_unblock(nd.n_tx);
+	tx_unblock();
 }
 
 int
@@ -136,128 +146,146 @@ udp_send(const struct addr *to, const void *buf, size_t len)
 	return 0;
 }
 
-static int
-send_gso(struct udp_sock *u, const struct addr *to, const uint8_t *buf,
-    size_t len, size_t size)
+void
+udp_out_get(struct udp_out *uo)
 {
-#ifdef UDP_SEGMENT
-	union {
-		struct cmsghdr	 hdr;
-		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t))];
-	} cmsgbuf;
-	struct sockaddr_storage	 ss;
-	struct msghdr		 mh;
-	struct cmsghdr		*cmsg;
-	struct iovec		 iov;
-	uint16_t		 seg = size;
+	int	 i;
 
-	memset(&mh, 0, sizeof(mh));
-	memset(&cmsgbuf, 0, sizeof(cmsgbuf));
-	mh.msg_name = &ss;
-	mh.msg_namelen = addr_to_ss(to, &ss);
-	iov.iov_base = (void *)(uintptr_t)buf;
-	iov.iov_len = len;
-	mh.msg_iov = &iov;
-	mh.msg_iovlen = 1;
-	mh.msg_control = &cmsgbuf.buf;
-	mh.msg_controllen = sizeof(cmsgbuf.buf);
-	cmsg = CMSG_FIRSTHDR(&mh);
-	cmsg->cmsg_level = SOL_UDP;
-	cmsg->cmsg_type = UDP_SEGMENT;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(seg));
-	memcpy(CMSG_DATA(cmsg), &seg, sizeof(seg));
-	return sendmsg(u->u_fd, &mh, MSG_DONTWAIT) == -1 ? -1 : 0;
-#else
-	errno = EIO;
-	return -1;
+	for (i = 0; i < 2; i++) {
+		uo[i].uo_fd = nd.n_udp[i].u_fd;
+		uo[i].uo_gso = nd.n_udp[i].u_gso;
+		uo[i].uo_gso_ok = nd.n_udp[i].u_gso_ok;
+		uo[i].uo_failed = 0;
+	}
+}
+
+void
+udp_out_put(const struct udp_out *uo)
+{
+	struct udp_sock	*u;
+	int		 i;
+
+	for (i = 0; i < 2; i++) {
+		u = &nd.n_udp[i];
+		u->u_gso_ok |= uo[i].uo_gso_ok;
+		if (!uo[i].uo_failed || !u->u_gso)
+			continue;
+		log_warn("udp%d: large sends fail, going on without",
+		    u->u_af);
+		u->u_gso = 0;
+	}
+}
+
+struct udp_out *
+udp_out_of(struct udp_out *uo, uint8_t af)
+{
+	return &uo[af == AF_WIRE_INET6];
+}
+
+/* One message, the rest of a group or a datagram of it. Its bytes. */
+static size_t
+msg_fill(struct udp_msgs *um, int n, const struct udp_out *uo,
+    const struct tx_group *g, size_t off)
+{
+	struct msghdr	*mh = &um->um_msg[n].msg_hdr;
+	size_t		 len = g->g_len - off;
+#ifdef UDP_SEGMENT
+	struct cmsghdr	*cmsg;
+	uint16_t	 seg = g->g_size;
 #endif
+
+	mh->msg_iov = &um->um_iov[n];
+	mh->msg_iovlen = 1;
+	um->um_iov[n].iov_base = g->g_buf + off;
+#ifdef UDP_SEGMENT
+	if (len > g->g_size && uo->uo_gso && !g->g_dest->d_nogso) {
+		mh->msg_control = &um->um_cmsg[n];
+		mh->msg_controllen = sizeof(um->um_cmsg[n].buf);
+		cmsg = CMSG_FIRSTHDR(mh);
+		cmsg->cmsg_level = SOL_UDP;
+		cmsg->cmsg_type = UDP_SEGMENT;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(seg));
+		memcpy(CMSG_DATA(cmsg), &seg, sizeof(seg));
+	} else
+#endif
+	if (len > g->g_size)
+		len = g->g_size;
+	um->um_iov[n].iov_len = len;
+	return len;
+}
+
+/* Messages of as many groups as fit and have the same family. */
+static int
+msgs_fill(struct udp_msgs *um, const struct udp_out *uo,
+    const struct tx_group *g, size_t ngroup)
+{
+	struct sockaddr_storage	*ss;
+	socklen_t		 slen;
+	size_t			 i, off;
+	int			 n = 0;
+
+	for (i = 0; i < ngroup && n < UDP_MSGS; i++) {
+		if (g[i].g_addr.a_af != g[0].g_addr.a_af)
+			break;
+		ss = &um->um_ss[n];
+		slen = addr_to_ss(&g[i].g_addr, ss);
+		for (off = g[i].g_sent; off < g[i].g_len && n < UDP_MSGS;
+		    n++) {
+			memset(&um->um_msg[n], 0, sizeof(um->um_msg[n]));
+			um->um_msg[n].msg_hdr.msg_name = ss;
+			um->um_msg[n].msg_hdr.msg_namelen = slen;
+			off += msg_fill(um, n, uo, &g[i], off);
+		}
+	}
+	return n;
 }
 
 /*
- * EIO: the interface cannot do checksums, so no large send will ever work.
- * EINVAL, EMSGSIZE: most likely the route's MTU is below the segment size,
- * which says nothing of other paths.
+ * The first message did not go. A large one: EIO, the interface cannot do
+ * checksums, so none will ever work; EINVAL, EMSGSIZE, most likely the
+ * route's MTU is below the segment size, which says nothing of other paths.
+ * 0: try again, one by one. Else it is skipped.
  */
-static void
-gso_failed(struct udp_sock *u, const struct addr *to, uint8_t *nogso)
-{
-	char	 text[ADDR_TEXT];
-
-	if (errno == EIO || !u->u_gso_ok) {
-		log_warn("udp%d: large sends fail, going on without", u->u_af);
-		u->u_gso = 0;
-	} else {
-		log_info("%s: large sends fail on this path",
-		    addr_print(to, text));
-		*nogso = 1;
-	}
-}
-
 static int
-send_plain(struct udp_sock *u, const struct addr *to, const uint8_t *buf,
-    size_t len, size_t size, size_t *done)
+msg_failed(struct udp_out *uo, struct tx_group *g, size_t len)
 {
-	struct sockaddr_storage	 ss;
-	struct mmsghdr		 mm[GSO_MAX_SEGS];
-	struct iovec		 iov[GSO_MAX_SEGS];
-	socklen_t		 slen;
-	size_t			 off, part;
-	int			 i, n;
-
-	slen = addr_to_ss(to, &ss);
-	memset(mm, 0, sizeof(mm));
-	for (n = 0, off = *done; off < len && n < GSO_MAX_SEGS; n++) {
-		part = len - off > size ? size : len - off;
-		iov[n].iov_base = (void *)(uintptr_t)(buf + off);
-		iov[n].iov_len = part;
-		mm[n].msg_hdr.msg_name = &ss;
-		mm[n].msg_hdr.msg_namelen = slen;
-		mm[n].msg_hdr.msg_iov = &iov[n];
-		mm[n].msg_hdr.msg_iovlen = 1;
-		off += part;
-	}
-	if ((n = sendmmsg(u->u_fd, mm, n, MSG_DONTWAIT)) == -1) {
-		if (errno != EAGAIN && errno != ENOBUFS)
-			*done += iov[0].iov_len;
+	if (errno == EAGAIN || errno == ENOBUFS)
 		return -1;
+	if (len > g->g_size &&
+	    (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
+		if (errno == EIO || !uo->uo_gso_ok) {
+			uo->uo_gso = 0;
+			uo->uo_failed = 1;
+		} else
+			g->g_dest->d_nogso = g->g_dest->d_newly = 1;
+		return 0;
 	}
-	for (i = 0; i < n; i++)
-		*done += iov[i].iov_len;
-	return 0;
+	g->g_sent += len;
+	return -1;
 }
 
 int
-udp_send_many(const struct addr *to, const uint8_t *buf, size_t len,
-    size_t size, size_t *done, uint8_t *nogso)
+udp_send_groups(struct udp_out *uo, struct tx_group *g, size_t ngroup)
 {
-	struct udp_sock	*u = udp_sock(to->a_af);
-	int		 calls = 0;
+	struct udp_msgs	 um;
+	int		 i, n;
 
-	if (u->u_fd == -1) {
-		*done = len;
+	if (uo->uo_fd == -1) {
+		g->g_sent = g->g_len;
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
-	if (*done == 0 && len > size && u->u_gso && !*nogso) {
-		calls++;
-		if (send_gso(u, to, buf, len, size) == 0) {
-			u->u_gso_ok = 1;
-			*done = len;
-			return calls;
-		}
-		if (errno != EIO && errno != EINVAL && errno != EMSGSIZE) {
-			if (errno != EAGAIN && errno != ENOBUFS)
-				*done = len;
-			return -1;
-		}
-		gso_failed(u, to, nogso);
+	n = msgs_fill(&um, uo, g, ngroup);
+	if ((n = sendmmsg(uo->uo_fd, um.um_msg, n, MSG_DONTWAIT)) == -1)
+		return msg_failed(uo, g, um.um_iov[0].iov_len);
+	for (i = 0; i < n; i++) {
+		while (g->g_sent == g->g_len)
+			g++;
+		g->g_sent += um.um_iov[i].iov_len;
+		if (um.um_iov[i].iov_len > g->g_size)
+			uo->uo_gso_ok = 1;
 	}
-	while (*done < len) {
-		calls++;
-		if (send_plain(u, to, buf, len, size, done) == -1)
-			return -1;
-	}
-	return calls;
+	return n;
 }
 
 /* EPERM comes of firewalls that know the socket's old owner or cgroup. */
@@ -310,22 +338,23 @@ recv_segment(struct msghdr *mh, size_t len)
 int
 udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 {
-	struct sockaddr_storage	 ss[RX_MSGS_PLAIN];
-	struct mmsghdr		 mm[RX_MSGS_PLAIN];
-	struct iovec		 iov[RX_MSGS_PLAIN];
-	uint64_t		 cmsgbuf[RX_MSGS_PLAIN][8];
-	size_t			 room = RX_BUF;
-	int			 i, k, n = RX_MSGS;
+	struct sockaddr_storage	 ss[RX_MSGS];
+	struct mmsghdr		 mm[RX_MSGS];
+	struct iovec		 iov[RX_MSGS];
+	uint64_t		 cmsgbuf[RX_MSGS][8];
+	size_t			 bytes = 0, room = RX_BUF;
+	int			 i, k, n, ask = rx->r_ask;
 
 	if (u->u_fd == -1)
 		return 0;
 	if (!u->u_gro && nd.n_tun.t_mtu + WG_TRANSPORT_OVERHEAD <=
 	    RX_BUF_PLAIN) {
-		n = RX_MSGS_PLAIN;
+		ask = RX_MSGS;
 		room = RX_BUF_PLAIN;
-	}
-	memset(mm, 0, n * sizeof(mm[0]));
-	for (i = 0; i < n; i++) {
+	} else if (ask == 0)
+		ask = RX_MSGS_LARGE;
+	memset(mm, 0, ask * sizeof(mm[0]));
+	for (i = 0; i < ask; i++) {
 		iov[i].iov_base = rx->r_buf[0] + i * room;
 		iov[i].iov_len = room;
 		mm[i].msg_hdr.msg_name = &ss[i];
@@ -335,7 +364,7 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		mm[i].msg_hdr.msg_control = cmsgbuf[i];
 		mm[i].msg_hdr.msg_controllen = sizeof(cmsgbuf[i]);
 	}
-	if ((n = recvmmsg(u->u_fd, mm, n, MSG_DONTWAIT, NULL)) == -1)
+	if ((n = recvmmsg(u->u_fd, mm, ask, MSG_DONTWAIT, NULL)) == -1)
 		return -1;
 	for (i = k = 0; i < n; i++) {
 		if (mm[i].msg_len == 0 ||
@@ -344,9 +373,15 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 			continue;
 		in[k].i_buf = iov[i].iov_base;
 		in[k].i_len = mm[i].msg_len;
+		bytes += mm[i].msg_len;
 		in[k].i_seg = recv_segment(&mm[i].msg_hdr, mm[i].msg_len);
 		k++;
 	}
+	/* What is read must still be in the cache when it is opened. */
+	if (bytes > (size_t)n * RX_SMALL)
+		rx->r_ask = RX_MSGS_LARGE;
+	else if (n == ask)
+		rx->r_ask = RX_MSGS;
 	/* All messages may have been bad: the caller still wants to go on. */
 	return k == 0 && n > 0 ? 0 : k;
 }

@@ -4,7 +4,9 @@
  *
  * The packet path over and over, to be counted by callgrind: instr.sh adds
  * up the instructions of our own functions, which no other load disturbs.
- * Usage: instr tx|rx tcp|udp rules rounds; prints the number of packets.
+ * Usage: instr tx|rx tcp|udp|spread rules rounds; prints the number of
+ * packets, and the packets for each system call that carried them. spread:
+ * each packet is of another peer, of 1000.
  */
 /* link: ../unit/netd_world.c ../unit/stub_derp.c ../unit/stub_netcheck.c */
 /* link: ../../netd/relayc.o ../../netd/relaykey.o ../../netd/relays.o */
@@ -17,7 +19,8 @@
 /* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
 /* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
-/* link: ../../netd/tx.o ../../netd/udp.o ../../netd/wgonly.o */
+/* link: ../../netd/tx.o ../../netd/txbatch.o */
+/* link: ../../netd/udp.o ../../netd/wgonly.o */
 /* link: ../../cryptod/wgop.o */
 
 #include <sys/types.h>
@@ -40,13 +43,21 @@
 #define TCP_HDR		52		/* with time stamps */
 #define UDP_HDR		28
 #define DPORT		80
+#define SPREAD		1000		/* peers */
 
 static uint32_t	 seq;
+static struct keypair	*spread_k[SPREAD];
+static struct wg_key	*spread_key[SPREAD];	/* of the peer, to send */
+static unsigned int	 spread_next;
 
 static void	 rules(unsigned int);
 static size_t	 tcp_packet(uint8_t *, uint8_t, uint8_t, size_t);
 static void	 tx_round(int);
 static void	 rx_round(int);
+static void	 spread_peers(void);
+static size_t	 spread_packet(uint8_t *, unsigned int, int);
+static void	 tx_spread(void);
+static void	 rx_spread(void);
 
 /* So many rules, of which the last one lets our packets in. */
 static void
@@ -177,17 +188,112 @@ rx_round(int tcp)
 		continue;
 }
 
+/* So many peers with a session each, all at the one peer's address. */
+static void
+spread_peers(void)
+{
+	struct msg_prefix	 pfx;
+	struct addr		 at;
+	struct peer		*p;
+	uint8_t			 key[32];
+	uint32_t		 i, index;
+
+	at = peer_find(PEER_ID)->p_path->pa_best;
+	nd.n_routes = routes_new(SPREAD);
+	for (i = 0; i < SPREAD; i++) {
+		arc4random_buf(key, sizeof(key));
+		p = peer_new(1000 + i, key);
+		peer_path(p)->pa_best = at;
+		p->p_path->pa_trusted = INT64_MAX;
+		index = idx_new(&nd.n_idx, IDX_KEYPAIR, NULL);
+		spread_k[i] = keypair_new(key, key, index, 1000 + i, 0,
+		    os_now());
+		idx_find(&nd.n_idx, index)->ie_ptr = spread_k[i];
+		spread_k[i]->k_peer = p;
+		slots_initiator(&peer_wg(p)->w_slots, &nd.n_idx,
+		    spread_k[i]);
+		spread_key[i] = wg_key_new(key, 1);
+		memset(&pfx, 0, sizeof(pfx));
+		pfx.af = AF_WIRE_INET;
+		pfx.plen = 32;
+		be32enc(pfx.addr, 0x64500000 + i);
+		want((p->p_allowed = calloc(1, sizeof(pfx))) != NULL,
+		    "memory");
+		p->p_allowed[0] = pfx;
+		p->p_nallowed = 1;
+		want(routes_add(nd.n_routes, &pfx, p) == 0, "route");
+	}
+}
+
+/* A UDP packet to that peer, or from it; its length. */
+static size_t
+spread_packet(uint8_t *p, unsigned int i, int out)
+{
+	size_t		 len = UDP_HDR + MSS;
+	uint16_t	 sum;
+
+	packet(p, 1, 1, DPORT, len);
+	be32enc(p + (out ? 16 : 12), 0x64500000 + i);
+	be16enc(p + 10, 0);
+	csum_ip4(p, 20);
+	be16enc(p + 26, 0);
+	sum = ~csum_fold(csum_add(csum_pseudo(p, PKT_UDP, len - 20), p + 20,
+	    len - 20));
+	memcpy(p + 26, &sum, sizeof(sum));
+	return len;
+}
+
+static void
+tx_spread(void)
+{
+	uint8_t	 p[2048];
+	size_t	 len;
+	int	 i;
+
+	for (i = 0; i < SEGMENTS; i++) {
+		len = spread_packet(p, spread_next++ % SPREAD, 1);
+		tun_in(p, len);
+	}
+	tx_wakeup(nd.n_tx);
+	while (recv(sock, dg, sizeof(dg), 0) != -1)
+		continue;
+}
+
+static void
+rx_spread(void)
+{
+	uint8_t		 p[2048], msg[2048];
+	struct keypair	*k;
+	size_t		 len;
+	ssize_t		 n;
+	unsigned int	 i, who;
+
+	for (i = 0; i < SEGMENTS; i++) {
+		who = spread_next++ % SPREAD;
+		k = spread_k[who];
+		len = wg_pad(spread_packet(p, who, 0), 1280);
+		n = wg_seal(spread_key[who], msg, p, len, k->k_local,
+		    spread_next);
+		want(n != -1, "seal");
+		udp_out(msg, n);
+	}
+	rx_wakeup(nd.n_rx, AF_WIRE_INET);
+	while (read(tun_fd, dg, sizeof(dg)) != -1)
+		continue;
+}
+
 int
 main(int argc, char *argv[])
 {
-	uint64_t	*segs;
+	uint64_t	*calls, *segs;
 	uint8_t		 p[100];
-	int		 i, rounds, tx, tcp;
+	int		 i, rounds, spread, tx, tcp;
 
 	if (argc != 5)
-		errx(2, "usage: instr tx|rx tcp|udp rules rounds");
+		errx(2, "usage: instr tx|rx tcp|udp|spread rules rounds");
 	tx = strcmp(argv[1], "tx") == 0;
 	tcp = strcmp(argv[2], "tcp") == 0;
+	spread = strcmp(argv[2], "spread") == 0;
 	rounds = strtonum(argv[4], 1, 100000, NULL);
 	log_init(1, "instr");
 	setup();
@@ -199,11 +305,18 @@ main(int argc, char *argv[])
 	want(receive(WG_MSG_INITIATION, SECOND) == 0, "initiation");
 	respond(dg, dg, 1);
 	want(receive(WG_MSG_TRANSPORT, SECOND) == 0, "session");
+	if (spread)
+		spread_peers();
 
 	segs = tx ? &nd.n_tx->t_stats.s_segs : &nd.n_rx->r_stats.s_segs;
-	*segs = 0;
+	calls = tx ? &nd.n_tx->t_stats.s_calls : &nd.n_rx->r_stats.s_calls;
+	*segs = *calls = 0;
 	for (i = 0; i < rounds; i++) {
-		if (tx)
+		if (spread && tx)
+			tx_spread();
+		else if (spread)
+			rx_spread();
+		else if (tx)
 			tx_round(tcp);
 		else
 			rx_round(tcp);
@@ -211,6 +324,7 @@ main(int argc, char *argv[])
 	if (*segs != (uint64_t)rounds * SEGMENTS)
 		errx(1, "%llu packets passed, not %d",
 		    (unsigned long long)*segs, rounds * SEGMENTS);
-	printf("%llu\n", (unsigned long long)*segs);
+	printf("%llu %llu\n", (unsigned long long)*segs,
+	    (unsigned long long)(*segs / *calls));
 	return 0;
 }

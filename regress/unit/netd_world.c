@@ -594,14 +594,14 @@ setup(void)
 	key_pair(rdpriv, rdpub);
 	want(key_box_precompute(rdpriv, ndpub, rshared) == 0, "box key");
 	event_init();
-	if ((nd.n_tx = calloc(1, sizeof(*nd.n_tx))) == NULL ||
-	    (nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL)
+	nd.n_tx = tx_new(TX_IN, TX_OUT);
+	nd.n_own = tx_new(0, TX_OUT_OWN);
+	if ((nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL)
 		err(1, NULL);
 	nd.n_flows = filter_flows_new(512);
 	nd.n_jail_flows = filter_flows_new(512);
 	tun_init();
 	udp_init();
-	tx_init(nd.n_tx);
 	peer_timers_init();
 	hs_init();
 	netmap_filter();

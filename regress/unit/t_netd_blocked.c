@@ -15,7 +15,8 @@
 /* link: ../../netd/netmap.c ../../netd/path.c ../../netd/peer.c */
 /* link: ../../netd/ping.c ../../netd/routes.c ../../netd/rules.c */
 /* link: ../../netd/rx.c ../../netd/segment.c ../../netd/session.c */
-/* link: ../../netd/timers.c ../../netd/tx.c ../../netd/wgonly.c */
+/* link: ../../netd/timers.c ../../netd/tx.c ../../netd/txbatch.c */
+/* link: ../../netd/wgonly.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>
@@ -36,6 +37,7 @@ struct netd		 nd;
 static struct udp_sock	 u;
 static struct wg_key	*opener;
 static unsigned int	 reads, got, paused, waiting, refusals, partial;
+static int		 took;		/* something, since the last answer */
 
 static void
 want(int good, const char *what)
@@ -56,24 +58,48 @@ take(const uint8_t *p, size_t len)
 	got++;
 }
 
+/* Takes some, or is full: then it says so only if it took none. */
 int
-udp_send_many(const struct addr *to, const uint8_t *buf, size_t len,
-    size_t size, size_t *done, uint8_t *nogso)
+udp_send_groups(struct udp_out *uo, struct tx_group *g, size_t ngroup)
 {
 	size_t	 n;
 
-	while (*done < len) {
-		if (arc4random_uniform(8) == 0) {
-			refusals++;
-			partial += *done != 0;
-			errno = refusals % 2 ? EAGAIN : ENOBUFS;
-			return -1;
+	for (; ngroup > 0; g++, ngroup--) {
+		while (g->g_sent < g->g_len) {
+			if (arc4random_uniform(8) == 0) {
+				if (took) {
+					took = 0;
+					return 0;
+				}
+				refusals++;
+				partial += g->g_sent != 0;
+				errno = refusals % 2 ? EAGAIN : ENOBUFS;
+				return -1;
+			}
+			n = g->g_len - g->g_sent > g->g_size ? g->g_size :
+			    g->g_len - g->g_sent;
+			take(g->g_buf + g->g_sent, n);
+			took = 1;
+			g->g_sent += n;
 		}
-		n = len - *done > size ? size : len - *done;
-		take(buf + *done, n);
-		*done += n;
 	}
-	return 1;
+	return 0;
+}
+
+void
+udp_out_get(struct udp_out *uo)
+{
+}
+
+void
+udp_out_put(const struct udp_out *uo)
+{
+}
+
+struct udp_out *
+udp_out_of(struct udp_out *uo, uint8_t af)
+{
+	return uo;
 }
 
 int
@@ -167,13 +193,13 @@ main(void)
 	int			 i;
 
 	event_init();
-	if ((nd.n_tx = calloc(1, sizeof(*nd.n_tx))) == NULL ||
-	    (nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL)
+	nd.n_tx = tx_new(TX_IN, TX_OUT);
+	nd.n_own = tx_new(0, TX_OUT_OWN);
+	if ((nd.n_rx = calloc(1, sizeof(*nd.n_rx))) == NULL)
 		err(1, NULL);
 	nd.n_flows = filter_flows_new(512);
 	nd.n_jail_flows = filter_flows_new(512);
 	nd.n_tun.t_mtu = 1280;
-	tx_init(nd.n_tx);
 	peer_timers_init();
 	hs_init();
 	netmap_filter();
@@ -201,7 +227,7 @@ main(void)
 	for (i = 0; i < 100000 && got < PACKETS * SEGS; i++) {
 		if (waiting) {
 			waiting = 0;
-			tx_unblock(nd.n_tx);
+			tx_unblock();
 		} else
 			tx_wakeup(nd.n_tx);
 		want(!paused == !nd.n_tx->t_blocked, "paused iff blocked");

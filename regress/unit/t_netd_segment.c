@@ -119,6 +119,7 @@ complete(uint8_t *p, size_t len)
 {
 	struct vnet_hdr		 vh;
 	struct segmenter	 s;
+	static uint8_t		 whole[70000];
 	size_t			 l4 = p[0] >> 4 == 4 ? 20 : 40;
 
 	memset(&vh, 0, sizeof(vh));
@@ -127,6 +128,9 @@ complete(uint8_t *p, size_t len)
 	vh.v_csum_offset = p[l4 == 20 ? 9 : 6] == 6 ? 16 : 6;
 	if (segment_start(&s, &vh, p, len) == -1)
 		err(1, "complete");
+	want(segment_count(&s) == 1, "one", segment_count(&s));
+	want(segment_next(&s, whole) == len, "whole", len);
+	memcpy(p, whole, len);
 }
 
 static void
@@ -152,7 +156,7 @@ test_segment(int v4, int tcp, size_t payload, size_t size, size_t opts)
 	struct vnet_hdr		 vh;
 	struct segmenter	 s;
 	size_t			 l4 = v4 ? 20 : 40, len, n, hlen, off = 0;
-	unsigned int		 i, last;
+	unsigned int		 count, i, last;
 
 	len = make(in, v4, tcp, payload, ACK | PSH | FIN | CWR, 1000, opts);
 	hlen = len - payload;
@@ -166,6 +170,7 @@ test_segment(int v4, int tcp, size_t payload, size_t size, size_t opts)
 	vh.v_csum_start = l4;
 	vh.v_csum_offset = tcp ? 16 : 6;
 	want(segment_start(&s, &vh, in, len) == 0, "start", 0);
+	count = segment_count(&s);
 	for (i = 0; (n = segment_len(&s)) != 0; i++) {
 		want(segment_next(&s, seg) == n, "length", i);
 		last = off + n - hlen == payload;
@@ -191,6 +196,7 @@ test_segment(int v4, int tcp, size_t payload, size_t size, size_t opts)
 		off += n - hlen;
 	}
 	want(off == payload, "all of it", i);
+	want(count == i, "count", i);
 }
 
 /* Headers and packet that do not fit together. */
