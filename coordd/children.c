@@ -48,6 +48,12 @@ child_path(size_t n, char *path, size_t len)
 	return n < nitems(kids) ? proc_path(kids[n], path, len) : -1;
 }
 
+int
+child_find(enum proc proc, char *path, size_t len)
+{
+	return proc_path(child_get(proc), path, len);
+}
+
 unsigned int
 children_replaced(void)
 {

@@ -174,6 +174,8 @@ coordd_run(int debug)
 static void
 coordd_check(int verbose)
 {
+	if (check_files(conf) == -1)
+		exit(1);
 	if (verbose)
 		conf_print(conf, stdout);
 	else

@@ -217,10 +217,17 @@ void	 children_start(void);
 struct proc_child *child_get(enum proc);
 /* How many are there, and their executables, for the confinement. */
 int	 child_path(size_t, char *, size_t);
+/* The executable of one. 0, or -1 with errno; the path is set all the same. */
+int	 child_find(enum proc, char *, size_t);
 /* How many times a child was replaced. */
 unsigned int	 children_replaced(void);
 /* A child could not use what it was sent at its start. */
 int	 child_configured(struct proc_child *);
+
+/* --- check.c: what the named files hold --- */
+
+/* Of -n: 0, or -1; what is wrong has been said on stderr. */
+int	 check_files(const struct coord_conf *);
 
 /* --- control.c: the administrators' socket --- */
 

@@ -328,6 +328,8 @@ stored_warmup(void)
 int
 main(int argc, char *argv[])
 {
+	if (argc == 4 && strcmp(argv[1], "-n") == 0)
+		check_run(self.ps_user, argv[2], argv[3]);
 	proc_child_init(&self, stored_warmup, argc, argv);
 	evtimer_set(&ev_timer, stored_timer_cb, NULL);
 	proc_child_run();

@@ -903,6 +903,12 @@ struct node
 struct node
 	*adm_node_of(struct adm *, const char *);	/* by any name */
 
+/* --- check.c: `stored -n` ------------------------------------------------- */
+
+/* As this user: "policy" or "derpmap", and the name of what is on stdin. */
+__attribute__((noreturn)) void
+	 check_run(const char *, const char *, const char *);
+
 /* --- rpc.c: requests of nodes by imsg ------------------------------------- */
 
 extern const struct sink rpc_sink;
