@@ -151,6 +151,16 @@ int	 os_gateway_get(struct msg_ip *, uint32_t *);
 int	 os_sock_escape(int);
 /* Large buffers for a UDP socket, as far as allowed. */
 void	 os_sock_buffers(int);
+/*
+ * May datagrams of this socket (AF_WIRE_*) be cut? On their way: by routers in
+ * IPv4, by this host if it knows that it must. Never: with DF, and what this
+ * host has learned of the path does not count. -1 errno.
+ */
+enum os_frag {
+	OS_FRAG_ON_WAY,
+	OS_FRAG_NEVER
+};
+int	 os_sock_frag(int, int, enum os_frag);
 /* recvmsg tells the local address of each datagram (AF_WIRE_*). -1 errno. */
 int	 os_sock_pktinfo(int, int);
 

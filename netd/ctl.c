@@ -170,7 +170,8 @@ debug_candidates(uint32_t id, const struct peer *p, int64_t now)
 
 	for (i = 0; i < p->p_path->pa_ncand; i++) {
 		pc = &p->p_path->pa_cand[i];
-		text(id, "peer %llu: candidate %s,%s%s%s, %lld us, %s%lld s",
+		text(id, "peer %llu: candidate %s,%s%s%s, %lld us, %s%lld s"
+		    "%s",
 		    (unsigned long long)p->p_id,
 		    addr_print(&pc->pc_addr, buf),
 		    pc->pc_flags & CAND_NETMAP ? " netmap" : "",
@@ -178,7 +179,11 @@ debug_candidates(uint32_t id, const struct peer *p, int64_t now)
 		    pc->pc_flags & CAND_CALL ? " call" : "",
 		    (long long)(pc->pc_latency / 1000),
 		    pc->pc_last_ping == 0 ? "never pinged for " : "pinged ",
-		    (long long)((now - pc->pc_last_ping) / NSEC));
+		    (long long)((now - pc->pc_last_ping) / NSEC),
+		    pathmtu_unfit(&pc->pc_mtu) ?
+		    ", does not carry full packets" :
+		    pathmtu_fits(&pc->pc_mtu, now) ?
+		    ", carries full packets" : "");
 	}
 }
 
@@ -188,7 +193,8 @@ debug_pings(uint32_t id, const struct peer *p, int64_t now)
 	static const char *const	 why[] = {
 		[PING_DISCOVER] = "discovery",
 		[PING_HEARTBEAT] = "heartbeat",
-		[PING_CLI] = "operator"
+		[PING_CLI] = "operator",
+		[PING_SIZE] = "full size"
 	};
 	const struct path_ping		*pp;
 	char				 buf[ADDR_TEXT];

@@ -339,8 +339,18 @@ void	 slots_wipe(struct slots *, struct idx_table *);
 #define CAND_PING	0x02		/* it pinged us */
 #define CAND_CALL	0x04		/* of its last CallMeMaybe */
 
+/* What a path carries, see pathmtu.c. */
+struct path_mtu {
+	int64_t		 m_proven;	/* full ping that was answered, or 0 */
+	int64_t		 m_next;	/* next ping of its test, 0: none */
+	int64_t		 m_again;	/* it does not: ask again then */
+	int64_t		 m_latency;
+	uint8_t		 m_tries;
+};
+
 struct path_cand {
 	struct addr	 pc_addr;
+	struct path_mtu	 pc_mtu;
 	int64_t		 pc_last_ping;	/* ours to it, 0: never */
 	int64_t		 pc_seen;	/* its last ping to us */
 	int64_t		 pc_latency;	/* of the last pong, 0: none */
@@ -351,12 +361,19 @@ struct path_cand {
 enum ping_why {
 	PING_DISCOVER,
 	PING_HEARTBEAT,
-	PING_CLI
+	PING_CLI,
+	PING_SIZE		/* does the path carry so much? */
 };
+
+/* How a ping is sent: the length of its datagram, or 0 for its own, and */
+#define PING_LEN(how)	((how) & 0xffff)
+#define PING_TEST	0x10000		/* that it is lost says nothing */
+#define PATH_FULL	(1280 + WG_TRANSPORT_OVERHEAD)
 
 struct path_ping {
 	struct addr	 pp_addr;
 	int64_t		 pp_sent;
+	uint32_t	 pp_how;	/* PING_LEN and flags */
 	uint8_t		 pp_txid[12];
 	uint8_t		 pp_why;	/* enum ping_why */
 	uint8_t		 pp_used;
@@ -387,6 +404,8 @@ struct path {
 	int64_t		 pa_called;	/* the last one, 0: answered */
 	int64_t		 pa_cmm_out;	/* last one sent, 0: never */
 	int64_t		 pa_relay;	/* last search for a peer relay */
+	uint64_t	 pa_tx;		/* bytes sent at the last heartbeat */
+	struct path_mtu	 pa_via;	/* of best, if a peer relay */
 	unsigned int	 pa_early;	/* quick tries made */
 	unsigned int	 pa_ncand;
 	uint8_t		 pa_nogso;	/* large sends failed on this path */
@@ -413,8 +432,9 @@ int	 path_may_call(struct path *, int64_t);
  * addresses written. Returns how many.
  */
 size_t	 path_pick(struct path *, int64_t, int64_t, struct addr *, size_t);
+/* A ping goes out: (path, to, txid, why, PING_LEN and flags, now). */
 void	 path_ping_sent(struct path *, const struct addr *, const uint8_t *,
-	    enum ping_why, int64_t);
+	    enum ping_why, uint32_t, int64_t);
 /*
  * A pong: fills in the ping that it answers and its latency. 0, or -1: not
  * ours, too late, or of an address that is no candidate any more.
@@ -438,7 +458,7 @@ int	 path_expire(struct path *, int64_t);
  * Where to send: (path, now, region of the relay or 0, is it connected).
  * 0: nowhere.
  */
-int	 path_dest(const struct path *, int64_t, uint16_t, int,
+int	 path_dest(struct path *, int64_t, uint16_t, int,
 	    struct path_to *);
 /* Is the best path, if any, sure enough to use no other? */
 int	 path_trusted(const struct path *, int64_t);
@@ -468,6 +488,31 @@ int64_t	 path_early_delay(const struct path *);
 /* Is a better than b? (address, latency) of both; b's family 0: none. */
 int	 path_better(const struct addr *, int64_t, const struct addr *,
 	    int64_t);
+
+/* --- pathmtu.c: what sizes a path carries; pure ------------------------- */
+
+struct size_ping {
+	struct addr	 sp_addr;
+	uint32_t	 sp_how;
+};
+
+/* What is known of an address of the peer; NULL: it is none. */
+struct path_mtu *pathmtu_of(struct path *, const struct addr *);
+/* Does it carry full packets? NULL does not. */
+int	 pathmtu_fits(const struct path_mtu *, int64_t);
+/* Has it been found not to? */
+int	 pathmtu_unfit(const struct path_mtu *);
+/* A short ping was answered: (its latency, now). Tests start if needed. */
+void	 pathmtu_alive(struct path_mtu *, int64_t, int64_t);
+/* A full one was, sent at that time. */
+void	 pathmtu_proved(struct path_mtu *, int64_t);
+void	 pathmtu_doubt(struct path_mtu *);
+/* Pings of tests to send now, up to so many. How many. */
+size_t	 pathmtu_due(struct path *, int64_t, struct size_ping *, size_t);
+/* When the next one is due, 0: none. */
+int64_t	 pathmtu_next(const struct path *);
+/* How the next heartbeat is sent: (path, bytes sent to the peer, now). */
+uint32_t pathmtu_heartbeat(struct path *, uint64_t, int64_t);
 
 /* --- wgonly.c: peers without disco (2.12) -------------------------------- */
 

@@ -49,6 +49,9 @@ static int	 disco_send(struct peer *, const struct disco_msg *,
 		    const struct addr *);
 static int	 disco_ping(struct peer *, const struct addr *,
 		    enum ping_why, int64_t);
+static int	 disco_ping_how(struct peer *, const struct addr *,
+		    enum ping_why, uint32_t, int64_t);
+static void	 disco_sizes(struct peer *, int64_t);
 static int	 disco_ping_relay(struct peer *, enum ping_why, int64_t);
 static void	 disco_call(struct peer *, int64_t);
 static void	 disco_call_out(struct peer *);
@@ -214,18 +217,43 @@ disco_send(struct peer *p, const struct disco_msg *dm, const struct addr *to)
 }
 
 static int
-disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
-    int64_t now)
+disco_ping_how(struct peer *p, const struct addr *to, enum ping_why why,
+    uint32_t how, int64_t now)
 {
 	struct disco_msg	 dm;
 
 	memset(&dm, 0, sizeof(dm));
 	dm.dm_type = DISCO_PING;
+	if (PING_LEN(how) > DISCO_PING_LEN)
+		dm.dm_padding = PING_LEN(how) - DISCO_PING_LEN;
 	arc4random_buf(dm.dm_txid, sizeof(dm.dm_txid));
 	memcpy(dm.dm_nodekey, nd.n_key, sizeof(dm.dm_nodekey));
 	dm.dm_has_nodekey = 1;
-	path_ping_sent(p->p_path, to, dm.dm_txid, why, now);
+	path_ping_sent(p->p_path, to, dm.dm_txid, why, how, now);
 	return disco_send(p, &dm, to);
+}
+
+static int
+disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
+    int64_t now)
+{
+	return disco_ping_how(p, to, why, 0, now);
+}
+
+/* Pings that find out what the peer's addresses carry. */
+static void
+disco_sizes(struct peer *p, int64_t now)
+{
+	struct size_ping	 sp[PINGS_MAX];
+	size_t			 i, n;
+
+	if (!able(p) || !dkey_get(p, now)->dk_ready)
+		return;
+	n = pathmtu_due(p->p_path, now, sp, nitems(sp));
+	for (i = 0; i < n; i++)
+		(void)disco_ping_how(p, &sp[i].sp_addr, PING_SIZE,
+		    sp[i].sp_how, now);
+	peer_soon(p, pathmtu_next(p->p_path));
 }
 
 void
@@ -410,7 +438,8 @@ disco_heartbeat(struct peer *p, int64_t now)
 	pa->pa_heartbeat = now + PATH_HEARTBEAT;
 	if (dkey_get(p, now)->dk_ready && pa->pa_best.a_af != 0 &&
 	    !(nd.n_self.flags & SELF_SILENT_DISCO && path_trusted(pa, now)))
-		(void)disco_ping(p, &pa->pa_best, PING_HEARTBEAT, now);
+		(void)disco_ping_how(p, &pa->pa_best, PING_HEARTBEAT,
+		    pathmtu_heartbeat(pa, p->p_tx, now), now);
 	if (path_want_full(pa, now))
 		disco_discover(p, now);
 	relayc_search(p, now);
@@ -429,6 +458,7 @@ disco_timer(struct peer *p, int64_t now)
 		pa->pa_heartbeat = pa->pa_early_next = 0;
 		return;
 	}
+	disco_sizes(p, now);
 	if (doubt)
 		disco_doubt(p, now);
 	if (pa->pa_early_next != 0 && pa->pa_early_next <= now) {
@@ -572,6 +602,7 @@ disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 			disco_called(p, now);
 		if (ping.pp_addr.a_vni != 0)
 			(void)relayc_pong(p, &ping, latency, now);
+		disco_sizes(p, now);
 		hs_path_up(p, now);
 		ping_disco_pong(p, &ping.pp_addr, latency);
 	}
@@ -579,7 +610,8 @@ disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 
 /*
  * The peer has pinged us at all that we have, and its firewall is open now:
- * ping it, without calling back.
+ * ping it, without calling back. If it looks for another path since ours
+ * carries full packets no more, that may be so this way, too.
  */
 static void
 disco_call_in(struct peer *p, const struct disco_msg *dm, int64_t now)
@@ -602,6 +634,9 @@ disco_call_in(struct peer *p, const struct disco_msg *dm, int64_t now)
 	if (path_call(pa, a, n, now) == -1)
 		return;
 	pa->pa_called = now;
+	if (path_trusted(pa, now) && dkey_get(p, now)->dk_ready)
+		(void)disco_ping_how(p, &pa->pa_best, PING_HEARTBEAT,
+		    PATH_FULL, now);
 	n = path_pick(pa, now, 0, to, nitems(to));
 	for (i = 0; i < n; i++)
 		(void)disco_ping(p, &to[i], PING_DISCOVER, now);

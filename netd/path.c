@@ -28,6 +28,11 @@ static struct path_cand	*cand_find(const struct path *,
 static struct path_cand	*cand_add(struct path *, const struct addr *);
 static void		 cand_delete(struct path *, struct path_cand *);
 static void		 cand_clean(struct path *);
+static void		 path_take(struct path *, const struct addr *);
+static int		 worth(struct path *, const struct path_cand *,
+			    int64_t, int64_t);
+static void		 path_answered(struct path *,
+			    const struct path_ping *, int64_t, int64_t);
 static void		 min_deadline(int64_t *, int64_t);
 static int64_t		 grace(const struct path *);
 static int		 doubtful(const struct path *,
@@ -198,7 +203,7 @@ path_pick(struct path *pa, int64_t now, int64_t gap, struct addr *out,
 
 void
 path_ping_sent(struct path *pa, const struct addr *to, const uint8_t *txid,
-    enum ping_why why, int64_t now)
+    enum ping_why why, uint32_t how, int64_t now)
 {
 	struct path_cand	*pc;
 	struct path_ping	*pp, *old;
@@ -222,10 +227,65 @@ path_ping_sent(struct path *pa, const struct addr *to, const uint8_t *txid,
 	old->pp_addr = *to;
 	old->pp_sent = now;
 	old->pp_why = why;
+	old->pp_how = how;
 	old->pp_used = 1;
 	memcpy(old->pp_txid, txid, sizeof(old->pp_txid));
-	if ((pc = cand_find(pa, to)) != NULL)
+	if ((pc = cand_find(pa, to)) != NULL && PING_LEN(how) == 0)
 		pc->pc_last_ping = now;
+}
+
+static void
+path_take(struct path *pa, const struct addr *a)
+{
+	if (!addr_eq(&pa->pa_best, a)) {
+		pa->pa_nogso = 0;
+		memset(&pa->pa_via, 0, sizeof(pa->pa_via));
+	}
+	pa->pa_best = *a;
+}
+
+/*
+ * A candidate has answered: is it to be the best? One that carries full
+ * packets goes before one of which that is not known, and that before one
+ * that does not.
+ */
+static int
+worth(struct path *pa, const struct path_cand *pc, int64_t latency,
+    int64_t now)
+{
+	const struct path_mtu	*best;
+	int			 better, a, b;
+
+	if (pa->pa_best.a_af == 0)
+		return 1;
+	best = pathmtu_of(pa, &pa->pa_best);
+	better = path_better(&pc->pc_addr, latency, &pa->pa_best,
+	    pa->pa_latency);
+	if (pathmtu_fits(&pc->pc_mtu, now))
+		return now > pa->pa_trusted || better;
+	if (pathmtu_fits(best, now))
+		return 0;
+	if (now - pa->pa_answered >= PATH_PING_TIMEOUT)
+		return 1;
+	a = pathmtu_unfit(&pc->pc_mtu);
+	b = pathmtu_unfit(best);
+	return a == b ? better : b;
+}
+
+/* The best path has answered: that may be enough to trust it. */
+static void
+path_answered(struct path *pa, const struct path_ping *pp, int64_t latency,
+    int64_t now)
+{
+	struct path_mtu	*m = pathmtu_of(pa, &pa->pa_best);
+
+	if (pathmtu_fits(m, now)) {
+		path_trust(pa, latency, pp->pp_sent, now);
+		return;
+	}
+	pa->pa_latency = latency;
+	if (pa->pa_answered < pp->pp_sent)
+		pa->pa_answered = pp->pp_sent;
 }
 
 /*
@@ -236,8 +296,9 @@ int
 path_pong(struct path *pa, const uint8_t *txid, int64_t now,
     struct path_ping *ping, int64_t *latency)
 {
-	struct path_cand	*pc;
+	struct path_cand	*pc = NULL;
 	struct path_ping	*pp = NULL;
+	struct path_mtu		*m;
 	unsigned int		 i;
 
 	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
@@ -261,12 +322,17 @@ path_pong(struct path *pa, const uint8_t *txid, int64_t now,
 		if ((pc = cand_find(pa, &ping->pp_addr)) == NULL)
 			return -1;
 		pc->pc_latency = *latency;
-		if (now > pa->pa_trusted || path_better(&ping->pp_addr,
-		    *latency, &pa->pa_best, pa->pa_latency))
-			pa->pa_best = ping->pp_addr;
 	}
+	if ((m = pathmtu_of(pa, &ping->pp_addr)) == NULL)
+		return 0;
+	if (PING_LEN(ping->pp_how) >= PATH_FULL)
+		pathmtu_proved(m, ping->pp_sent);
+	else
+		pathmtu_alive(m, *latency, now);
+	if (pc != NULL && worth(pa, pc, *latency, now))
+		path_take(pa, &ping->pp_addr);
 	if (addr_eq(&pa->pa_best, &ping->pp_addr))
-		path_trust(pa, *latency, ping->pp_sent, now);
+		path_answered(pa, ping, *latency, now);
 	return 0;
 }
 
@@ -291,9 +357,16 @@ path_install(struct path *pa, const struct addr *a, const uint8_t *server,
 	    memcmp(pa->pa_server, server, sizeof(pa->pa_server)) != 0) &&
 	    !path_better(a, latency, &pa->pa_best, pa->pa_latency))
 		return 0;
-	pa->pa_best = *a;
+	path_take(pa, a);
 	memcpy(pa->pa_server, server, sizeof(pa->pa_server));
-	path_trust(pa, latency, sent, now);
+	pathmtu_alive(&pa->pa_via, latency, now);
+	if (pathmtu_fits(&pa->pa_via, now))
+		path_trust(pa, latency, sent, now);
+	else {
+		pa->pa_latency = latency;
+		pa->pa_trusted = 0;
+		pa->pa_answered = sent;
+	}
 	return 1;
 }
 
@@ -310,8 +383,8 @@ grace(const struct path *pa)
 static int
 doubtful(const struct path *pa, const struct path_ping *pp)
 {
-	return pp->pp_used && pp->pp_sent > pa->pa_answered &&
-	    pp->pp_sent <= pa->pa_trusted &&
+	return pp->pp_used && (pp->pp_how & PING_TEST) == 0 &&
+	    pp->pp_sent > pa->pa_answered && pp->pp_sent <= pa->pa_trusted &&
 	    addr_eq(&pp->pp_addr, &pa->pa_best);
 }
 
@@ -326,6 +399,8 @@ path_expire(struct path *pa, int64_t now)
 	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
 		pp = &pa->pa_ping[i];
 		if (doubtful(pa, pp) && now - pp->pp_sent >= grace(pa)) {
+			if (PING_LEN(pp->pp_how) != 0)
+				pathmtu_doubt(pathmtu_of(pa, &pa->pa_best));
 			pa->pa_trusted = pp->pp_sent - 1;
 			pa->pa_early = 0;
 			pa->pa_early_next = 0;
@@ -334,6 +409,8 @@ path_expire(struct path *pa, int64_t now)
 		if (!pp->pp_used || now - pp->pp_sent < PATH_PING_TIMEOUT)
 			continue;
 		pp->pp_used = 0;
+		if (PING_LEN(pp->pp_how) != 0)
+			continue;
 		/* On a bad link pings may be lost while data arrives. */
 		if (now > pa->pa_trusted && now > pa->pa_data_until &&
 		    addr_eq(&pp->pp_addr, &pa->pa_best))
@@ -349,14 +426,17 @@ path_expire(struct path *pa, int64_t now)
 	return doubt;
 }
 
+/* What does not carry full packets serves only if there is nothing else. */
 int
-path_dest(const struct path *pa, int64_t now, uint16_t relay, int up,
+path_dest(struct path *pa, int64_t now, uint16_t relay, int up,
     struct path_to *to)
 {
 	memset(to, 0, sizeof(*to));
 	if (pa->pa_best.a_af != 0) {
-		to->pt_addr = pa->pa_best;
 		to->pt_relay = now <= pa->pa_trusted ? 0 : relay;
+		if (to->pt_relay == 0 || !up ||
+		    !pathmtu_unfit(pathmtu_of(pa, &pa->pa_best)))
+			to->pt_addr = pa->pa_best;
 		return 1;
 	}
 	to->pt_relay = relay;
@@ -438,10 +518,13 @@ path_blind(const struct path *pa, int64_t now, struct addr *out, size_t max)
 void
 path_data(struct path *pa, const struct addr *from, int silent, int64_t now)
 {
+	const struct path_mtu	*m;
+
 	if (!addr_eq(from, &pa->pa_best))
 		return;
 	pa->pa_data_until = now + PATH_TRUST;
-	if (silent)
+	m = silent ? pathmtu_of(pa, from) : NULL;
+	if (m != NULL && m->m_proven != 0)
 		pa->pa_trusted = now + PATH_TRUST;
 }
 
@@ -456,8 +539,10 @@ path_reset(struct path *pa)
 	pa->pa_early = 0;
 	pa->pa_early_next = 0;
 	pa->pa_nogso = 0;
-	for (i = 0; i < pa->pa_ncand; i++)
+	for (i = 0; i < pa->pa_ncand; i++) {
 		pa->pa_cand[i].pc_last_ping = pa->pa_cand[i].pc_latency = 0;
+		pathmtu_doubt(&pa->pa_cand[i].pc_mtu);
+	}
 }
 
 static void
@@ -476,6 +561,7 @@ path_next(const struct path *pa)
 
 	min_deadline(&next, pa->pa_heartbeat);
 	min_deadline(&next, pa->pa_early_next);
+	min_deadline(&next, pathmtu_next(pa));
 	for (i = 0; pa->pa_ping != NULL && i < PATH_MAXPINGS; i++) {
 		pp = &pa->pa_ping[i];
 		if (pp->pp_used)

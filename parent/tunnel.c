@@ -148,6 +148,8 @@ udp_open(struct udp_sock *us, uint8_t af, uint16_t port)
 		log_warn("UDP socket cannot be marked: it may loop through "
 		    "the tunnel");
 	os_sock_buffers(us->fd);
+	if (os_sock_frag(us->fd, af, OS_FRAG_ON_WAY) == -1)
+		log_warn("UDP socket: fragments");
 	us->port = sock_port(us->fd);
 	return 0;
 }

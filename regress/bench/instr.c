@@ -16,6 +16,7 @@
 /* link: ../../netd/cookie.o ../../netd/endpoints.o ../../netd/handshake.o */
 /* link: ../../netd/heap.o ../../netd/index.o ../../netd/masq.o */
 /* link: ../../netd/netd_disco.o ../../netd/netmap.o ../../netd/path.o */
+/* link: ../../netd/pathmtu.o */
 /* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
 /* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */

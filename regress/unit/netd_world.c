@@ -244,7 +244,7 @@ static void
 answer_ping(void)
 {
 	struct disco_msg	 dm, pong;
-	uint8_t			 plain[256];
+	uint8_t			 plain[BOX_MAX];
 	ssize_t			 n;
 
 	n = disco_open(rshared, dg, dglen, plain, sizeof(plain));

@@ -13,6 +13,7 @@
 /* link: ../../netd/cookie.c ../../netd/handshake.c ../../netd/heap.c */
 /* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */
 /* link: ../../netd/netmap.c ../../netd/path.c ../../netd/peer.c */
+/* link: ../../netd/pathmtu.c */
 /* link: ../../netd/ping.c ../../netd/routes.c ../../netd/rules.c */
 /* link: ../../netd/rx.c ../../netd/segment.c ../../netd/session.c */
 /* link: ../../netd/timers.c ../../netd/tx.c ../../netd/txbatch.c */

@@ -13,6 +13,7 @@
 /* link: ../../netd/epset.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
 /* link: ../../netd/netd_disco.c ../../netd/netmap.c ../../netd/path.c */
+/* link: ../../netd/pathmtu.c */
 /* link: ../../netd/peer.c ../../netd/ping.c ../../netd/portmap.c */
 /* link: ../../netd/routes.c */
 /* link: ../../netd/rules.c ../../netd/rx.c ../../netd/segment.c */

@@ -6,6 +6,7 @@
  */
 
 /* link: ../../netd/path.c ../../netd/addr.c */
+/* link: ../../netd/pathmtu.c */
 
 #include <sys/types.h>
 
@@ -63,13 +64,19 @@ relayed(uint8_t n, uint32_t vni)
 	return a;
 }
 
-/* A ping to there with that number. */
 static void
-ping(const struct addr *a, uint8_t tx, int64_t now)
+ping_how(const struct addr *a, uint8_t tx, uint32_t how, int64_t now)
 {
 	uint8_t	 txid[12] = { tx };
 
-	path_ping_sent(pa, a, txid, PING_HEARTBEAT, now);
+	path_ping_sent(pa, a, txid, PING_HEARTBEAT, how, now);
+}
+
+/* A ping to there with that number, as long as a full packet. */
+static void
+ping(const struct addr *a, uint8_t tx, int64_t now)
+{
+	ping_how(a, tx, PATH_FULL, now);
 }
 
 static int
@@ -215,7 +222,7 @@ test_pong(void)
 	memset(&derp, 0, sizeof(derp));
 	derp.a_af = ADDR_DERP;
 	derp.a_port = HOME;
-	path_ping_sent(pa, &derp, txid, PING_CLI, T0);
+	path_ping_sent(pa, &derp, txid, PING_CLI, 0, T0);
 	want(path_pong(pa, txid, T0 + 7, &pp, &lat) == 0 && lat == 7 &&
 	    pp.pp_addr.a_af == ADDR_DERP && pa->pa_best.a_af == 0,
 	    "by the relay: tells its latency, makes no path");
@@ -288,7 +295,7 @@ test_timeout(void)
 	int64_t		 t = T0 + PATH_HEARTBEAT;
 
 	direct(MSEC, T0);
-	ping(&a, 2, t);
+	ping_how(&a, 2, 0, t);
 	(void)path_expire(pa, t + PATH_PING_TIMEOUT - 1);
 	want(is_best(&a), "kept for 5 s");
 	(void)path_expire(pa, t + PATH_PING_TIMEOUT);
@@ -296,7 +303,7 @@ test_timeout(void)
 	want(pong(2, t + PATH_PING_TIMEOUT + 1) == -1, "the ping is gone");
 
 	direct(MSEC, T0);
-	ping(&a, 2, t);
+	ping_how(&a, 2, 0, t);
 	path_data(pa, &a, 0, t + 4 * NSEC);
 	(void)path_expire(pa, t + PATH_PING_TIMEOUT);
 	want(is_best(&a) && !path_trusted(pa, t + PATH_PING_TIMEOUT),
@@ -340,7 +347,7 @@ test_candidates(void)
 	fresh();
 	netmap(3);
 	want(path_pick(pa, T0, PATH_PING_GAP, to, 8) == 3, "all are due");
-	ping(&a, 1, T0);
+	ping_how(&a, 1, 0, T0);
 	want(path_pick(pa, T0 + NSEC, PATH_PING_GAP, to, 8) == 2, "not it");
 	want(path_pick(pa, T0 + 5 * NSEC, PATH_PING_GAP, to, 8) == 3,
 	    "after 5 s again");
@@ -416,7 +423,9 @@ test_install(void)
 
 	fresh();
 	want(path_install(pa, &r, server_a, 9 * MSEC, T0, T0) &&
-	    is_best(&r) && path_trusted(pa, T0), "there was none");
+	    is_best(&r) && !path_trusted(pa, T0), "there was none");
+	ping(&r, 1, T0 - 9 * MSEC);
+	want(pong(1, T0) == 0 && path_trusted(pa, T0), "full packets, too");
 	want(!path_install(pa, &r2, server_b, 10 * MSEC, T0, T0),
 	    "a slower relay");
 	want(path_install(pa, &r2, server_a, 10 * MSEC, T0, T0),
@@ -432,6 +441,108 @@ test_install(void)
 	want(pong(1, T0 + 10 * NSEC) == 0 && is_best(&a), "direct is better");
 	want(!path_install(pa, &r, server_a, 1, T0, T0 + 10 * NSEC),
 	    "whatever the relay's latency");
+}
+
+/* Pings that are due: how many, and the first is to that address. */
+static void
+due(unsigned int n, const struct addr *a, int64_t now, const char *what)
+{
+	struct size_ping	 sp[8];
+
+	want(pathmtu_due(pa, now, sp, nitems(sp)) == n, what);
+	if (n > 0)
+		want(addr_eq(&sp[0].sp_addr, a) &&
+		    sp[0].sp_how == (PATH_FULL | PING_TEST), what);
+}
+
+/* The best path has answered short pings, and not one that was long. */
+static void
+unfit(int64_t now)
+{
+	struct addr	 a = at(1);
+	int		 i;
+
+	fresh();
+	netmap(2);
+	ping_how(&a, 1, 0, now - MSEC);
+	want(pong(1, now) == 0 && is_best(&a), "answers");
+	for (i = 0; i < 5; i++) {
+		want(pathmtu_next(pa) >= now && path_next(pa) != 0, "next");
+		now = pathmtu_next(pa);
+		due(1, &a, now, "a try");
+		ping_how(&a, 50 + i, PATH_FULL | PING_TEST, now);
+		want(!pathmtu_unfit(pathmtu_of(pa, &a)), "not yet");
+	}
+	due(0, &a, pathmtu_next(pa), "no more tries");
+}
+
+/* A path is trusted if it carries full packets. */
+static void
+test_sizes(void)
+{
+	struct path_to	 to;
+	struct addr	 a = at(1), b = at(2);
+
+	fresh();
+	netmap(2);
+	ping_how(&a, 1, 0, T0 - MSEC);
+	want(pong(1, T0) == 0 && is_best(&a) && !path_trusted(pa, T0) &&
+	    path_dest(pa, T0, HOME, 1, &to) && to.pt_relay == HOME &&
+	    addr_eq(&to.pt_addr, &a), "a short pong: both ways");
+	due(1, &a, T0, "asked at once");
+	due(0, &a, T0, "once");
+	ping_how(&a, 2, PATH_FULL | PING_TEST, T0);
+	ping_how(&b, 3, 0, T0);
+	want(pong(3, T0 + MSEC / 2) == 0 && is_best(&b), "a faster one");
+	want(pong(2, T0 + MSEC) == 0 && is_best(&a) &&
+	    path_trusted(pa, T0 + MSEC), "one that carries more");
+	ping_how(&b, 4, 0, T0 + 2 * MSEC);
+	want(pong(4, T0 + 2 * MSEC) == 0 && is_best(&a), "stays");
+
+	unfit(T0);
+	want(path_dest(pa, T0 + 6 * NSEC, HOME, 1, &to) &&
+	    to.pt_addr.a_af == 0 && to.pt_relay == HOME, "by the relay");
+	want(path_dest(pa, T0 + 6 * NSEC, HOME, 0, &to) &&
+	    addr_eq(&to.pt_addr, &a), "as long as there is one");
+	ping_how(&a, 6, 0, T0 + 6 * NSEC);
+	want(pong(6, T0 + 6 * NSEC) == 0 && is_best(&a) &&
+	    pathmtu_next(pa) == 0, "it is not asked again");
+	ping_how(&b, 7, 0, T0 + 6 * NSEC);
+	want(pong(7, T0 + 7 * NSEC) == 0 && is_best(&b),
+	    "one of which less is known");
+	ping_how(&a, 8, 0, T0 + 66 * NSEC);
+	want(pong(8, T0 + 66 * NSEC) == 0 &&
+	    pathmtu_next(pa) <= T0 + 66 * NSEC, "but after a minute");
+
+	unfit(T0);
+	(void)path_expire(pa, T0 + 60 * NSEC);
+	want(is_best(&a), "long pings that are lost leave it");
+}
+
+static void
+heartbeat(uint64_t tx, int64_t now, uint32_t how, const char *what)
+{
+	want(pathmtu_heartbeat(pa, tx, now) == how, what);
+}
+
+static void
+test_long_heartbeats(void)
+{
+	struct addr	 a = at(1);
+
+	direct(MSEC, T0);
+	heartbeat(1000, T0 + 3 * NSEC, 0, "short");
+	heartbeat(100000, T0 + 6 * NSEC, PATH_FULL, "much is sent");
+	heartbeat(100001, T0 + 9 * NSEC, 0, "little");
+	heartbeat(100002, T0 + 15 * NSEC, PATH_FULL, "it is time");
+	ping(&a, 9, T0 + 3 * NSEC);
+	want(path_expire(pa, T0 + 4 * NSEC) && !path_trusted(pa, T0 +
+	    4 * NSEC), "a long one is lost");
+	ping_how(&a, 10, 0, T0 + 4 * NSEC);
+	want(pong(10, T0 + 4 * NSEC + MSEC) == 0 &&
+	    !path_trusted(pa, T0 + 4 * NSEC + MSEC),
+	    "a short one does not mend that");
+	due(1, &a, T0 + 4 * NSEC + MSEC, "another long one does");
 }
 
 static void
@@ -499,6 +610,8 @@ main(void)
 	test_call();
 	test_want_full();
 	test_install();
+	test_sizes();
+	test_long_heartbeats();
 	test_error();
 	test_reset();
 	test_heartbeat();

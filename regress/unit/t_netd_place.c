@@ -11,6 +11,7 @@
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
 /* link: ../../netd/netd_disco.c ../../netd/netmap.c ../../netd/path.c */
+/* link: ../../netd/pathmtu.c */
 /* link: ../../netd/peer.c ../../netd/ping.c ../../netd/routes.c */
 /* link: ../../netd/rules.c ../../netd/rx.c ../../netd/segment.c */
 /* link: ../../netd/session.c ../../netd/timers.c ../../netd/tun.c */
@@ -444,14 +445,36 @@ relay_out(struct end *from, const uint8_t *shared, int control,
 	end_send(&ends[2], &netd_sin, buf, n + GENEVE_HDR_LEN);
 }
 
+/* The peer is pinged there, and answers. */
+static void
+pinged(void)
+{
+	struct disco_msg	 dm, pong;
+	struct geneve		 g;
+	uint8_t			 plain[BOX_MAX];
+	ssize_t			 n;
+
+	want(end_recv(&ends[2]) == 0, "no ping there");
+	want(geneve_parse(got, ngot, &g) == 0 && !g.g_control &&
+	    g.g_vni == VNI, "header of the ping");
+	n = disco_open(rshared, got + GENEVE_HDR_LEN, ngot - GENEVE_HDR_LEN,
+	    plain, sizeof(plain));
+	want(n != -1 && disco_parse(plain, n, &dm) == 0 &&
+	    dm.dm_type == DISCO_PING, "the peer's ping");
+	memset(&pong, 0, sizeof(pong));
+	pong.dm_type = DISCO_PONG;
+	memcpy(pong.dm_txid, dm.dm_txid, sizeof(pong.dm_txid));
+	pong.dm_src.da_v4 = 1;
+	relay_out(&ends[0], rshared, 0, &pong);
+}
+
 static void
 test_client(void)
 {
-	struct disco_msg	 via, dm, pong;
+	struct disco_msg	 via, dm;
 	struct geneve		 g;
 	struct peer		*p;
-	uint8_t			 plain[256], pkt[100];
-	ssize_t			 n;
+	uint8_t			 pkt[100];
 
 	netmap(NM_RELAY | NM_NOWHERE | NM_PEERRELAY);
 	p = peer_find(PEER_ID);
@@ -481,20 +504,12 @@ test_client(void)
 	want(end_recv(&ends[2]) == 0, "no answer");
 	opened(&ends[2], DISCO_BIND_ANSWER, &dm);
 	want(dm.dm_challenge[31] == 9, "the challenge in it");
-	want(end_recv(&ends[2]) == 0, "no ping after it");
-	want(geneve_parse(got, ngot, &g) == 0 && !g.g_control &&
-	    g.g_vni == VNI, "header of the ping");
-	n = disco_open(rshared, got + GENEVE_HDR_LEN, ngot - GENEVE_HDR_LEN,
-	    plain, sizeof(plain));
-	want(n != -1 && disco_parse(plain, n, &dm) == 0 &&
-	    dm.dm_type == DISCO_PING, "the peer's ping");
-
 	want(p->p_path == NULL || p->p_path->pa_best.a_af == 0, "no path yet");
-	memset(&pong, 0, sizeof(pong));
-	pong.dm_type = DISCO_PONG;
-	memcpy(pong.dm_txid, dm.dm_txid, sizeof(pong.dm_txid));
-	pong.dm_src.da_v4 = 1;
-	relay_out(&ends[0], rshared, 0, &pong);
+	pinged();
+	want(p->p_path->pa_best.a_vni == VNI &&
+	    !path_trusted(p->p_path, os_now()), "a path, maybe");
+	pinged();
+	want(ngot == GENEVE_HDR_LEN + PATH_FULL, "a ping of full size");
 	want(path_trusted(p->p_path, os_now()) &&
 	    p->p_path->pa_best.a_vni == VNI, "the path by the relay");
 

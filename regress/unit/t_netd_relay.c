@@ -13,6 +13,7 @@
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
 /* link: ../../netd/netd_disco.c ../../netd/netmap.c ../../netd/path.c */
+/* link: ../../netd/pathmtu.c */
 /* link: ../../netd/peer.c ../../netd/ping.c ../../netd/routes.c */
 /* link: ../../netd/rules.c ../../netd/rx.c ../../netd/segment.c */
 /* link: ../../netd/session.c ../../netd/timers.c ../../netd/tun.c */

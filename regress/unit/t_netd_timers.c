@@ -6,6 +6,7 @@
  */
 
 /* link: ../../netd/timers.c ../../netd/path.c ../../netd/wgonly.c */
+/* link: ../../netd/pathmtu.c */
 /* link: ../../netd/addr.c */
 
 #include <sys/types.h>

@@ -1,0 +1,157 @@
+/*
+ * Copyright (c) 2026 The shoal developers
+ * SPDX-License-Identifier: ISC
+ *
+ * What sizes a path carries: found out by pings of those sizes; without I/O.
+ *
+ * A path that answers small pings may lose all that is larger: a link of few
+ * bytes in the middle, and nobody hears what its routers say. So a path is
+ * trusted only when a ping as long as a full packet has been answered by it.
+ * IPv4 is sent without DF, and routers cut what does not fit. In IPv6 this
+ * host does so as soon as it has heard of the lesser size; if it never does,
+ * the path is not for data.
+ */
+
+#include <sys/types.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#include "netd.h"
+
+#define TRIES		5
+#define TRY_FIRST	(150 * MSEC)	/* then twice that, and so on */
+#define PROOF_LASTS	(40 * NSEC)
+#define PROOF_OLD	(14 * NSEC)	/* the next heartbeat renews it */
+#define ASK_AGAIN	(60 * NSEC)	/* for what it did not carry */
+#define BULK		8192		/* bytes between two heartbeats */
+
+static int64_t	 try_gap(const struct path_mtu *, int64_t);
+
+/* What is known of that address; NULL: it is no way to the peer. */
+struct path_mtu *
+pathmtu_of(struct path *pa, const struct addr *a)
+{
+	unsigned int	 i;
+
+	if (a->a_vni != 0)
+		return addr_eq(a, &pa->pa_best) ? &pa->pa_via : NULL;
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (addr_eq(&pa->pa_cand[i].pc_addr, a))
+			return &pa->pa_cand[i].pc_mtu;
+	return NULL;
+}
+
+int
+pathmtu_fits(const struct path_mtu *m, int64_t now)
+{
+	return m != NULL && m->m_proven != 0 &&
+	    now - m->m_proven < PROOF_LASTS;
+}
+
+int
+pathmtu_unfit(const struct path_mtu *m)
+{
+	return m != NULL && m->m_proven == 0 && m->m_again != 0;
+}
+
+static int64_t
+try_gap(const struct path_mtu *m, int64_t latency)
+{
+	return (TRY_FIRST << m->m_tries) + latency;
+}
+
+void
+pathmtu_alive(struct path_mtu *m, int64_t latency, int64_t now)
+{
+	m->m_latency = latency;
+	if (pathmtu_fits(m, now) || m->m_next != 0 ||
+	    (m->m_proven == 0 && now < m->m_again))
+		return;
+	m->m_tries = 0;
+	m->m_next = now;
+}
+
+void
+pathmtu_proved(struct path_mtu *m, int64_t sent)
+{
+	if (m->m_proven < sent)
+		m->m_proven = sent;
+	m->m_next = 0;
+	m->m_again = 0;
+	m->m_tries = 0;
+}
+
+/* It may have lost what it could. */
+void
+pathmtu_doubt(struct path_mtu *m)
+{
+	if (m != NULL)
+		memset(m, 0, sizeof(*m));
+}
+
+/* What has been tried in vain so often is not carried. */
+static size_t
+due(struct path_mtu *m, const struct addr *a, int64_t now,
+    struct size_ping *sp)
+{
+	if (m->m_next == 0 || m->m_next > now)
+		return 0;
+	if (m->m_tries == TRIES) {
+		m->m_next = 0;
+		m->m_proven = 0;
+		m->m_again = now + ASK_AGAIN;
+		return 0;
+	}
+	sp->sp_addr = *a;
+	sp->sp_how = PATH_FULL | PING_TEST;
+	m->m_next = now + try_gap(m, m->m_latency);
+	m->m_tries++;
+	return 1;
+}
+
+size_t
+pathmtu_due(struct path *pa, int64_t now, struct size_ping *sp, size_t max)
+{
+	unsigned int	 i;
+	size_t		 n = 0;
+
+	if (pa->pa_best.a_vni != 0 && max > 0)
+		n += due(&pa->pa_via, &pa->pa_best, now, sp);
+	for (i = 0; i < pa->pa_ncand && n < max; i++)
+		n += due(&pa->pa_cand[i].pc_mtu, &pa->pa_cand[i].pc_addr, now,
+		    sp + n);
+	return n;
+}
+
+int64_t
+pathmtu_next(const struct path *pa)
+{
+	int64_t		 next, when;
+	unsigned int	 i;
+
+	next = pa->pa_best.a_vni != 0 ? pa->pa_via.m_next : 0;
+	for (i = 0; i < pa->pa_ncand; i++) {
+		when = pa->pa_cand[i].pc_mtu.m_next;
+		if (when != 0 && (next == 0 || when < next))
+			next = when;
+	}
+	return next;
+}
+
+/*
+ * A long heartbeat proves both that the path lives and what it carries: now
+ * and then, and always while much is being sent.
+ */
+uint32_t
+pathmtu_heartbeat(struct path *pa, uint64_t tx, int64_t now)
+{
+	struct path_mtu	*m = pathmtu_of(pa, &pa->pa_best);
+	int		 bulk = tx - pa->pa_tx >= BULK;
+
+	pa->pa_tx = tx;
+	if (m == NULL || m->m_proven == 0 ||
+	    (!bulk && now - m->m_proven < PROOF_OLD))
+		return 0;
+	return PATH_FULL;
+}
