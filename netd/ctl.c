@@ -214,6 +214,7 @@ debug_pings(uint32_t id, const struct peer *p, int64_t now)
 static void
 debug_peers(uint32_t id, uint64_t which)
 {
+	const struct netmap_last *nl = netmap_last();
 	struct peer	*p;
 	int64_t		 now = os_now();
 
@@ -225,9 +226,12 @@ debug_peers(uint32_t id, uint64_t which)
 		if (which != 0)
 			debug_pings(id, p, now);
 	}
-	if (which == 0)
+	if (which == 0) {
 		text(id, "%zu peers", peer_count());
-	else if ((p = peer_find(which)) == NULL)
+		text(id, "last change of the netmap: %s%u peers, %lld us",
+		    nl->nl_full ? "all of it, " : "", nl->nl_peers,
+		    (long long)(nl->nl_took / 1000));
+	} else if ((p = peer_find(which)) == NULL)
 		text(id, "no such peer");
 	else if (p->p_path == NULL)
 		text(id, "peer %llu: idle", (unsigned long long)which);

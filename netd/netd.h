@@ -243,13 +243,17 @@ void	 heap_remove(struct heap *, struct heap_node *);
 struct heap_node *heap_first(const struct heap *);
 void	 heap_free(struct heap *);
 
-/* --- routes.c: which peer has an address; immutable once sealed ---------- */
+/* --- routes.c: which peer has an address --------------------------------- */
 
 struct routes;
 
 struct routes *routes_new(size_t);	/* room for so many prefixes */
-/* 0, or -1 if the prefix is there already: the first one stays. */
+/* 0, or -1 if the prefix is another's already: the first one stays. */
 int	 routes_add(struct routes *, const struct msg_prefix *, void *);
+/* Take a prefix away, unless it is another's. */
+void	 routes_del(struct routes *, const struct msg_prefix *, const void *);
+/* Is there room for so many more? */
+int	 routes_room(const struct routes *, size_t);
 /* Longest match for (family, address): what was added with it, or NULL. */
 void	*routes_find(const struct routes *, uint8_t, const uint8_t *);
 /* Only what was added as this single address. */
@@ -1180,6 +1184,13 @@ unsigned int tun_coal_caps(void);
 
 /* A message NM_*: 0, or -1 if it is bad. */
 int	 netmap_message(struct imsg *);
+/* What the last change cost: peers named in it, ns from its first message. */
+struct netmap_last {
+	int64_t		 nl_took;
+	unsigned int	 nl_peers;
+	int		 nl_full;
+};
+const struct netmap_last *netmap_last(void);
 void	 netmap_abort(void);	/* ctrld is gone: forget half a change */
 /* Own address of that family, or NULL. */
 const struct msg_ip *self_addr(uint8_t);

@@ -40,6 +40,7 @@ struct change {
 	struct msg_prefix *c_routes;
 	struct rules	*c_rules;
 	struct derp_map	*c_derp;
+	int64_t		 c_begun;
 	uint32_t	 c_nroutes;
 	int		 c_has_self;
 	int		 c_open;
@@ -51,6 +52,15 @@ static struct change	 change = {
 static struct rules	*rules;		/* in force */
 static struct msg_prefix *self_routes;
 static uint32_t		 nself_routes;
+static struct netmap_last last;
+
+/*
+ * Of two peers with the same prefix the first one has it. While there are
+ * none such, a peer's routes come and go alone; else, or where there is no
+ * room, the table is made anew with the commit.
+ */
+static int		 routes_shared;
+static int		 routes_stale = 1;
 
 static void	 item_free(struct item *);
 static struct item *item_last(uint64_t);
@@ -68,8 +78,13 @@ static struct msg_prefix *prefixes_add(struct msg_prefix *, uint32_t *,
 static void	 apply_peer(struct item *, int64_t);
 static void	 apply_disco(struct peer *, const struct item *, int64_t);
 static void	 apply_masq(struct peer *, const struct msg_nm_peer *);
+static void	 apply_gone(struct peer *);
+static int	 same_routes(const struct peer *, const struct item *);
+static void	 routes_in(struct peer *);
+static void	 routes_out(const struct peer *);
 static void	 routes_rebuild(void);
 static void	 remove_unnamed(void);
+static void	 apply_peers(int64_t);
 
 const struct msg_ip *
 self_addr(uint8_t af)
@@ -123,6 +138,7 @@ nm_begin(struct imsg *imsg)
 	if (msg_get(imsg, &change.c_begin, sizeof(change.c_begin)) == -1)
 		return -1;
 	change.c_open = 1;
+	change.c_begun = os_now();
 	return 0;
 }
 
@@ -395,19 +411,39 @@ netmap_relay(const struct peer *p, unsigned int part)
 	return 0;
 }
 
+static void
+apply_gone(struct peer *p)
+{
+	routes_out(p);
+	hs_tell_peer(p, 1);
+	peer_delete(p);
+}
+
+static int
+same_routes(const struct peer *p, const struct item *it)
+{
+	return ((p->p_flags ^ it->i_peer.flags) & PEER_EXPIRED) == 0 &&
+	    p->p_nallowed == it->i_nallowed && (p->p_nallowed == 0 ||
+	    memcmp(p->p_allowed, it->i_allowed,
+	    p->p_nallowed * sizeof(*p->p_allowed)) == 0);
+}
+
 /* The lists move from the item to the peer. */
 static void
 apply_peer(struct item *it, int64_t now)
 {
 	const struct msg_nm_peer	*m = &it->i_peer;
 	struct peer			*p;
+	int				 same;
 
 	if ((p = peer_find(m->id)) != NULL &&
 	    memcmp(p->p_key, m->key, MSG_KEY_LEN) != 0) {
-		hs_tell_peer(p, 1);	/* a new key: another peer */
-		peer_delete(p);
+		apply_gone(p);		/* a new key: another peer */
 		p = NULL;
 	}
+	same = p != NULL && same_routes(p, it);
+	if (p != NULL && !same)
+		routes_out(p);
 	if (p == NULL) {
 		p = peer_new(m->id, m->key);
 		hs_tell_peer(p, 0);
@@ -432,6 +468,8 @@ apply_peer(struct item *it, int64_t now)
 	it->i_allowed = NULL;
 	it->i_eps = NULL;
 	it->i_caps = NULL;
+	if (!same)
+		routes_in(p);
 	apply_masq(p, m);
 	apply_disco(p, it, now);
 	if (m->flags & PEER_EXPIRED)
@@ -442,6 +480,32 @@ apply_peer(struct item *it, int64_t now)
 		    now - p->p_path->pa_external < PATH_ACTIVE)
 			disco_discover(p, now);
 	}
+}
+
+/* Packets for its addresses go to that peer from now on. */
+static void
+routes_in(struct peer *p)
+{
+	uint32_t	 i;
+
+	if (p->p_flags & PEER_EXPIRED)
+		return;
+	if (!routes_stale && !routes_room(nd.n_routes, p->p_nallowed))
+		routes_stale = 1;
+	for (i = 0; i < p->p_nallowed && !routes_stale; i++)
+		if (routes_add(nd.n_routes, &p->p_allowed[i], p) == -1)
+			routes_stale = 1;
+}
+
+static void
+routes_out(const struct peer *p)
+{
+	uint32_t	 i;
+
+	if (routes_shared)
+		routes_stale = 1;	/* who has it next? */
+	for (i = 0; i < p->p_nallowed && !routes_stale; i++)
+		routes_del(nd.n_routes, &p->p_allowed[i], p);
 }
 
 /* Those who are not expired get their packets; the first one wins. */
@@ -455,15 +519,18 @@ routes_rebuild(void)
 
 	for (p = peer_first(); p != NULL; p = peer_next(p))
 		n += p->p_nallowed;
-	rs = routes_new(n);
+	rs = routes_new(n + n / 4);
+	routes_shared = 0;
 	for (p = peer_first(); p != NULL; p = peer_next(p)) {
 		if (p->p_flags & PEER_EXPIRED)
 			continue;
 		for (i = 0; i < p->p_nallowed; i++)
-			(void)routes_add(rs, &p->p_allowed[i], p);
+			if (routes_add(rs, &p->p_allowed[i], p) == -1)
+				routes_shared = 1;
 	}
 	routes_free(nd.n_routes);
 	nd.n_routes = rs;
+	routes_stale = 0;
 }
 
 static void
@@ -473,10 +540,8 @@ remove_unnamed(void)
 
 	for (p = peer_first(); p != NULL; p = next) {
 		next = peer_next(p);
-		if (p->p_mark)
-			continue;
-		hs_tell_peer(p, 1);
-		peer_delete(p);
+		if (!p->p_mark)
+			apply_gone(p);
 	}
 }
 
@@ -497,14 +562,37 @@ netmap_filter(void)
 	shields = up;
 }
 
+static void
+apply_peers(int64_t now)
+{
+	struct item	*it;
+	struct peer	*p;
+
+	last.nl_peers = 0;
+	last.nl_full = change.c_begin.full;
+	if (last.nl_full) {
+		routes_stale = 1;
+		for (p = peer_first(); p != NULL; p = peer_next(p))
+			p->p_mark = 0;
+	}
+	TAILQ_FOREACH(it, &change.c_items, i_entry) {
+		last.nl_peers++;
+		if (!it->i_gone)
+			apply_peer(it, now);
+		else if ((p = peer_find(it->i_peer.id)) != NULL)
+			apply_gone(p);
+	}
+	if (last.nl_full)
+		remove_unnamed();
+	if (routes_stale)
+		routes_rebuild();
+}
+
 static int
 nm_commit(struct imsg *imsg)
 {
 	struct msg_nm_begin	 m;
-	struct item		*it;
-	struct peer		*p;
-	int64_t			 now = os_now();
-	int			 peers = 0, filter = 0;
+	int			 filter = 0;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.seq != change.c_begin.seq)
 		return -1;
@@ -516,21 +604,7 @@ nm_commit(struct imsg *imsg)
 		change.c_routes = NULL;
 		filter = 1;
 	}
-	for (p = peer_first(); p != NULL; p = peer_next(p))
-		p->p_mark = 0;
-	TAILQ_FOREACH(it, &change.c_items, i_entry) {
-		peers = 1;
-		if (!it->i_gone)
-			apply_peer(it, now);
-		else if ((p = peer_find(it->i_peer.id)) != NULL) {
-			hs_tell_peer(p, 1);
-			peer_delete(p);
-		}
-	}
-	if (change.c_begin.full)
-		remove_unnamed();
-	if (peers || change.c_begin.full)
-		routes_rebuild();
+	apply_peers(os_now());
 	if (change.c_rules != NULL) {
 		rules_free(rules);
 		rules = change.c_rules;
@@ -545,7 +619,14 @@ nm_commit(struct imsg *imsg)
 	}
 	netcheck_netmap();
 	endpoints_netmap();
+	last.nl_took = os_now() - change.c_begun;
 	netmap_abort();
 	hs_active_start();
 	return 0;
+}
+
+const struct netmap_last *
+netmap_last(void)
+{
+	return &last;
 }

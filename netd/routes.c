@@ -21,7 +21,9 @@ struct route {
 struct routes {
 	struct route	*rs_hash;
 	size_t		 rs_size;	/* power of 2 */
+	size_t		 rs_n;
 	uint64_t	 rs_seed;
+	uint32_t	 rs_count[2][129];	/* prefixes of each length */
 	uint8_t		 rs_plen[2][129];	/* in use, longest first */
 	unsigned int	 rs_nplen[2];
 };
@@ -32,6 +34,8 @@ static struct route *route_slot(const struct routes *,
 static void	 route_mask(struct msg_prefix *, uint8_t, unsigned int,
 		    const uint8_t *);
 static void	 plen_add(struct routes *, int, uint8_t);
+static void	 plen_del(struct routes *, int, uint8_t);
+static void	 slot_close(struct routes *, size_t);
 
 struct routes *
 routes_new(size_t n)
@@ -106,20 +110,78 @@ route_mask(struct msg_prefix *p, uint8_t af, unsigned int plen,
 		p->addr[plen / 8] = ip[plen / 8] & (0xff00 >> (plen % 8));
 }
 
+static void
+plen_del(struct routes *rs, int fam, uint8_t plen)
+{
+	uint8_t		*list = rs->rs_plen[fam], *at;
+	unsigned int	 n = rs->rs_nplen[fam];
+
+	if ((at = memchr(list, plen, n)) == NULL)
+		return;
+	memmove(at, at + 1, list + n - (at + 1));
+	rs->rs_nplen[fam]--;
+}
+
 int
 routes_add(struct routes *rs, const struct msg_prefix *p, void *to)
 {
 	struct msg_prefix	 key;
 	struct route		*rt;
+	int			 fam = p->af == AF_WIRE_INET6;
 
 	route_mask(&key, p->af, p->plen, p->addr);
 	rt = route_slot(rs, &key);
 	if (rt->rt_to != NULL)
-		return -1;
+		return rt->rt_to == to ? 0 : -1;
 	rt->rt_prefix = key;
 	rt->rt_to = to;
-	plen_add(rs, p->af == AF_WIRE_INET6, p->plen);
+	rs->rs_n++;
+	if (rs->rs_count[fam][p->plen]++ == 0)
+		plen_add(rs, fam, p->plen);
 	return 0;
+}
+
+/*
+ * A slot has become free: what stands behind it, up to the next free one,
+ * and would be looked for from it or from before it, moves up.
+ */
+static void
+slot_close(struct routes *rs, size_t hole)
+{
+	size_t	 mask = rs->rs_size - 1, home, i;
+
+	for (i = (hole + 1) & mask; rs->rs_hash[i].rt_to != NULL;
+	    i = (i + 1) & mask) {
+		home = route_hash(rs, &rs->rs_hash[i].rt_prefix) & mask;
+		if (((i - home) & mask) < ((i - hole) & mask))
+			continue;
+		rs->rs_hash[hole] = rs->rs_hash[i];
+		hole = i;
+	}
+	memset(&rs->rs_hash[hole], 0, sizeof(rs->rs_hash[hole]));
+}
+
+void
+routes_del(struct routes *rs, const struct msg_prefix *p, const void *to)
+{
+	struct msg_prefix	 key;
+	struct route		*rt;
+	int			 fam = p->af == AF_WIRE_INET6;
+
+	route_mask(&key, p->af, p->plen, p->addr);
+	rt = route_slot(rs, &key);
+	if (rt->rt_to == NULL || rt->rt_to != to)
+		return;
+	slot_close(rs, rt - rs->rs_hash);
+	rs->rs_n--;
+	if (--rs->rs_count[fam][p->plen] == 0)
+		plen_del(rs, fam, p->plen);
+}
+
+int
+routes_room(const struct routes *rs, size_t n)
+{
+	return (rs->rs_n + n) * 2 <= rs->rs_size;
 }
 
 void *

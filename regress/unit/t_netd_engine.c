@@ -588,6 +588,84 @@ test_many(void)
 		errx(1, "%zu bytes for an idle peer", used / 10000);
 }
 
+/* A change of one of the ten thousand: its address, or that it is gone. */
+static void
+delta(uint64_t id, uint32_t key, uint32_t addr)
+{
+	struct msg_nm_begin	 begin = { 0, 11 };
+	struct msg_nm_peer	 peer;
+	struct msg_nm_list	 ml;
+	struct msg_nm_id	 gone;
+	struct msg_prefix	 pfx;
+
+	memset(&peer, 0, sizeof(peer));
+	memset(&ml, 0, sizeof(ml));
+	memset(&pfx, 0, sizeof(pfx));
+	peer.id = ml.id = gone.id = id;
+	be32enc(peer.key, key);
+	pfx.af = AF_WIRE_INET;
+	pfx.plen = 32;
+	be32enc(pfx.addr, addr);
+	ml.n = 1;
+	chan_compose(&ctrld, IMSG_NM_BEGIN, 0, -1, &begin, sizeof(begin));
+	if (addr == 0)
+		chan_compose(&ctrld, IMSG_NM_PEER_DEL, 0, -1, &gone,
+		    sizeof(gone));
+	else {
+		chan_compose(&ctrld, IMSG_NM_PEER, 0, -1, &peer,
+		    sizeof(peer));
+		chan_compose2(&ctrld, IMSG_NM_PEER_ALLOWED, 0, -1, &ml,
+		    sizeof(ml), &pfx, sizeof(pfx));
+	}
+	chan_compose(&ctrld, IMSG_NM_COMMIT, 0, -1, &begin, sizeof(begin));
+	turn();
+	turn();
+}
+
+static uint64_t
+owner(uint32_t addr)
+{
+	struct peer	*p;
+	uint8_t		 ip[16];
+
+	be32enc(ip, addr);
+	p = routes_find(nd.n_routes, AF_WIRE_INET, ip);
+	return p == NULL ? 0 : p->p_id;
+}
+
+/*
+ * What changes of ten thousand peers must not cost what ten thousand do;
+ * the bound is the one that a node must keep, the best of many tries.
+ */
+static void
+test_delta(void)
+{
+	int64_t		 best = INT64_MAX;
+	uint32_t	 i;
+
+	for (i = 0; i < 40; i++) {
+		delta(200, 101, 0x64600000 + i);
+		want(owner(0x64600000 + i) == 200, "the new address is its");
+		want(i == 0 || owner(0x64600000 + i - 1) == 0,
+		    "the old one is not");
+		if (netmap_last()->nl_took < best)
+			best = netmap_last()->nl_took;
+	}
+	want(netmap_last()->nl_peers == 1 && !netmap_last()->nl_full,
+	    "one peer");
+	if (best > MSEC)
+		errx(1, "a change of one peer takes %lld us",
+		    (long long)(best / 1000));
+	/* Two with one address: the first has it, then the other. */
+	delta(300, 201, 0x64600000 + 39);
+	want(owner(0x64600000 + 39) == 200, "the first one stays");
+	delta(200, 101, 0);
+	want(owner(0x64600000 + 39) == 300, "then it is the other's");
+	delta(300, 201, 0);
+	want(owner(0x64600000 + 39) == 0, "then nobody's");
+	want(peer_count() == 9998, "both are gone");
+}
+
 int
 main(void)
 {
@@ -612,5 +690,6 @@ main(void)
 	test_junk();
 	test_wgonly();
 	test_many();
+	test_delta();
 	return 0;
 }

@@ -9,6 +9,7 @@
 /* link: ../../netd/routes.c ../../netd/cookie.c ../../netd/addr.c */
 
 #include <sys/types.h>
+#include <sys/endian.h>
 
 #include <arpa/inet.h>
 
@@ -224,6 +225,63 @@ test_routes(void)
 	want(!prefix_ok(&p), "length");
 }
 
+/*
+ * Prefixes come and go: the table says the same as a list of them does, and
+ * what is gone leaves no hole that others cannot be found behind.
+ */
+static void
+test_routes_change(void)
+{
+	static const uint8_t	 plens[] = { 8, 16, 24, 31, 32 };
+	static struct {
+		struct msg_prefix p;
+		intptr_t	 to;	/* 0: not in the table */
+	} all[600];
+	struct routes		*rs = routes_new(nitems(all));
+	uint8_t			 ip[16];
+	intptr_t		 best;
+	uint32_t		 r = 12345, op, i, k;
+	int			 plen;
+
+	memset(ip, 0, sizeof(ip));
+	for (i = 0; i < nitems(all); i++) {
+		r = r * 1103515245 + 12345;
+		all[i].p.af = AF_WIRE_INET;
+		all[i].p.plen = plens[i % nitems(plens)];
+		be32enc(all[i].p.addr, (0x0a000000 + (i / 5) * 0x10101) &
+		    ~(uint32_t)((1ULL << (32 - all[i].p.plen)) - 1));
+	}
+	for (op = 0; op < 40000; op++) {
+		r = r * 1103515245 + 12345;
+		i = (r >> 8) % nitems(all);
+		want(routes_room(rs, 1), "room");
+		if (all[i].to != 0) {
+			routes_del(rs, &all[i].p, &all[0]);
+			routes_del(rs, &all[i].p, (void *)all[i].to);
+			all[i].to = 0;
+		} else if (routes_add(rs, &all[i].p,
+		    (void *)(intptr_t)(i + 1)) == 0)
+			all[i].to = i + 1;
+		k = (r >> 4) % nitems(all);
+		memcpy(ip, all[k].p.addr, 4);
+		for (best = 0, plen = -1, i = 0; i < nitems(all); i++)
+			if (all[i].to != 0 && all[i].p.plen > plen &&
+			    (be32dec(ip) ^ be32dec(all[i].p.addr)) >>
+			    (32 - all[i].p.plen) == 0) {
+				plen = all[i].p.plen;
+				best = all[i].to;
+			}
+		want((intptr_t)routes_find(rs, AF_WIRE_INET, ip) == best,
+		    "after a change");
+	}
+	for (i = 0; i < nitems(all); i++)
+		routes_del(rs, &all[i].p, (void *)all[i].to);
+	for (i = 0; i < nitems(all); i++)
+		want(routes_find(rs, AF_WIRE_INET, all[i].p.addr) == NULL,
+		    "nothing is left");
+	routes_free(rs);
+}
+
 /* Under load a cookie is asked for; a source has its own allowance. */
 static void
 test_load(void)
@@ -277,6 +335,7 @@ main(void)
 	test_index();
 	test_heap();
 	test_routes();
+	test_routes_change();
 	test_load();
 	return 0;
 }
