@@ -42,7 +42,12 @@ int	 os_exe_path(char *, size_t);
 /* Do once, before the sandbox closes, what libraries do on first use. */
 void	 os_warmup(void);
 
-/* Give freed memory back to the system; after work that took much of it. */
+/*
+ * Memory. thrifty: from here on, what is large (64 KB) goes back to the
+ * system when it is freed; it costs who allocates it often. release: give
+ * back what was freed before, after work that took much of it.
+ */
+void	 os_mem_thrifty(void);
 void	 os_mem_release(void);
 
 /*

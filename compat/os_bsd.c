@@ -63,6 +63,11 @@ os_clock_step(int64_t now, int64_t date)
 
 /* malloc(3) here gives back by itself. */
 void
+os_mem_thrifty(void)
+{
+}
+
+void
 os_mem_release(void)
 {
 }

@@ -22,6 +22,7 @@
 #include "os.h"
 
 #define NSEC_PER_SEC	1000000000LL
+#define MMAP_THRESHOLD	(64 * 1024)
 
 #ifdef REGRESS
 static int64_t	 now_offset, date_offset;
@@ -98,6 +99,15 @@ os_warmup(void)
 	(void)os_now();
 	(void)os_date();
 	tzset();
+}
+
+/* Left to itself, libc moves this border up with what is freed. */
+void
+os_mem_thrifty(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+#endif
 }
 
 void

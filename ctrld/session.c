@@ -277,9 +277,16 @@ session_noise_msg1(struct imsg *imsg)
 	return 0;
 }
 
+/* Most of the time nothing waits: then it takes no memory. */
 static void
 in_drop(struct session *s, size_t n)
 {
+	if (n == s->s_inlen) {
+		free(s->s_in);
+		s->s_in = NULL;
+		s->s_inlen = 0;
+		return;
+	}
 	memmove(s->s_in, s->s_in + n, s->s_inlen - n);
 	s->s_inlen -= n;
 }

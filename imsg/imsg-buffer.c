@@ -21,7 +21,8 @@
 #include "imsg.h"
 
 #define WRITE_IOV	64		/* buffers of one sendmsg */
-#define READ_SIZE	65536
+#define READ_SIZE	16384
+#define HEADER_MAX	64
 #define READ_FDS	4		/* came, but not their header yet */
 
 /* Room for more than one, so that surplus ones are seen and closed. */
@@ -37,12 +38,18 @@ struct msgbuf {
 	struct ibuf		*rpmsg;		/* being read */
 	struct ibuf		*(*readhdr)(struct ibuf *, void *, int *);
 	void			*rarg;
-	unsigned char		*rbuf;
-	size_t			 roff;		/* bytes kept in rbuf */
+	unsigned char		 part[HEADER_MAX]; /* of the next header */
+	size_t			 roff;		/* how much of it has come */
 	size_t			 hdrsize;
 	int			 rfd[READ_FDS];
 	int			 nrfd;
 };
+
+/*
+ * What a read brings is cut into messages at once, and the place wiped: one
+ * serves all channels of a process, from its main thread.
+ */
+static unsigned char	 rbuf[HEADER_MAX + READ_SIZE];
 
 struct ibuf *
 ibuf_open(size_t len)
@@ -564,16 +571,12 @@ msgbuf_new_reader(size_t hdrsz,
 {
 	struct msgbuf	*mb;
 
-	if (hdrsz == 0 || hdrsz > READ_SIZE / 2) {
+	if (hdrsz == 0 || hdrsz > HEADER_MAX) {
 		errno = EINVAL;
 		return NULL;
 	}
 	if ((mb = msgbuf_new()) == NULL)
 		return NULL;
-	if ((mb->rbuf = calloc(1, READ_SIZE)) == NULL) {
-		free(mb);
-		return NULL;
-	}
 	mb->hdrsize = hdrsz;
 	mb->readhdr = readhdr;
 	mb->rarg = arg;
@@ -607,8 +610,6 @@ msgbuf_free(struct msgbuf *mb)
 	if (mb == NULL)
 		return;
 	msgbuf_clear(mb);
-	if (mb->rbuf != NULL)
-		freezero(mb->rbuf, READ_SIZE);
 	free(mb);
 }
 
@@ -768,14 +769,14 @@ msgbuf_header(struct msgbuf *mb, struct ibuf *data)
 	return 0;
 }
 
-/* Cut what is in rbuf into messages; keep an incomplete header. */
+/* Cut what has come into messages; keep an incomplete header. */
 static int
-msgbuf_process(struct msgbuf *mb, size_t len)
+msgbuf_cut(struct msgbuf *mb, size_t len)
 {
 	struct ibuf	 data, *msg;
 	size_t		 n;
 
-	ibuf_from_buffer(&data, mb->rbuf, len);
+	ibuf_from_buffer(&data, rbuf, len);
 	for (;;) {
 		if (mb->rpmsg == NULL) {
 			if (ibuf_size(&data) < mb->hdrsize)
@@ -796,13 +797,22 @@ msgbuf_process(struct msgbuf *mb, size_t len)
 		mb->rpmsg = NULL;
 	}
 	mb->roff = ibuf_size(&data);
-	memmove(mb->rbuf, ibuf_data(&data), mb->roff);
-	explicit_bzero(mb->rbuf + mb->roff, len - mb->roff);
+	memcpy(mb->part, ibuf_data(&data), mb->roff);
 	if (mb->nrfd > 0 && mb->roff == 0) {	/* nobody announced it */
 		errno = EBADMSG;
 		return -1;
 	}
 	return 0;
+}
+
+static int
+msgbuf_process(struct msgbuf *mb, size_t len)
+{
+	int	 ret;
+
+	ret = msgbuf_cut(mb, len);
+	explicit_bzero(rbuf, len);
+	return ret;
 }
 
 /* Collect the descriptors of a recvmsg; -1 if there are too many. */
@@ -841,14 +851,14 @@ msgbuf_recv(int fd, struct msgbuf *mb, int fdpass)
 	struct iovec	 iov;
 	ssize_t		 n;
 
-	if (mb->rbuf == NULL) {
+	if (mb->readhdr == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
 	memset(&msg, 0, sizeof(msg));
 	memset(&cmsg, 0, sizeof(cmsg));
-	iov.iov_base = mb->rbuf + mb->roff;
-	iov.iov_len = READ_SIZE - mb->roff;
+	iov.iov_base = rbuf + mb->roff;
+	iov.iov_len = READ_SIZE;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
 	if (fdpass) {
@@ -864,6 +874,7 @@ msgbuf_recv(int fd, struct msgbuf *mb, int fdpass)
 		return -1;
 	if (n == 0)
 		return 0;
+	memcpy(rbuf, mb->part, mb->roff);
 	return msgbuf_process(mb, mb->roff + n) == -1 ? -1 : 1;
 }
 

@@ -25,6 +25,7 @@
 static const struct proc_self	*self;
 static struct msg_hello		 hello;
 static struct chan		 chan_parent;
+static struct event		 ev_settled;
 static int			 greeted;
 
 static int	parent_msg(struct chan *, struct imsg *);
@@ -93,6 +94,25 @@ proc_try(const char *name)
 }
 #endif
 
+/* Starting up took memory that going on does not need. */
+static void
+proc_settled_cb(int fd, short events, void *arg)
+{
+	os_mem_release();
+}
+
+static int
+proc_got_startup(void)
+{
+	struct timeval	 tv = { PROC_SETTLED, 0 };
+
+	if (self->ps_startup != NULL)
+		self->ps_startup();
+	os_sandbox(self->ps_proc, SANDBOX_RUN);
+	evtimer_set(&ev_settled, proc_settled_cb, NULL);
+	return evtimer_add(&ev_settled, &tv);
+}
+
 void
 proc_child_init(const struct proc_self *ps, void (*warmup)(void), int argc,
     char *argv[])
@@ -113,6 +133,8 @@ proc_child_init(const struct proc_self *ps, void (*warmup)(void), int argc,
 	if ((pw = getpwnam(ps->ps_user)) == NULL)
 		fatalx("unknown user %s", ps->ps_user);
 	os_warmup();
+	if (ps->ps_parent == PROC_PARENT)	/* a node is to be small */
+		os_mem_thrifty();
 	if (warmup != NULL)
 		warmup();
 	os_privdrop(pw, po.po_root);
@@ -212,10 +234,7 @@ parent_msg(struct chan *c, struct imsg *imsg)
 	case IMSG_CLOCK:
 		return proc_got_clock(imsg);
 	case IMSG_STARTUP:
-		if (self->ps_startup != NULL)
-			self->ps_startup();
-		os_sandbox(self->ps_proc, SANDBOX_RUN);
-		return 0;
+		return proc_got_startup();
 	default:
 		return self->ps_msg(imsg);
 	}

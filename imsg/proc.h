@@ -20,6 +20,7 @@
 #include "messages.h"
 
 #define SHOAL_VERSION	"0.1"
+#define PROC_SETTLED	5	/* seconds; then freed memory is given back */
 
 /*
  * "0.1+0123456789abcdef": version and a hash over the message table. Two

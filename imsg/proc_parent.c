@@ -39,7 +39,7 @@
 static const struct proc_parent		*parent;
 static TAILQ_HEAD(, proc_child)		 children =
 					    TAILQ_HEAD_INITIALIZER(children);
-static struct event			 ev_sigchld;
+static struct event			 ev_sigchld, ev_settled;
 static struct msg_hello			 hello;
 static char				 self_dir[1024];
 static int				 devnull = -1;
@@ -440,6 +440,12 @@ child_lost(struct chan *c, enum chan_end end)
 
 /* --- the parents' calls --- */
 
+static void
+settled_cb(int fd, short events, void *arg)
+{
+	os_mem_release();
+}
+
 void
 proc_parent_init(const struct proc_parent *pp)
 {
@@ -462,6 +468,7 @@ proc_parent_init(const struct proc_parent *pp)
 	signal_set(&ev_sigchld, SIGCHLD, sigchld_cb, NULL);
 	if (signal_add(&ev_sigchld, NULL) == -1)
 		fatal("signal_add");
+	evtimer_set(&ev_settled, settled_cb, NULL);
 }
 
 int
@@ -514,6 +521,10 @@ proc_connect(struct proc_child *a, struct proc_child *b)
 void
 proc_startup(struct proc_child *pc)
 {
+	struct timeval	 tv = { PROC_SETTLED, 0 };
+
+	(void)evtimer_del(&ev_settled);
+	(void)evtimer_add(&ev_settled, &tv);
 	(void)chan_compose(&pc->pc_chan, IMSG_STARTUP, 0, -1, NULL, 0);
 }
 

@@ -15,11 +15,16 @@
 #include "mapframe.h"
 
 #define HDR_LEN		4
-#define KEEP_MAX	65536	/* buffers beyond this are given back */
+#define KEEP_MAX	4096	/* buffers beyond this are given back */
+#define GROW_MIN	65536	/* of text whose length nobody told */
 #define WINDOW_LOG_MAX	24	/* of frames that do not tell their size */
 
 struct mapframe {
-	ZSTD_DCtx	*f_dctx;	/* NULL: plain */
+	/*
+	 * NULL between frames: it takes 96 KB, and on most streams there is
+	 * little more than one frame a minute.
+	 */
+	ZSTD_DCtx	*f_dctx;
 	uint8_t		*f_wire;
 	char		*f_plain;
 	size_t		 f_wirecap;
@@ -28,6 +33,7 @@ struct mapframe {
 	size_t		 f_want;	/* payload length */
 	uint8_t		 f_hdr[HDR_LEN];
 	unsigned int	 f_hdrlen;
+	int		 f_zstd;
 };
 
 struct mapframe *
@@ -37,13 +43,7 @@ mapframe_new(int zstd)
 
 	if ((f = calloc(1, sizeof(*f))) == NULL)
 		return NULL;
-	if (zstd && ((f->f_dctx = ZSTD_createDCtx()) == NULL ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(f->f_dctx,
-	    ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))) {
-		mapframe_free(f);
-		errno = ENOMEM;
-		return NULL;
-	}
+	f->f_zstd = zstd;
 	return f;
 }
 
@@ -109,12 +109,11 @@ inflate_unknown(struct mapframe *f, size_t *outlen)
 	ZSTD_outBuffer	 out;
 	size_t		 cap, ret;
 
-	(void)ZSTD_DCtx_reset(f->f_dctx, ZSTD_reset_session_only);
 	memset(&out, 0, sizeof(out));
 	do {
 		cap = f->f_plaincap;
 		if (out.pos == cap) {
-			cap = cap == 0 ? KEEP_MAX : cap * 2;
+			cap = cap < GROW_MIN ? GROW_MIN : cap * 2;
 			if (cap > MAPFRAME_MAX_PLAIN &&
 			    f->f_plaincap < MAPFRAME_MAX_PLAIN)
 				cap = MAPFRAME_MAX_PLAIN;
@@ -135,7 +134,7 @@ inflate_unknown(struct mapframe *f, size_t *outlen)
 }
 
 static int
-frame_inflate(struct mapframe *f, size_t *outlen)
+inflate_begun(struct mapframe *f, size_t *outlen)
 {
 	unsigned long long	 size;
 	size_t			 ret;
@@ -163,6 +162,23 @@ frame_inflate(struct mapframe *f, size_t *outlen)
 	}
 	*outlen = ret;
 	return 0;
+}
+
+static int
+frame_inflate(struct mapframe *f, size_t *outlen)
+{
+	int	 ret;
+
+	if ((f->f_dctx = ZSTD_createDCtx()) == NULL ||
+	    ZSTD_isError(ZSTD_DCtx_setParameter(f->f_dctx,
+	    ZSTD_d_windowLogMax, WINDOW_LOG_MAX))) {
+		errno = ENOMEM;
+		return -1;
+	}
+	ret = inflate_begun(f, outlen);
+	ZSTD_freeDCtx(f->f_dctx);
+	f->f_dctx = NULL;
+	return ret;
 }
 
 /* The length is there: check it before anything is stored. */
@@ -228,7 +244,7 @@ mapframe_feed(struct mapframe *f, const void *data, size_t len, size_t *used,
 	*used += n;
 	if (f->f_have < f->f_want)
 		return 0;
-	if (f->f_dctx == NULL) {
+	if (!f->f_zstd) {
 		*msg = (const char *)f->f_wire;
 		*msglen = f->f_want;
 		return 1;
