@@ -77,6 +77,8 @@ static const struct command	 commands[] = {
 	    SHOW_EXPLAIN, NULL },
 	{ "derp", "list", "", { NULL }, NULL, { { NULL, OPT_END } },
 	    SHOW_TABLE, columns_derp },
+	{ "derp", "probe", "[--ca FILE]", { NULL }, NULL,
+	    { { "ca", OPT_STR } }, SHOW_PROBE, columns_probe },
 	{ "status", "", "", { NULL }, NULL, { { NULL, OPT_END } },
 	    SHOW_FIELDS, NULL }
 };
@@ -256,6 +258,10 @@ cmd_add_opt(struct words *w, const struct command *k, int argc, char **argv)
 			return -1;
 		snprintf(seconds, sizeof(seconds), "%lld", (long long)t);
 		word_add(w, o->o_name, seconds);
+		return 2;
+	}
+	if (strcmp(o->o_name, "ca") == 0) {
+		w->w_ca = argv[1];
 		return 2;
 	}
 	word_add(w, o->o_name, argv[1]);

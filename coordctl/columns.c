@@ -220,6 +220,56 @@ col_approved_routes(json_t *row)
 	return col(row, "approved_routes");
 }
 
+static const char *
+col_region(json_t *row)
+{
+	return col(row, "code");
+}
+
+static const char *
+col_relay(json_t *row)
+{
+	return col(row, "name");
+}
+
+static const char *
+col_ms(json_t *row, const char *key)
+{
+	json_t	*v = json_object_get(row, key);
+
+	if (!json_is_real(v))
+		return "-";
+	snprintf(colbuf, sizeof(colbuf), "%.*f ms",
+	    json_real_value(v) < 10 ? 2 : 1, json_real_value(v));
+	return colbuf;
+}
+
+static const char *
+col_derp_ms(json_t *row)
+{
+	return col_ms(row, "derp_ms");
+}
+
+static const char *
+col_stun4_ms(json_t *row)
+{
+	return col_ms(row, "stun4_ms");
+}
+
+static const char *
+col_stun6_ms(json_t *row)
+{
+	return col_ms(row, "stun6_ms");
+}
+
+static const char *
+col_trouble(json_t *row)
+{
+	const char	*s = col(row, "trouble");
+
+	return s[0] == '-' && s[1] == '\0' ? "good" : s;
+}
+
 const struct column	 columns_user[] = {
 	{ "ID", col_id },
 	{ "NAME", col_name },
@@ -262,5 +312,15 @@ const struct column	 columns_derp[] = {
 	{ "NAME", col_name },
 	{ "HOMES", col_homes },
 	{ "NODES", col_nodes },
+	{ NULL, NULL }
+};
+
+const struct column	 columns_probe[] = {
+	{ "REGION", col_region },
+	{ "RELAY", col_relay },
+	{ "DERP", col_derp_ms },
+	{ "STUN", col_stun4_ms },
+	{ "STUN IPv6", col_stun6_ms },
+	{ "RESULT", col_trouble },
 	{ NULL, NULL }
 };

@@ -165,6 +165,9 @@ main(int argc, char *argv[])
 	ctl_send(&ib, &w);
 	status = ctl_receive(&ib);
 	imsgbuf_clear(&ib);
+	if (k->k_show == SHOW_PROBE && status == 0 &&
+	    !probe_rows(output_rows(), w.w_ca))
+		status = 1;
 	output_show(k, w.w_file, json, status == 0);
 	if (fflush(stdout) == EOF)
 		err(1, "stdout");

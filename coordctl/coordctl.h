@@ -40,7 +40,8 @@ enum show {
 	SHOW_TEXT,		/* pieces of a text */
 	SHOW_CHECK,		/* what is wrong with a policy */
 	SHOW_EXPLAIN,
-	SHOW_PING
+	SHOW_PING,
+	SHOW_PROBE		/* a table, once the relays were probed */
 };
 
 struct opt {
@@ -70,6 +71,7 @@ struct words {
 	size_t		 w_len;
 	uint32_t	 w_n;
 	const char	*w_file;		/* its descriptor goes along */
+	const char	*w_ca;			/* for coordctl itself */
 };
 
 /* cmd.c */
@@ -98,12 +100,23 @@ extern const struct column	 columns_key[];
 extern const struct column	 columns_node[];
 extern const struct column	 columns_routes[];
 extern const struct column	 columns_derp[];
+extern const struct column	 columns_probe[];
 const char	*column_value(json_t *, char *, size_t);
 
 /* output.c */
 
+/* All rows so far; the callee's. */
+json_t	*output_rows(void);
 /* Collect a row; show all of them at the end. 0, or -1 if it is no object. */
 int	 output_row(const char *);
 void	 output_show(const struct command *, const char *, int, int);
+
+/* probe.c */
+
+/*
+ * Probe the relays of these rows, with the file of CA certificates or NULL:
+ * what came of it is put into the rows. 1 if all is well with all of them.
+ */
+int	 probe_rows(json_t *, const char *);
 
 #endif /* COORDCTL_H */

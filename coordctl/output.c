@@ -15,6 +15,12 @@
 
 static json_t	*rows;
 
+json_t *
+output_rows(void)
+{
+	return rows;
+}
+
 int
 output_row(const char *text)
 {
@@ -202,7 +208,7 @@ show_json(const struct command *k)
 	size_t	 i;
 
 	if (strcmp(k->k_verb, "list") == 0 || k->k_show == SHOW_TEXT ||
-	    k->k_show == SHOW_CHECK) {
+	    k->k_show == SHOW_CHECK || k->k_show == SHOW_PROBE) {
 		json_dumpf(rows, stdout, JSON_INDENT(2));
 		fputc('\n', stdout);
 		return;
@@ -228,6 +234,10 @@ output_show(const struct command *k, const char *file, int json, int good)
 		return;
 	}
 	switch (k->k_show) {
+	case SHOW_PROBE:
+		if (rows != NULL && json_array_size(rows) > 0)
+			show_table(k->k_cols);
+		break;
 	case SHOW_TABLE:
 		if (good)
 			show_table(k->k_cols);

@@ -87,6 +87,10 @@
  *
  * derp list                               id code name nodes (name host:port)
  *                                         homes (nodes whose home it is)
+ * derp probe                              a row for each relay, for coordctl
+ *                                         to ask: region code name host ipv4
+ *                                         ipv6 cert port stun (0: none)
+ *                                         stun_only insecure
  *
  * status                                  users nodes online pending policy
  *                                         (none, file, store, allow) store
@@ -125,6 +129,7 @@ V("policy", "test", ADM_READ | ADM_FD) \
 V("policy", "set", ADM_CHANGE | ADM_FD) \
 V("policy", "explain", ADM_READ) \
 V("derp", "list", ADM_READ) \
+V("derp", "probe", ADM_READ) \
 V("status", "", ADM_READ)
 
 #define ADM_WORDS_MAX	128	/* words of one request */

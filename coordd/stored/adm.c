@@ -44,6 +44,7 @@ static const struct {
 	{ "policy",	"set",		adm_policy_set },
 	{ "policy",	"explain",	adm_policy_explain },
 	{ "derp",	"list",		adm_derp_list },
+	{ "derp",	"probe",	adm_derp_probe },
 	{ "status",	"",		adm_status }
 };
 

@@ -31,8 +31,9 @@ check_confine(const char *user)
 			fatalx("unknown user %s", user);
 		os_privdrop(pw, EMPTY_DIR);
 	}
-	os_sandbox(PROC_STORED, SANDBOX_STARTUP);
-	os_sandbox(PROC_STORED, SANDBOX_RUN);
+	/* As one that has no files; what stored may is too much here. */
+	os_sandbox(PROC_CTRLD, SANDBOX_STARTUP);
+	os_sandbox(PROC_CTRLD, SANDBOX_RUN);
 }
 
 /* All of stdin; the caller frees. */

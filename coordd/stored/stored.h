@@ -895,6 +895,7 @@ int	 adm_policy_test(struct adm *);
 int	 adm_policy_set(struct adm *);
 int	 adm_policy_explain(struct adm *);
 int	 adm_derp_list(struct adm *);
+int	 adm_derp_probe(struct adm *);
 int	 adm_status(struct adm *);
 /* The keys that "node list" and "node show" share. */
 void	 adm_node_row(struct adm *, struct node *, int);
