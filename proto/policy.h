@@ -124,6 +124,8 @@ int	 policy_route_visible(const struct policy_state *, size_t, size_t,
 json_t	*policy_node_ssh(const struct policy_state *, size_t,
 	    const char *);
 
+/* Does it give nodes attributes? */
+int	 policy_has_attrs(const struct policy *);
 /* Capabilities from nodeAttrs, an object name to null; new reference. */
 json_t	*policy_node_caps(const struct policy_state *, size_t);
 

@@ -449,6 +449,12 @@ policy_route_auto(const struct policy_state *s, size_t node,
 	return 0;
 }
 
+int
+policy_has_attrs(const struct policy *p)
+{
+	return p->p_nattrs > 0 || p->p_randomport;
+}
+
 json_t *
 policy_node_caps(const struct policy_state *s, size_t node)
 {

@@ -145,8 +145,9 @@ spread(struct brain *b)
 
 	policy_refresh(b);
 	if (b->b_pall)
-		viewer_queue_all(b, V_RESYNC | V_ROUTES);
-	b->b_pall = 0;
+		viewer_queue_all(b, V_RESYNC | V_ROUTES |
+		    (b->b_pself ? V_SELF : 0));
+	b->b_pall = b->b_pself = 0;
 	TAILQ_FOREACH(n, &b->b_changed, n_change)
 		if (n->n_changes & CH_POLICY)
 			spread_policy(b, n);

@@ -172,6 +172,8 @@ load(struct brain *b, const char *file, const char *text, size_t len,
 static void
 install(struct brain *b, struct policy *p, struct policy_state *s)
 {
+	b->b_pself |= policy_has_attrs(p) || (b->b_policy != NULL &&
+	    policy_has_attrs(b->b_policy));
 	policy_state_free(b->b_pstate);
 	policy_free(b->b_policy);
 	b->b_policy = p;

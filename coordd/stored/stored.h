@@ -342,6 +342,8 @@ struct brain {
 	size_t			 b_words;	/* of these, by slots */
 	int			 b_pstale;	/* compile before use */
 	int			 b_pall;	/* concerns all viewers */
+	int			 b_pself;	/* and what they are told of
+						 * themselves */
 
 	/* map */
 	struct viewers		 b_viewers;
