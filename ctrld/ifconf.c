@@ -13,9 +13,13 @@
 #include "ctrld.h"
 #include "proc.h"
 
+#define OWN_ROUTES_MAX	10000		/* peers */
+
 /*
  * One route for each range of tailnet addresses serves all peers: routes do
- * not come and go with them. Only what lies outside has routes of its own.
+ * not come and go with them. Only what lies outside has routes of its own;
+ * and all have, where the server says so (one-cgnat, control.md 4.10):
+ * somebody else on the host's networks may have addresses of the range.
  */
 struct prefixes {
 	struct msg_prefix	*p_list;
@@ -24,6 +28,7 @@ struct prefixes {
 };
 
 static struct prefixes	 last_addrs, last_routes;
+static int		 own_routes;	/* each peer has one */
 
 static void
 prefixes_add(struct prefixes *ps, const struct msg_prefix *p)
@@ -84,12 +89,13 @@ self_addrs(const struct nm_node *self, struct prefixes *addrs,
 	for (i = 0; i < self->n_naddrs; i++) {
 		prefix_wire(&self->n_addrs[i], &p);
 		prefixes_add(addrs, &p);
-		prefixes_add(routes, p.af == AF_WIRE_INET ? &range4 :
-		    &range6);
+		if (!own_routes)
+			prefixes_add(routes, p.af == AF_WIRE_INET ?
+			    &range4 : &range6);
 	}
 }
 
-/* Routes outside the tailnet's ranges; marks a peer that has any. */
+/* Routes that no range covers; marks a peer that has any. */
 static void
 peer_routes(struct nm_node *n, struct prefixes *routes)
 {
@@ -100,7 +106,7 @@ peer_routes(struct nm_node *n, struct prefixes *routes)
 	if (!push_wants_peer(n))
 		return;
 	for (i = 0; i < n->n_nallowed; i++) {
-		if (prefix_is_tailnet(&n->n_allowed[i]) ||
+		if ((!own_routes && prefix_is_tailnet(&n->n_allowed[i])) ||
 		    !push_wants_prefix(n, &n->n_allowed[i],
 		    ctrld_conf()->c_msg.accept_routes))
 			continue;
@@ -129,6 +135,8 @@ ifconf_push(struct netmap *nm, int force)
 	memset(&addrs, 0, sizeof(addrs));
 	memset(&routes, 0, sizeof(routes));
 	if (nm != NULL) {
+		own_routes = nm->nm_npeers < OWN_ROUTES_MAX &&
+		    nm_node_hascap(nm->nm_self, "one-cgnat?v=false");
 		self_addrs(nm->nm_self, &addrs, &routes);
 		RB_FOREACH(n, nm_tree, &nm->nm_peers)
 			peer_routes(n, &routes);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctrld.h"
+#include "proc.h"
 
 /* What of a change is netd's business. */
 #define NETD_CHANGES	(NM_PC_NEW | NM_PC_KEY | NM_PC_PATHS | \
@@ -221,22 +222,51 @@ send_del(int64_t id)
 	    sizeof(m));
 }
 
-/* What the server wants of us, as far as it is netd's. */
+/* What the server wants of us, as far as it is netd's or the parent's. */
 static uint32_t
 self_flags(const struct nm_node *n)
 {
+	static const struct {
+		const char	*name;
+		uint32_t	 flags;
+	}		 attrs[] = {
+		{ "silent-disco", SELF_SILENT_DISCO },
+		{ "disable-relay-client", SELF_NO_RELAY_CLIENT },
+		{ "disable-relay-server", SELF_NO_RELAY_SERVER },
+		{ "disable-captive-portal-detection", SELF_NO_CAPTIVE },
+		{ "randomize-client-port", SELF_RANDOM_PORT },
+		{ "debug-disable-upnp", SELF_NO_UPNP },
+		{ "only-tcp-443", SELF_ONLY_443 | SELF_NO_RELAY_CLIENT |
+		    SELF_NO_RELAY_SERVER | SELF_NO_CAPTIVE },
+		{ "debug-always-stun", SELF_ALWAYS_STUN },
+		{ "disable-udp-gso", SELF_NO_UDP_GSO },
+		{ "disable-udp-gro", SELF_NO_UDP_GRO },
+		{ "disable-tun-udp-gro", SELF_NO_TUN_UDP_GRO },
+		{ "disable-tun-tcp-gro", SELF_NO_TUN_TCP_GRO }
+	};
 	uint32_t	 f = 0;
+	size_t		 i;
 
-	if (nm_node_hascap(n, "silent-disco"))
-		f |= SELF_SILENT_DISCO;
-	if (nm_node_hascap(n, "disable-relay-client") ||
-	    nm_node_hascap(n, "only-tcp-443"))
-		f |= SELF_NO_RELAY_CLIENT;
-	if (nm_node_hascap(n, "disable-relay-server"))
-		f |= SELF_NO_RELAY_SERVER;
-	if (nm_node_hascap(n, "disable-captive-portal-detection"))
-		f |= SELF_NO_CAPTIVE;
+	for (i = 0; i < nitems(attrs); i++)
+		if (nm_node_hascap(n, attrs[i].name))
+			f |= attrs[i].flags;
 	return f;
+}
+
+/* The parent binds the port and knows the gateway. */
+static void
+send_attrs(uint32_t flags)
+{
+	static uint32_t	 last;
+	static int	 told;
+	struct msg_u32	 m;
+
+	if (told && flags == last)
+		return;
+	told = 1;
+	m.v = last = flags;
+	(void)chan_compose(proc_parent(), IMSG_SELF_ATTRS, 0, -1, &m,
+	    sizeof(m));
 }
 
 static void
@@ -252,6 +282,7 @@ send_self(const struct nm_node *n)
 	memcpy(m.key, n->n_key, sizeof(m.key));
 	m.derp = n->n_homederp;
 	m.flags = self_flags(n);
+	send_attrs(m.flags);
 	for (i = 0; i < n->n_naddrs && m.naddrs < nitems(m.addr); i++)
 		ip_wire(n->n_addrs[i].np_version, n->n_addrs[i].np_addr,
 		    &m.addr[m.naddrs++]);
@@ -293,7 +324,8 @@ push_netd_full(struct netmap *nm)
 				send_peer(n);
 		}
 		push_filter(ctrld_netd(), nm);
-	}
+	} else
+		send_attrs(0);
 	push_derp(nm);
 	send_begin(IMSG_NM_COMMIT, 1);
 }

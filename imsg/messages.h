@@ -366,7 +366,8 @@ struct msg_gateway {
 	struct msg_ip	 gw;
 	struct msg_ip	 own;
 	uint16_t	 port;			/* our UDP port, to be mapped */
-	uint8_t		 pad[6];
+	uint8_t		 no_upnp;		/* the server forbids it */
+	uint8_t		 pad[5];
 };
 
 /*
@@ -432,6 +433,14 @@ struct msg_nm_self {
 #define SELF_NO_RELAY_CLIENT	0x02
 #define SELF_NO_RELAY_SERVER	0x04
 #define SELF_NO_CAPTIVE		0x08
+#define SELF_RANDOM_PORT	0x10
+#define SELF_NO_UPNP		0x20
+#define SELF_ONLY_443		0x40		/* nothing but TCP to relays */
+#define SELF_ALWAYS_STUN	0x80
+#define SELF_NO_UDP_GSO		0x100
+#define SELF_NO_UDP_GRO		0x200
+#define SELF_NO_TUN_UDP_GRO	0x400
+#define SELF_NO_TUN_TCP_GRO	0x800
 
 struct msg_nm_peer {
 	uint64_t	 id;
@@ -1209,6 +1218,8 @@ M(IFCONF_ROUTE, P_CTRLD, P_PARENT, LEN_FIX(msg_prefix), FD_NO, \
     "a route") \
 M(IFCONF_COMMIT, P_CTRLD, P_PARENT, LEN_NONE, FD_NO, \
     "make it so; what is not named goes") \
+M(SELF_ATTRS, P_CTRLD, P_PARENT, LEN_FIX(msg_u32), FD_NO, \
+    "attributes of this node, SELF_*, at each change") \
 M(NM_BEGIN, P_CTRLD, P_NETD, LEN_FIX(msg_nm_begin), FD_NO, \
     "a change of the netmap follows") \
 M(NM_SELF, P_CTRLD, P_NETD, LEN_FIX(msg_nm_self), FD_NO, \

@@ -50,6 +50,7 @@ static int	 hold(const struct ep_set *);
 static void	 add_stun(struct ep_set *);
 static void	 add_local(struct ep_set *);
 static void	 links_changed(void);
+static int	 ports_changed(void);
 
 static enum ep_class
 classify(const struct msg_localaddr *la)
@@ -304,7 +305,8 @@ add_stun(struct ep_set *s)
 	for (i = 0; i < f->f_n; i++)
 		ep_add_addr(s, &f->f_addr[i], EP_STUN);
 	if (f->f_varies != 1 || nd.n_conf.port == 0 || f->f_n == 0 ||
-	    f->f_addr[0].a_af != AF_WIRE_INET)
+	    f->f_addr[0].a_af != AF_WIRE_INET ||
+	    nd.n_self.flags & SELF_RANDOM_PORT)
 		return;
 	a = f->f_addr[0];
 	a.a_port = nd.n_conf.port;
@@ -323,6 +325,24 @@ add_local(struct ep_set *s)
 		ep_add(s, &ep[i]);
 }
 
+/* Whatever was mapped for the old ones leads nowhere. */
+static int
+ports_changed(void)
+{
+	static uint16_t	 ports[2];
+	uint16_t	 port;
+	int		 i, changed = 0;
+
+	for (i = 0; i < 2; i++) {
+		port = nd.n_udp[i].u_port;
+		if (port == ports[i])
+			continue;
+		changed |= ports[i] != 0;
+		ports[i] = port;
+	}
+	return changed;
+}
+
 void
 endpoints_update(int force)
 {
@@ -330,12 +350,19 @@ endpoints_update(int force)
 	struct msg_endpoint	 mapped;
 	struct ep_set		 s;
 
+	if (ports_changed()) {
+		memset(&cache, 0, sizeof(cache));
+		links_changed();
+		netcheck_link_changed(1);
+	}
 	memset(&s, 0, sizeof(s));
-	if (portmap_endpoint(&mapped, 1) == 1)
-		ep_add(&s, &mapped);
-	add_stun(&s);
-	ep_cache_update(&cache, &s, os_now());
-	add_local(&s);
+	if ((nd.n_self.flags & SELF_ONLY_443) == 0) {
+		if (portmap_endpoint(&mapped, 1) == 1)
+			ep_add(&s, &mapped);
+		add_stun(&s);
+		ep_cache_update(&cache, &s, os_now());
+		add_local(&s);
+	}
 	if (!force && told && ep_same(&s, &last))
 		return;
 	last = s;
@@ -346,6 +373,17 @@ endpoints_update(int force)
 	told = chan_compose2(&nd.n_ctrld, IMSG_ENDPOINTS, 0, -1, &ml,
 	    sizeof(ml), s.s_ep, s.s_n * sizeof(s.s_ep[0])) == 0;
 	disco_endpoints_changed(os_now());
+}
+
+void
+endpoints_attrs(uint32_t diff)
+{
+	if (diff & SELF_ONLY_443) {	/* as if the network were another */
+		memset(&cache, 0, sizeof(cache));
+		links_changed();
+	}
+	netcheck_link_changed((diff & SELF_ONLY_443) != 0);
+	endpoints_update(0);
 }
 
 void

@@ -209,7 +209,7 @@ netcheck_health(uint32_t id)
 		health_row(id, "no-derp-connection", "medium",
 		    "Relay unavailable", "the home relay %s cannot be "
 		    "reached", derpmap_name(home));
-	if (!r->nr_udp)
+	if (!r->nr_udp && (nd.n_self.flags & SELF_ONLY_443) == 0)
 		health_row(id, "no-udp", "low", "UDP is blocked", "no relay "
 		    "answers STUN: traffic to most peers goes by relays");
 }

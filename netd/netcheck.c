@@ -220,8 +220,10 @@ run_begin(int64_t now)
 	portmap_probe();
 	if (mute4)
 		udp_rebind(AF_WIRE_INET, now);
-	run->r_n = nc_plan(&map, run->r_full ? NULL : &history.h_last,
-	    derp_home(), have, run->r_probe, NC_PROBES_MAX);
+	if ((nd.n_self.flags & SELF_ONLY_443) == 0)
+		run->r_n = nc_plan(&map, run->r_full ? NULL :
+		    &history.h_last, derp_home(), have, run->r_probe,
+		    NC_PROBES_MAX);
 	if (run->r_full && have & NC_HAVE4 &&
 	    (nd.n_self.flags & SELF_NO_CAPTIVE) == 0)
 		run->r_captive = now + CAPTIVE_AFTER;
@@ -515,7 +517,8 @@ static int
 periodic(int64_t now)
 {
 	return nd.n_have_key && peer_count() > 0 && map.m_n > 0 &&
-	    now - active <= TUN_IDLE;
+	    (nd.n_self.flags & SELF_ALWAYS_STUN ||
+	    now - active <= TUN_IDLE);
 }
 
 static void

@@ -1364,6 +1364,8 @@ void	 endpoints_doubt(int64_t);
 /* Ports or addresses changed: tell ctrld if the list differs. */
 void	 endpoints_update(int);
 void	 endpoints_init(void);
+/* Attributes of this node changed: SELF_* that differ from before. */
+void	 endpoints_attrs(uint32_t);
 /* A netmap has come: it tells whether there are relays to ask. */
 void	 endpoints_netmap(void);
 /* Families that the host has addresses of: NC_HAVE4, NC_HAVE6. */

@@ -588,16 +588,33 @@ apply_peers(int64_t now)
 		routes_rebuild();
 }
 
+/* The server wants it another way: node attributes, control.md 4.10. */
+static void
+self_attrs(uint32_t diff)
+{
+	if (diff & (SELF_NO_UDP_GSO | SELF_NO_UDP_GRO)) {
+		udp_offloads(udp_sock(AF_WIRE_INET));
+		udp_offloads(udp_sock(AF_WIRE_INET6));
+	}
+	if (diff & (SELF_NO_TUN_UDP_GRO | SELF_NO_TUN_TCP_GRO))
+		rx_init(nd.n_rx, tun_coal_caps());
+	if (diff & (SELF_ONLY_443 | SELF_ALWAYS_STUN | SELF_RANDOM_PORT))
+		endpoints_attrs(diff);
+}
+
 static int
 nm_commit(struct imsg *imsg)
 {
 	struct msg_nm_begin	 m;
+	uint32_t		 diff;
 	int			 filter = 0;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.seq != change.c_begin.seq)
 		return -1;
 	if (change.c_has_self) {
+		diff = nd.n_self.flags ^ change.c_self.flags;
 		nd.n_self = change.c_self;
+		self_attrs(diff);
 		free(self_routes);
 		self_routes = change.c_routes;
 		nself_routes = change.c_nroutes;

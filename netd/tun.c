@@ -88,9 +88,10 @@ tun_coal_caps(void)
 	if ((caps & TUN_VNET) == 0)
 		return 0;
 	coal = COAL_VNET;
-	if (caps & TUN_TSO)
+	if (caps & TUN_TSO && (nd.n_self.flags & SELF_NO_TUN_TCP_GRO) == 0)
 		coal |= COAL_TCP;
-	if (caps & TUN_USO && (nd.n_conf.force_path & FORCE_NO_USO) == 0)
+	if (caps & TUN_USO && (nd.n_self.flags & SELF_NO_TUN_UDP_GRO) == 0 &&
+	    (nd.n_conf.force_path & FORCE_NO_USO) == 0)
 		coal |= COAL_UDP;
 	return coal;
 }

@@ -37,6 +37,7 @@ struct udp_msgs {
 static void	 udp_close(struct udp_sock *);
 static void	 udp_read_cb(int, short, void *);
 static void	 udp_write_cb(int, short, void *);
+static int	 forbidden(void);
 static size_t	 msg_fill(struct udp_msgs *, int, const struct udp_out *,
 		    const struct tx_group *, size_t);
 static int	 msgs_fill(struct udp_msgs *, const struct udp_out *,
@@ -75,7 +76,14 @@ udp_write_cb(int fd, short events, void *arg)
 	tx_unblock();
 }
 
-/* Ask for what the kernel has and the configuration does not forbid. */
+/* The server wants no packets but TCP to relays: dataplane.md 3.7. */
+static int
+forbidden(void)
+{
+	return (nd.n_self.flags & SELF_ONLY_443) != 0;
+}
+
+/* Ask for what the kernel has and nobody forbids. */
 void
 udp_offloads(struct udp_sock *u)
 {
@@ -83,6 +91,10 @@ udp_offloads(struct udp_sock *u)
 	socklen_t	 len;
 	int		 v;
 
+	if (nd.n_self.flags & SELF_NO_UDP_GSO)
+		force |= FORCE_NO_GSO;
+	if (nd.n_self.flags & SELF_NO_UDP_GRO)
+		force |= FORCE_NO_GRO;
 	u->u_gso = u->u_gro = u->u_gso_ok = 0;
 	if (u->u_fd == -1)
 		return;
@@ -135,7 +147,7 @@ udp_send(const struct addr *to, const void *buf, size_t len)
 	struct udp_sock		*u = udp_sock(to->a_af);
 	socklen_t		 slen;
 
-	if (u->u_fd == -1 || to->a_af == ADDR_DERP) {
+	if (u->u_fd == -1 || to->a_af == ADDR_DERP || forbidden()) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
@@ -152,7 +164,7 @@ udp_out_get(struct udp_out *uo)
 	int	 i;
 
 	for (i = 0; i < 2; i++) {
-		uo[i].uo_fd = nd.n_udp[i].u_fd;
+		uo[i].uo_fd = forbidden() ? -1 : nd.n_udp[i].u_fd;
 		uo[i].uo_gso = nd.n_udp[i].u_gso;
 		uo[i].uo_gso_ok = nd.n_udp[i].u_gso_ok;
 		uo[i].uo_failed = 0;
@@ -367,7 +379,7 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 	if ((n = recvmmsg(u->u_fd, mm, ask, MSG_DONTWAIT, NULL)) == -1)
 		return -1;
 	for (i = k = 0; i < n; i++) {
-		if (mm[i].msg_len == 0 ||
+		if (mm[i].msg_len == 0 || forbidden() ||
 		    mm[i].msg_hdr.msg_flags & MSG_TRUNC ||
 		    addr_from_ss(&in[k].i_src, &ss[i]) == -1)
 			continue;

@@ -377,6 +377,8 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return broker_upstream(pc, imsg);
 	case IMSG_CTRL_STATE:
 		return ctrl_state_msg(imsg);
+	case IMSG_SELF_ATTRS:
+		return attrs_msg(imsg);
 	case IMSG_IFCONF_BEGIN:
 	case IMSG_IFCONF_ADDR:
 	case IMSG_IFCONF_ROUTE:

@@ -44,8 +44,9 @@ gateway_find(struct msg_gateway *g)
 
 	memset(g, 0, sizeof(*g));
 	if (!shoald_conf()->c_portmap || !prefs_want_running() ||
-	    (g->port = tunnel_port4()) == 0)
+	    attrs_get() & SELF_ONLY_443 || (g->port = tunnel_port4()) == 0)
 		return;
+	g->no_upnp = (attrs_get() & SELF_NO_UPNP) != 0;
 	if (os_gateway_get(&g->gw, &ifindex) == -1) {
 		if (errno != ENOENT)
 			log_warn("default route");

@@ -184,7 +184,10 @@ void	 tunnel_send_dnsd(struct proc_child *);
 int	 tunnel_rebind(struct proc_child *, uint32_t);
 /* The port of netd's IPv4 socket, 0: none. */
 uint16_t tunnel_port4(void);
-/* Another port. 0, or -1 and why. netd gets the sockets. */
+/*
+ * Another port, unless the server wants any. 0, or -1 and why. netd gets the
+ * sockets.
+ */
 int	 tunnel_set_port(uint16_t, char *, size_t);
 /* Sockets of the peer relay, or none. -1: why not, in the text. */
 int	 tunnel_set_relay(int, uint16_t, char *, size_t);
@@ -237,6 +240,12 @@ void	 linkmon_send(struct proc_child *);
 
 /* Our address towards that gateway on that interface. 0, or -1: none. */
 int	 linkmon_own(uint32_t, const struct msg_ip *, struct msg_ip *);
+
+/* --- attrs.c: node attributes, of which ctrld tells --- */
+
+/* SELF_RANDOM_PORT, SELF_NO_UPNP, SELF_ONLY_443. */
+uint32_t attrs_get(void);
+int	 attrs_msg(struct imsg *);
 
 /* --- gateway.c: the network's gateway, and portmapd --- */
 

@@ -385,6 +385,8 @@ tunnel_set_port(uint16_t port, char *why, size_t len)
 {
 	struct udp_sock	 a = { -1, 0 }, b = { -1, 0 };
 
+	if (attrs_get() & SELF_RANDOM_PORT)
+		port = 0;
 	if (port == want_port)
 		return 0;
 	if (udp_pair(&a, &b, port) == -1) {

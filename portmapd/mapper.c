@@ -161,6 +161,8 @@ send_ssdp(struct mapper *m)
 	const char	*s;
 	size_t		 len;
 
+	if (m->m_g.no_upnp)
+		return;
 	s = ssdp_search(0, &len);
 	m->m_ops->mo_send(m->m_arg, m->m_g.gw.addr, SSDP_PORT, s, len);
 	m->m_ops->mo_send(m->m_arg, ssdp_group, SSDP_PORT, s, len);
@@ -601,7 +603,7 @@ probe_heard(struct mapper *m, int64_t now)
 	int	 all;
 
 	all = m->m_heard[PORTMAP_PMP] && m->m_heard[PORTMAP_PCP] &&
-	    m->m_heard[PORTMAP_UPNP];
+	    (m->m_heard[PORTMAP_UPNP] || m->m_g.no_upnp);
 	if (m->m_step == MAPPER_PROBE && !probe_silent(m) &&
 	    (all || m->m_deadline > m->m_probed + PROBE_TIME) &&
 	    m->m_deadline > now + PROBE_MORE)
@@ -620,7 +622,8 @@ probe_overdue(struct mapper *m, int64_t now)
 static void
 ssdp_answer(struct mapper *m, const uint8_t *p, size_t len)
 {
-	if (m->m_step != MAPPER_PROBE || m->m_nmetas == MAPPER_METAS ||
+	if (m->m_step != MAPPER_PROBE || m->m_g.no_upnp ||
+	    m->m_nmetas == MAPPER_METAS ||
 	    !ssdp_is_gateway(p, len) ||
 	    ssdp_parse(&m->m_meta[m->m_nmetas], p, len) == -1 ||
 	    m->m_meta[m->m_nmetas].location[0] == '\0')

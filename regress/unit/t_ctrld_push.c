@@ -28,6 +28,7 @@ static struct {
 	char	*r_text;
 } rows[MAX_ROWS];
 static size_t		 nrows, nmsgs;
+static struct msg_u32	 attrs;		/* as the parent heard last */
 static char		 peer[64];	/* key of the row being built */
 static struct ctrld_conf conf;
 static struct chan	 chans[3];
@@ -226,7 +227,9 @@ take_parent(enum msg_type type, const uint8_t *data, size_t len)
 {
 	char	 key[4200];
 
-	if (type == IMSG_DERP_PORTS)
+	if (type == IMSG_SELF_ATTRS)
+		memcpy(&attrs, data, len);
+	else if (type == IMSG_DERP_PORTS)
 		row_set("ports", hex(data, len));
 	else if (type == IMSG_IFCONF_BEGIN)
 		rows_clear("if ");
@@ -373,6 +376,67 @@ many(struct netmap *nm)
 	free(text);
 }
 
+static size_t
+routes(void)
+{
+	size_t	 i, n = 0;
+
+	for (i = 0; i < nrows; i++)
+		if (strncmp(rows[i].r_key, "if IFCONF_ROUTE", 15) == 0)
+			n++;
+	return n;
+}
+
+#define SELF(caps) \
+	"{\"Node\":{\"ID\":1,\"Name\":\"self.t.example.\",\"Key\":\"" \
+	K("ff") "\",\"Addresses\":[\"100.64.0.1/32\"," \
+	"\"fd7a:115c:a1e0::1/128\"],\"CapMap\":{" caps "}}}"
+
+/* What the server wants of the node: each has its bit, others have none. */
+static void
+attributes(struct netmap *nm)
+{
+	static const struct {
+		const char	*name;
+		uint32_t	 flags;
+	}		 tests[] = {
+		{ "silent-disco", SELF_SILENT_DISCO },
+		{ "randomize-client-port", SELF_RANDOM_PORT },
+		{ "debug-disable-upnp", SELF_NO_UPNP },
+		{ "only-tcp-443", SELF_ONLY_443 | SELF_NO_CAPTIVE |
+		    SELF_NO_RELAY_CLIENT | SELF_NO_RELAY_SERVER },
+		{ "debug-always-stun", SELF_ALWAYS_STUN },
+		{ "disable-captive-portal-detection", SELF_NO_CAPTIVE },
+		{ "disable-udp-gso", SELF_NO_UDP_GSO },
+		{ "disable-udp-gro", SELF_NO_UDP_GRO },
+		{ "disable-tun-udp-gro", SELF_NO_TUN_UDP_GRO },
+		{ "disable-tun-tcp-gro", SELF_NO_TUN_TCP_GRO },
+		{ "nobody-knows-this-one", 0 }
+	};
+	char		 text[1024];
+	size_t		 i;
+
+	for (i = 0; i < nitems(tests); i++) {
+		(void)snprintf(text, sizeof(text), SELF("\"%s\":null"),
+		    tests[i].name);
+		step(nm, text, 0);
+		if (attrs.v != tests[i].flags)
+			errx(1, "%s: attributes %x", tests[i].name, attrs.v);
+	}
+	step(nm, SELF("\"one-cgnat?v=true\":null"), 0);
+	if (routes() != 2)
+		errx(1, "%zu routes for the ranges", routes());
+	step(nm, SELF("\"one-cgnat?v=false\":null"), 0);
+	if (routes() != nm->nm_npeers)
+		errx(1, "%zu routes of single peers", routes());
+	step(nm, "{\"PeersRemoved\":[160]}", 0);
+	step(nm, "{\"PeersChanged\":[" PEER("6", "f", "06", "100.64.0.6",
+	    ",\"AllowedIPs\":[\"100.64.0.6/32\"]") "]}", 0);
+	step(nm, SELF(""), 0);
+	if (routes() != 2 || attrs.v != 0)
+		errx(1, "attributes are not taken back");
+}
+
 int
 main(void)
 {
@@ -412,6 +476,11 @@ main(void)
 	step(nm, "{\"PeersRemoved\":[4]}", 8);
 	/* Routes outside the tailnet come and go with their peer. */
 	step(nm, "{\"PeersRemoved\":[3]}", 16);
+	step(nm, "{\"PeersChanged\":[" PEER("3", "c", "03", "100.64.0.3",
+	    ",\"CapMap\":{\"x-cap\":null},\"AllowedIPs\":[\"100.64.0.3/32\","
+	    "\"10.4.0.0/16\"]") "]}", 16);
+	step(nm, "{\"PeersRemoved\":[3]}", 16);
+	attributes(nm);
 	step(nm, "{\"PeersChanged\":[" PEER("3", "c", "03", "100.64.0.3",
 	    ",\"CapMap\":{\"x-cap\":null},\"AllowedIPs\":[\"100.64.0.3/32\","
 	    "\"10.4.0.0/16\"]") "]}", 16);

@@ -120,6 +120,17 @@ udp_wait_writable(uint8_t af)
 	waiting = 1;
 }
 
+void
+udp_offloads(struct udp_sock *s)
+{
+}
+
+unsigned int
+tun_coal_caps(void)
+{
+	return 0;
+}
+
 struct udp_sock *
 udp_sock(uint8_t af)
 {
