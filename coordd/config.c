@@ -214,18 +214,13 @@ static const char *
 cert_read(struct coord_conf *c, struct conf_cert *k)
 {
 	const char	*why;
-	int		 fd;
 
 	conf_dirs_add(&c->c_dirs, k->k_cert);
 	conf_dirs_add(&c->c_dirs, k->k_key);
 	if ((why = conf_read_file(k->k_cert, FILE_MAX_LEN, &k->k_text,
 	    &k->k_len)) != NULL)
 		return why;
-	if ((fd = open(k->k_key, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    O_NONBLOCK)) == -1)
-		return strerror(errno);
-	close(fd);
-	return NULL;
+	return conf_may_read(k->k_key);
 }
 
 const char *

@@ -61,6 +61,7 @@
 #define SET_NAMESERVERS	0x0400
 #define SET_HOOK	0x0800
 #define SET_CONNS	0x1000
+#define SET_CLIENTS	0x2000
 
 /* A node of the DERP map; those of one region follow each other. */
 struct conf_derp {
@@ -114,6 +115,7 @@ struct coord_conf {
 	char			 c_derpmap[PATH_MAX];
 	char			*c_derpmap_text;
 	size_t			 c_derpmap_len;
+	char			 c_clients[PATH_MAX];	/* key of relays; "" */
 	char			 c_hook[PATH_MAX];	/* "": none */
 	char			 c_hook_user[64];
 	struct conf_derps	 c_derps;

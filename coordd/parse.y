@@ -168,6 +168,21 @@ set_expiry(int64_t n, int64_t unit)
 		conf->c_key_expiry = n * unit * 1000000000;
 }
 
+/* It is read by stored, and never passes through this process. */
+static void
+set_clients(const char *s)
+{
+	const char	*why;
+
+	if (!once(SET_CLIENTS, "derp clients key file") ||
+	    !set_path(conf->c_clients, sizeof(conf->c_clients),
+	    "derp clients key file", s))
+		return;
+	conf_dirs_add(&conf->c_dirs, s);
+	if ((why = conf_may_read(s)) != NULL)
+		lex_error("derp clients key file \"%s\": %s", s, why);
+}
+
 static void
 set_hook(const char *path, const char *user)
 {
@@ -263,12 +278,12 @@ port_ok(int64_t n)
 }
 %}
 
-%token	ADDRESSES ALL ALLOW APPROVE AUDIT AUTOMATICALLY CERTIFICATE
+%token	ADDRESSES ALL ALLOW APPROVE AUDIT AUTOMATICALLY CERTIFICATE CLIENTS
 %token	CONNECTIONS DAYS DERP DNS DOMAIN EXPIRY FILENAME GROUP HOST HOURS
 %token	INCLUDE IPV4 IPV6 KEY LIMIT LISTEN LOG MANUALLY MAP METRICS
-%token	NAMESERVERS NEVER NO NODE NODES OIDC ON PIN POLICY
-%token	PORT POSTGRESQL RECORD REGION SCRIPT SOCKET SPLIT SQLITE STATE STORE
-%token	STUN TLS UPDATE URL USER WEEKS ERROR
+%token	NAMESERVERS NEVER NO NODE NODES OIDC ON PIN POLICY PORT POSTGRESQL
+%token	RECORD REGION SCRIPT SOCKET SPLIT SQLITE STATE STORE STUN TLS UPDATE
+%token	URL USER WEEKS ERROR
 %token	STRING NUMBER
 
 %%
@@ -423,6 +438,9 @@ derp		: DERP MAP FILENAME STRING {
 				    $4.string, &conf->c_derpmap_text,
 				    &conf->c_derpmap_len);
 		}
+		| DERP CLIENTS KEY FILENAME STRING {
+			set_clients($5.string);
+		}
 		| DERP REGION NUMBER STRING {
 			derp_begin($3.number, $4.string);
 		} '{' optnl derpopts '}' {
@@ -473,6 +491,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "audit",		AUDIT },
 	{ "automatically",	AUTOMATICALLY },
 	{ "certificate",	CERTIFICATE },
+	{ "clients",		CLIENTS },
 	{ "connections",	CONNECTIONS },
 	{ "days",		DAYS },
 	{ "derp",		DERP },

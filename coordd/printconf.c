@@ -117,6 +117,8 @@ print_derp(FILE *f, const struct coord_conf *c)
 
 	if (c->c_derpmap[0] != '\0')
 		print_named(f, "derp map file", c->c_derpmap);
+	if (c->c_clients[0] != '\0')
+		print_named(f, "derp clients key file", c->c_clients);
 	TAILQ_FOREACH(r, &c->c_derps, r_entry) {
 		if (!r->r_more) {
 			fprintf(f, "derp region %u ", r->r_id);

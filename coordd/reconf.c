@@ -111,6 +111,9 @@ reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
 		    &c->c_dns[i], sizeof(c->c_dns[i]));
 	reconf_policy(pc, c);
 	reconf_derpmap(pc, c);
+	if (c->c_clients[0] != '\0')
+		reconf_fd(pc, IMSG_CLIENTSKEY_FD, open(c->c_clients, O_RDONLY |
+		    O_CLOEXEC | O_NOCTTY), NULL);
 }
 
 static void

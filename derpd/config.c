@@ -90,7 +90,6 @@ const char *
 conf_set_cert(struct derp_conf *c, const char *cert, const char *key)
 {
 	const char	*why;
-	int		 fd;
 
 	if (c->c_tls == RELAY_TLS_FILE && strcmp(c->c_cert, cert) == 0 &&
 	    strcmp(c->c_key, key) == 0)
@@ -108,28 +107,19 @@ conf_set_cert(struct derp_conf *c, const char *cert, const char *key)
 	if ((why = conf_read_file(cert, FILE_MAX_LEN,
 	    &c->c_cert_text, &c->c_cert_len)) != NULL)
 		return why;
-	if ((fd = open(key, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    O_NONBLOCK)) == -1)
-		return strerror(errno);
-	close(fd);
-	return NULL;
+	return conf_may_read(key);
 }
 
 const char *
 conf_set_file(struct derp_conf *c, char *dst, const char *path)
 {
 	const char	*why;
-	int		 fd;
 
 	if ((why = conf_check_path(path, PATH_MAX)) != NULL)
 		return why;
 	(void)strlcpy(dst, path, PATH_MAX);
 	conf_dirs_add(&c->c_dirs, path);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    O_NONBLOCK)) == -1)
-		return strerror(errno);
-	close(fd);
-	return NULL;
+	return conf_may_read(path);
 }
 
 /* A name of hosts, or an address; IPv6 in brackets where a port follows. */
@@ -163,15 +153,11 @@ server_new(struct derp_conf *c, uint32_t kind)
 static const char	 too_many_servers[] = "is one server too many";
 
 /* "http://host:8080/path". */
-const char *
-conf_set_verify(struct derp_conf *c, const char *url)
+static const char *
+server_url(struct msg_conf_server *m, const char *url)
 {
-	struct msg_conf_server	*m;
-	const char		*p, *path, *colon, *why, *bad = NULL;
+	const char	*p, *path, *colon, *why, *bad = NULL;
 
-	if ((m = server_new(c, SERVER_VERIFY)) == NULL)
-		return too_many_servers;
-	c->c_verify = RELAY_VERIFY_URL;
 	m->tls = strncmp(url, "https://", 8) == 0;
 	m->port = m->tls ? 443 : 80;
 	if (!m->tls && strncmp(url, "http://", 7) != 0)
@@ -202,6 +188,42 @@ conf_set_verify(struct derp_conf *c, const char *url)
 		return "has a path that cannot be used";
 	(void)strlcpy(m->path, *path == '\0' ? "/" : path, sizeof(m->path));
 	return NULL;
+}
+
+const char *
+conf_set_verify(struct derp_conf *c, const char *url)
+{
+	struct msg_conf_server	*m;
+
+	if ((m = server_new(c, SERVER_VERIFY)) == NULL)
+		return too_many_servers;
+	c->c_verify = RELAY_VERIFY_URL;
+	return server_url(m, url);
+}
+
+const char *
+conf_set_coordd(struct derp_conf *c, const char *url, const char *file)
+{
+	struct msg_conf_server	*m;
+	const char		*why;
+	size_t			 len;
+
+	if ((m = server_new(c, SERVER_COORDD)) == NULL)
+		return too_many_servers;
+	c->c_verify = RELAY_VERIFY_COORDD;
+	if ((why = server_url(m, url)) != NULL)
+		return why;
+	len = strlen(m->path);
+	if (len > 0 && m->path[len - 1] == '/')
+		m->path[len - 1] = '\0';
+	if (strlcat(m->path, COORDD_PATH, sizeof(m->path)) >=
+	    sizeof(m->path))
+		return "has a path that cannot be used";
+	/* The key would be for everybody on the way to read. */
+	if (!m->tls && strcmp(m->host, "127.0.0.1") != 0 &&
+	    strcmp(m->host, "::1") != 0)
+		return "must begin with https://, or name 127.0.0.1 or ::1";
+	return conf_set_file(c, c->c_clients, file);
 }
 
 static const char *

@@ -36,6 +36,7 @@
 #define BURST_MIN	65568	/* a frame of the largest packet */
 #define SERVERS_MAX	16	/* that the relay may be connected to */
 #define BOOTSTRAP_MAX	64
+#define COORDD_PATH	"/derp/clients"	/* behind its URL */
 #define RESOLVER_USER	"_derpdns"
 
 /* --- config.c: the configuration --- */
@@ -70,6 +71,7 @@ struct derp_conf {
 	uint64_t		 c_all_burst;
 	uint32_t		 c_verify;	/* RELAY_VERIFY_* */
 	char			 c_allow[PATH_MAX];	/* file of node keys */
+	char			 c_clients[PATH_MAX];	/* key for coordd */
 	char			 c_meshkey[PATH_MAX];
 	char			 c_cafile[PATH_MAX];	/* "": the system's */
 	struct msg_conf_server	 c_server[SERVERS_MAX];
@@ -94,6 +96,8 @@ const char *conf_add_listen(struct derp_conf *, const char *, int64_t,
 const char *conf_set_cert(struct derp_conf *, const char *, const char *);
 /* The admission server. */
 const char *conf_set_verify(struct derp_conf *, const char *);
+/* coordd, which tells who they are: its URL, the file of the key. */
+const char *conf_set_coordd(struct derp_conf *, const char *, const char *);
 /* A file that is there: its path is kept in a buffer of PATH_MAX bytes. */
 const char *conf_set_file(struct derp_conf *, char *, const char *);
 /* A relay of the same mesh: host, port, pin ("": none). */

@@ -106,6 +106,17 @@ set_verify(const char *s, int file)
 }
 
 static void
+set_coordd(const char *url, const char *file)
+{
+	const char	*why;
+
+	if (once(SET_VERIFY, "verify clients") &&
+	    (why = conf_set_coordd(conf, url, file)) != NULL)
+		lex_error("verify clients coordd \"%s\" key file \"%s\": %s",
+		    url, file, why);
+}
+
+static void
 set_file(unsigned int bit, const char *what, char *dst, const char *s)
 {
 	const char	*why;
@@ -156,9 +167,9 @@ set_rate(const char *rate, const char *burst, int all)
 }
 %}
 
-%token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS DNS FILENAME HOSTNAME INCLUDE
-%token	KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE REDIRECT SELFSIGNED
-%token	STATE STUN TLS TOTAL VERIFY WITH ERROR
+%token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS COORDD DNS FILENAME HOSTNAME
+%token	INCLUDE KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE REDIRECT
+%token	SELFSIGNED STATE STUN TLS TOTAL VERIFY WITH ERROR
 %token	STRING NUMBER
 
 %%
@@ -203,6 +214,9 @@ main		: HOSTNAME STRING	{ set_hostname($2.string); }
 		}
 		| VERIFY CLIENTS STRING	{ set_verify($3.string, 0); }
 		| VERIFY CLIENTS FILENAME STRING { set_verify($4.string, 1); }
+		| VERIFY CLIENTS COORDD STRING KEY FILENAME STRING {
+			set_coordd($4.string, $7.string);
+		}
 		| CA FILENAME STRING {
 			set_file(SET_CAFILE, "ca file", conf->c_cafile,
 			    $3.string);
@@ -263,6 +277,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "ca",			CA },
 	{ "certificate",	CERTIFICATE },
 	{ "clients",		CLIENTS },
+	{ "coordd",		COORDD },
 	{ "dns",		DNS },
 	{ "file",		FILENAME },
 	{ "hostname",		HOSTNAME },

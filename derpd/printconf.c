@@ -34,21 +34,34 @@ print_named(FILE *f, const char *name, const char *s)
 }
 
 static void
-print_server(FILE *f, const struct msg_conf_server *m)
+print_verify(FILE *f, const struct derp_conf *c,
+    const struct msg_conf_server *m)
 {
 	const char	*open = "", *close = "";
-	size_t		 i;
+	size_t		 len = strlen(m->path);
 
-	if (m->kind == SERVER_VERIFY) {
-		if (strchr(m->host, ':') != NULL) {
-			open = "[";
-			close = "]";
-		}
-		fprintf(f, "verify clients \"%s://%s%s%s:%u%s\"\n",
-		    m->tls ? "https" : "http", open, m->host, close, m->port,
-		    m->path);
-		return;
+	if (strchr(m->host, ':') != NULL) {
+		open = "[";
+		close = "]";
 	}
+	if (m->kind == SERVER_COORDD)
+		len -= sizeof(COORDD_PATH) - 1;
+	fprintf(f, "verify clients %s\"%s://%s%s%s:%u%.*s\"",
+	    m->kind == SERVER_COORDD ? "coordd " : "",
+	    m->tls ? "https" : "http", open, m->host, close, m->port,
+	    (int)len, m->path);
+	if (m->kind == SERVER_COORDD) {
+		fprintf(f, " key file ");
+		print_string(f, c->c_clients);
+	}
+	fputc('\n', f);
+}
+
+static void
+print_mesh(FILE *f, const struct msg_conf_server *m)
+{
+	size_t	 i;
+
 	fprintf(f, "mesh with { \"%s\" port %u", m->host, m->port);
 	if (m->has_pin)
 		fprintf(f, " pin \"sha256-raw:");
@@ -70,7 +83,10 @@ print_servers(FILE *f, const struct derp_conf *c)
 	if (c->c_meshkey[0] != '\0')
 		print_named(f, "mesh key file", c->c_meshkey);
 	for (i = 0; i < c->c_nserver; i++)
-		print_server(f, &c->c_server[i]);
+		if (c->c_server[i].kind == SERVER_MESH)
+			print_mesh(f, &c->c_server[i]);
+		else
+			print_verify(f, c, &c->c_server[i]);
 	for (i = 0; i < c->c_nboot; i++) {
 		b = &c->c_boot[i];
 		fprintf(f, "bootstrap dns \"%s\" \"%s\"\n", b->name,

@@ -46,6 +46,21 @@ reconf_tls(struct proc_child *pc, const struct derp_conf *c)
 		    O_CLOEXEC | O_NOCTTY), c->c_key);
 }
 
+/* What coordd has to see. The relay needs it, and it is worth the list. */
+static void
+reconf_clients(struct proc_child *pc, const struct derp_conf *c)
+{
+	int	 fd;
+
+	if (c->c_verify != RELAY_VERIFY_COORDD)
+		return;
+	if ((fd = open(c->c_clients, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1)
+		log_warn("%s", c->c_clients);
+	else
+		(void)chan_compose(&pc->pc_chan, IMSG_CLIENTSKEY_FD, 0, fd,
+		    NULL, 0);
+}
+
 /* Those that the relay may be connected to, and how to know them. */
 static void
 reconf_servers(struct proc_child *pc, const struct derp_conf *c)
@@ -63,6 +78,7 @@ reconf_servers(struct proc_child *pc, const struct derp_conf *c)
 		(void)chan_compose(&pc->pc_chan, IMSG_CONF_BOOTSTRAP, 0, -1,
 		    &c->c_boot[i], sizeof(c->c_boot[i]));
 	allow_send(pc, c);
+	reconf_clients(pc, c);
 	if (c->c_nserver == 0)
 		return;
 	if (c->c_cafile[0] != '\0')

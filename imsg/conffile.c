@@ -78,6 +78,18 @@ conf_check_path(const char *s, size_t len)
 }
 
 const char *
+conf_may_read(const char *path)
+{
+	int	 fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK)) == -1)
+		return strerror(errno);
+	close(fd);
+	return NULL;
+}
+
+const char *
 conf_read_file(const char *path, size_t max, char **text, size_t *len)
 {
 	struct stat	 st;

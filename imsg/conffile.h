@@ -44,6 +44,9 @@ const char *conf_check_path(const char *, size_t);
  */
 const char *conf_read_file(const char *, size_t, char **, size_t *);
 
+/* Can it be opened to be read? It is not. NULL, or why not. */
+const char *conf_may_read(const char *);
+
 /* The directory that a file is in, into a buffer of that size. */
 void	 path_dirname(const char *, char *, size_t);
 

@@ -894,12 +894,20 @@ struct msg_web_ask {
 	uint64_t	 conn;			/* frontd's, never reused */
 	uint32_t	 kind;			/* WEB_* */
 	uint32_t	 pad;
-	uint8_t		 key[MSG_KEY_LEN];	/* a node's: WEB_VERIFY */
+	uint8_t		 key[MSG_KEY_LEN];	/* WEB_VERIFY: a node's */
 	char		 id[64];		/* WEB_LOGIN, WEB_PONG */
 };
 #define WEB_LOGIN	1
 #define WEB_VERIFY	2
 #define WEB_PONG	3			/* a node answers a ping */
+#define WEB_CLIENTS	4			/* a relay's: key is its word */
+
+/* Of the list of clients that a relay is told; 0 bytes: no more of it. */
+struct msg_web_lines {
+	uint64_t	 conn;
+	uint32_t	 len;			/* bytes that follow */
+	uint32_t	 pad;
+};
 
 struct msg_web_answer {
 	uint64_t	 conn;
@@ -947,6 +955,7 @@ struct msg_conf_relay {
 #define RELAY_VERIFY_NONE	0
 #define RELAY_VERIFY_URL	1
 #define RELAY_VERIFY_FILE	2
+#define RELAY_VERIFY_COORDD	3
 
 /* Whom the relay may be connected to; numbered as they come. */
 struct msg_conf_server {
@@ -960,6 +969,7 @@ struct msg_conf_server {
 };
 #define SERVER_VERIFY	1
 #define SERVER_MESH	2
+#define SERVER_COORDD	3
 
 struct msg_dial {
 	uint32_t	 serial;		/* of the configuration */
@@ -1379,6 +1389,10 @@ M(WEB_ASK, P_FRONTD, P_STORED, LEN_FIX(msg_web_ask), FD_NO, \
     "what a page or a relay wants to know") \
 M(WEB_ANSWER, P_STORED, P_FRONTD, LEN_FIX(msg_web_answer), FD_NO, \
     "the answer") \
+M(WEB_LINES, P_STORED, P_FRONTD, LEN_CHUNK(msg_web_lines), FD_NO, \
+    "who may use a relay, for one that follows it") \
+M(CLIENTSKEY_FD, P_COORDD | P_DERPD, P_STORED | P_RELAY, LEN_NONE, FD_YES, \
+    "what relays show to be told that, 64 hex digits") \
 M(JWT_KEY, P_COORDCRYPT, P_FRONTD, LEN_FIX(msg_jwt_key), FD_NO, \
     "the public key of ID tokens") \
 M(JWT_SIGN, P_STORED, P_COORDCRYPT, LEN_STR(JWT_CLAIMS_MAX), FD_NO, \

@@ -99,6 +99,12 @@ conn_noise_forget(struct conn *c)
 		noise_slots[slot] = NULL;
 }
 
+static int
+conn_is_raw(const struct conn *c)
+{
+	return c->c_state != CONN_OPEN && c->c_state != CONN_FOLLOW;
+}
+
 /* No longer a stranger, or no longer there. */
 static void
 conn_leave_raw(struct conn *c)
@@ -125,14 +131,14 @@ conn_close(struct conn *c, const char *why)
 	c->c_dead = 1;
 	h2_close(c);
 	conn_noise_forget(c);
-	if (c->c_state != CONN_OPEN)
+	if (conn_is_raw(c))
 		conn_leave_raw(c);
 	event_del(&c->c_ev_read);
 	event_del(&c->c_ev_write);
 	evtimer_del(&c->c_ev_timer);
 	tlsserver_free(c->c_ssl);
 	close(c->c_fd);
-	source_closed(c->c_source, c->c_state != CONN_OPEN);
+	source_closed(c->c_source, conn_is_raw(c));
 	free(c->c_ask_id);
 	buf_free(&c->c_wire);
 	buf_free(&c->c_in);
@@ -361,6 +367,33 @@ conn_refuse(struct conn *c, int status, const char *why)
 	    strlen(text));
 }
 
+void
+conn_follow(struct conn *c, const char *head)
+{
+	conn_leave_raw(c);
+	source_keyed(c->c_source);
+	c->c_state = CONN_FOLLOW;
+	c->c_known = 1;
+	buf_free(&c->c_in);
+	buf_add(&c->c_out, head, strlen(head));
+	event_add(&c->c_ev_read, NULL);
+	conn_timer(c, T_TICK);
+	conn_flush(c);
+}
+
+void
+conn_lines(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (len == 0)
+		conn_close(c, NULL);
+	else if (len > MAX_FOLLOW_OUT - c->c_out.b_len)
+		conn_close(c, "too slow for the list of clients");
+	else {
+		buf_add(&c->c_out, data, len);
+		conn_flush(c);
+	}
+}
+
 /* coordcrypt shall answer this initiation. */
 void
 conn_noise(struct conn *c, const uint8_t *init)
@@ -484,6 +517,10 @@ conn_end_streams(void)
 
 	RB_FOREACH_SAFE(c, conns, &conns, next) {
 		c->c_known = 0;
+		if (c->c_state == CONN_FOLLOW) {
+			conn_close(c, NULL);
+			continue;
+		}
 		if (c->c_state != CONN_OPEN)
 			continue;
 		TAILQ_FOREACH_SAFE(s, &c->c_streams, s_entry, snext)
@@ -554,6 +591,7 @@ conn_input(struct conn *c)
 		else
 			conn_flush(c);
 		break;
+	case CONN_FOLLOW:
 	case CONN_LINGER:
 		c->c_lingered += c->c_in.b_len;
 		buf_drain(&c->c_in, c->c_in.b_len);
@@ -658,6 +696,13 @@ conn_timer_cb(int fd, short events, void *arg)
 		break;
 	case CONN_LINGER:
 		conn_close(c, NULL);
+		break;
+	case CONN_FOLLOW:
+		if (c->c_out.b_len > 0 && os_now() - c->c_progress >
+		    T_STALL * 1000000000LL)
+			conn_close(c, "too slow for the list of clients");
+		else
+			conn_timer(c, T_TICK);
 		break;
 	case CONN_OPEN:
 		if (h2_tick(c) == -1) {

@@ -411,6 +411,8 @@ stored_msg(struct chan *c, struct imsg *imsg)
 		return rpc_answer(imsg);
 	case IMSG_WEB_ANSWER:
 		return web_answer(imsg);
+	case IMSG_WEB_LINES:
+		return web_lines(imsg);
 	default:
 		return -1;
 	}

@@ -54,6 +54,7 @@
 #define MAX_OUT		(256 * 1024)	/* sealed, before it is written */
 #define MAX_STREAM_OUT	(32 * 1024 * 1024)	/* waiting in one stream */
 #define MAX_OUT_ALL	(1024 * 1024 * 1024)	/* in all streams */
+#define MAX_FOLLOW_OUT	(64 * 1024 * 1024)	/* waiting for one relay */
 #define MAX_RPC_QUEUE	8192	/* messages waiting for stored */
 #define MAX_SRC_RAW	64	/* connections of one source without a key */
 #define MAX_SRC_ALL	2048	/* connections of one source */
@@ -67,6 +68,7 @@ enum conn_state {
 	CONN_ASK,		/* stored has a question of a plain request */
 	CONN_NOISE,		/* coordcrypt has the initiation */
 	CONN_OPEN,		/* HTTP/2 inside Noise */
+	CONN_FOLLOW,		/* a relay, told who may use it */
 	CONN_LINGER		/* answered; waits for the other end */
 };
 
@@ -165,6 +167,9 @@ void		 conn_answer(struct conn *, int, const char *, const char *,
 		    const void *, size_t);
 void		 conn_refuse(struct conn *, int, const char *);
 void		 conn_timer(struct conn *, int);
+/* It is a relay that follows the list: the head of its answer, then lines. */
+void		 conn_follow(struct conn *, const char *);
+void		 conn_lines(struct conn *, const uint8_t *, size_t);
 void		 conn_noise(struct conn *, const uint8_t *);
 void		 conn_put_header(struct conn *, uint8_t, size_t);
 void		 conn_noise_done(uint32_t, const struct msg_srv_noise_out *);
@@ -207,11 +212,12 @@ void		 rpc_keepalive_cb(int, short, void *);
 
 /* web.c: plain HTTP */
 struct http_req;
-void		 web_request(struct conn *, const struct http_req *);
+void		 web_request(struct conn *, struct http_req *);
 /* The body that it waited for is there. */
 void		 web_body(struct conn *);
-/* WEB_ANSWER of stored. -1: it breaks the rules. */
+/* WEB_ANSWER, WEB_LINES of stored. -1: it breaks the rules. */
 int		 web_answer(struct imsg *);
+int		 web_lines(struct imsg *);
 
 /* page.c: pages for people */
 void		 page_send(struct conn *, int, const char *, const char *);

@@ -219,6 +219,16 @@ http_field_ws(const char *name, size_t nlen, const char *v, size_t vlen,
 	return 200;
 }
 
+/* Other schemes than this are nobody's here, and ignored. */
+static int
+http_authorization(const char *v, size_t len, struct http_req *hr)
+{
+	if (len < 7 || strncasecmp(v, "bearer ", 7) != 0)
+		return 200;
+	return http_copy(hr->hr_bearer, sizeof(hr->hr_bearer), v + 7,
+	    len - 7) == -1 ? 400 : 200;
+}
+
 static int
 http_field_known(const char *name, size_t nlen, const char *v, size_t vlen,
     struct http_req *hr)
@@ -234,6 +244,8 @@ http_field_known(const char *name, size_t nlen, const char *v, size_t vlen,
 			hr->hr_conn_upgrade = 1;
 	} else if (http_is(name, nlen, "upgrade"))
 		return http_upgrade(v, vlen, hr);
+	else if (http_is(name, nlen, "authorization"))
+		return http_authorization(v, vlen, hr);
 	else if (http_is(name, nlen, "x-tailscale-handshake")) {
 		if (http_copy(hr->hr_handshake, sizeof(hr->hr_handshake), v,
 		    vlen) == -1)

@@ -22,6 +22,7 @@ struct http_req {
 	char		 hr_query[512];		/* without '?' */
 	char		 hr_upgrade[64];	/* lower case; "": none */
 	char		 hr_handshake[256];	/* X-Tailscale-Handshake */
+	char		 hr_bearer[72];		/* Authorization; "": none */
 	char		 hr_ws_key[32];		/* Sec-WebSocket-Key */
 	int64_t		 hr_length;		/* Content-Length, 0: none */
 	uint8_t		 hr_has_length;

@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 
 #include "frontd.h"
+#include "hexkey.h"
 #include "http.h"
 #include "jsonutil.h"
 #include "proc.h"
@@ -263,6 +264,25 @@ web_pong(struct conn *c, const char *id)
 	web_ask(c, &m);
 }
 
+/*
+ * GET /derp/clients: a relay wants to be told who may use it, now and from
+ * then on. Who may ask shows a secret, which stored knows.
+ */
+static void
+web_clients(struct conn *c, struct http_req *hr)
+{
+	struct msg_web_ask	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = WEB_CLIENTS;
+	if (hexkey_parse(hr->hr_bearer, strlen(hr->hr_bearer), m.key) == -1)
+		conn_refuse(c, 403, "no key of a relay");
+	else
+		web_ask(c, &m);
+	explicit_bzero(&m, sizeof(m));
+	explicit_bzero(hr->hr_bearer, sizeof(hr->hr_bearer));
+}
+
 /* POST /verify: may this node use a relay? Source: control.md 5.4. */
 static void
 web_verify(struct conn *c, const struct http_req *hr)
@@ -325,12 +345,36 @@ web_answer(struct imsg *imsg)
 		web_text(c, m.yes ? 200 : 404, m.yes ? "thanks" :
 		    "not found");
 		break;
+	case WEB_CLIENTS:
+		if (m.yes)
+			conn_follow(c, "HTTP/1.1 200 OK\r\n"
+			    "Content-Type: text/plain\r\n"
+			    "Cache-Control: no-store\r\n"
+			    "Connection: close\r\n\r\n");
+		else
+			conn_refuse(c, 403, "no key of a relay");
+		break;
 	default:
 		text = m.yes ? "{\"Allow\":true}\n" : "{\"Allow\":false}\n";
 		conn_answer(c, 200, "application/json",
 		    "Cache-Control: no-store\r\n", text, strlen(text));
 		break;
 	}
+	return 0;
+}
+
+int
+web_lines(struct imsg *imsg)
+{
+	struct msg_web_lines	 m;
+	struct conn		*c;
+	const uint8_t		*data;
+
+	if (msg_list(imsg, &m, sizeof(m), &data) == -1 ||
+	    msg_list_ok(imsg, sizeof(m), m.len, 1) == -1)
+		return -1;
+	if ((c = conn_find(m.conn)) != NULL && c->c_state == CONN_FOLLOW)
+		conn_lines(c, data, m.len);
 	return 0;
 }
 
@@ -371,7 +415,7 @@ web_get(struct conn *c, const struct http_req *hr)
 
 /* The head of a request is complete. */
 void
-web_request(struct conn *c, const struct http_req *hr)
+web_request(struct conn *c, struct http_req *hr)
 {
 	int	 get, post;
 
@@ -389,7 +433,9 @@ web_request(struct conn *c, const struct http_req *hr)
 			web_pong(c, hr->hr_path + sizeof(PONG_PATH) - 1);
 		else
 			web_text(c, 405, "only HEAD");
-	} else if (get || c->c_headonly)
+	} else if (get && strcmp(hr->hr_path, "/derp/clients") == 0)
+		web_clients(c, hr);
+	else if (get || c->c_headonly)
 		web_get(c, hr);
 	else if (post && strcmp(hr->hr_path, "/verify") == 0)
 		web_verify(c, hr);

@@ -22,7 +22,7 @@ sconf_free(struct sconf *c)
 	free(c->c_dns);
 	free(c->c_derpmap);
 	free(c->c_derpmap_old);
-	memset(c, 0, sizeof(*c));
+	explicit_bzero(c, sizeof(*c));
 }
 
 static void
@@ -49,6 +49,7 @@ brain_init(struct brain *b, struct store *st, struct sconf *c,
 	TAILQ_INIT(&b->b_pendings);
 	TAILQ_INIT(&b->b_calls);
 	TAILQ_INIT(&b->b_pings);
+	TAILQ_INIT(&b->b_followers);
 	b->b_audit_rate.r_gap = SEC;
 	b->b_audit_rate.r_burst = AUDIT_BURST;
 	TAILQ_INIT(&b->b_work);
@@ -126,6 +127,9 @@ brain_configure(struct brain *b, struct sconf *c)
 		viewer_queue_all(b, V_DNS);
 	if (strcmp(oldmap, newmap) != 0)
 		viewer_queue_all(b, V_DERP);
+	if (b->b_conf.c_has_follow != c->c_has_follow ||
+	    memcmp(b->b_conf.c_follow, c->c_follow, MSG_KEY_LEN) != 0)
+		follow_end(b);
 	brain_take_conf(b, c);
 	alloc_backfill(b);
 	if (domain)
@@ -139,6 +143,7 @@ brain_run(struct brain *b)
 	online_run(b);
 	pending_run(b);
 	ping_run(b);
+	follow_run(b);
 	if (b->b_flush_at == 0 || b->b_now < b->b_flush_at)
 		return;
 	b->b_flush_at = 0;
@@ -166,6 +171,8 @@ brain_next(const struct brain *b)
 	}
 	if ((t = ping_next(b)) != -1 && (next == -1 || t < next))
 		next = t;
+	if ((t = follow_next(b)) != -1 && (next == -1 || t < next))
+		next = t;
 	if ((p = TAILQ_FIRST(&b->b_pendings)) != NULL) {
 		t = p->p_born + PENDING_LIFE - b->b_now;
 		if (next == -1 || t < next)
@@ -190,6 +197,7 @@ brain_drop_rpcs(struct brain *b)
 	struct pending			*p;
 
 	call_drop_rpc(b, &all);
+	follow_drop(b, 0);
 	RB_FOREACH_SAFE(v, viewers, &b->b_viewers, next)
 		viewer_close(b, v, 0);
 	TAILQ_FOREACH(p, &b->b_pendings, p_entry)
@@ -209,6 +217,7 @@ brain_drop_rpc(struct brain *b, const struct msg_rpc *rpc)
 			viewer_close(b, v, 0);
 		return;
 	}
+	follow_drop(b, rpc->conn);
 	key.v_rpc = *rpc;
 	while ((v = RB_NFIND(viewers, &b->b_viewers, &key)) != NULL &&
 	    v->v_rpc.conn == rpc->conn)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "hexkey.h"
 #include "log.h"
 #include "os.h"
 #include "proc.h"
@@ -318,6 +319,22 @@ conf_commit(void)
 	return 0;
 }
 
+static int
+conf_follow(struct imsg *imsg)
+{
+	int	 fd;
+
+	if (!reading || (fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (hexkey_read(fd, next.c_follow) == -1) {
+		log_warnx("the file of derp clients must hold 64 hex digits, "
+		    "lower case, and nothing else");
+		bad = 1;
+	}
+	next.c_has_follow = 1;
+	return 0;
+}
+
 int
 conf_msg(struct imsg *imsg)
 {
@@ -334,6 +351,8 @@ conf_msg(struct imsg *imsg)
 		return conf_policy(imsg);
 	case IMSG_DERPMAP_FD:
 		return conf_derpmap(imsg);
+	case IMSG_CLIENTSKEY_FD:
+		return conf_follow(imsg);
 	case IMSG_RECONF_END:
 		return conf_end();
 	case IMSG_RECONF_COMMIT:

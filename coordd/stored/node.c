@@ -445,6 +445,8 @@ node_changed(struct brain *b, struct node *n, unsigned int ch)
 		map_node_stale(n);
 	if (ch & CH_POLICY)
 		policy_stale(b);
+	if (ch & CH_FULL)
+		follow_soon(b);
 	if (n->n_changes == 0)
 		TAILQ_INSERT_TAIL(&b->b_changed, n, n_change);
 	n->n_changes |= (uint8_t)ch;

@@ -47,10 +47,12 @@ static void	rpc_lost(struct chan *, enum chan_end);
 static void	rpc_answer(void *, const struct msg_rpc *, unsigned int,
 		    unsigned int, const void *, size_t, uint32_t);
 static int	rpc_ready(void *);
+static void	rpc_lines(void *, uint64_t, const char *, size_t);
 
 static const struct chan_cb	 rpc_cb = { rpc_msg, rpc_lost };
 const struct sink		 rpc_sink = {
-	rpc_answer, rpc_ready, stored_sign, stored_dns, stored_adm_later
+	rpc_answer, rpc_ready, stored_sign, stored_dns, stored_adm_later,
+	rpc_lines
 };
 
 static void
@@ -120,6 +122,22 @@ rpc_answer(void *arg, const struct msg_rpc *rpc, unsigned int status,
 		(void)chan_compose2(&chan_frontd, IMSG_RPC_ANSWER, 0, -1, &m,
 		    sizeof(m), p, n);
 		p += n;
+	} while (len > 0);
+}
+
+static void
+rpc_lines(void *arg, uint64_t conn, const char *text, size_t len)
+{
+	struct msg_web_lines	 m;
+
+	do {
+		memset(&m, 0, sizeof(m));
+		m.conn = conn;
+		m.len = len < MSG_CHUNK_MAX ? len : MSG_CHUNK_MAX;
+		(void)chan_compose2(&chan_frontd, IMSG_WEB_LINES, 0, -1, &m,
+		    sizeof(m), text, m.len);
+		text += m.len;
+		len -= m.len;
 	} while (len > 0);
 }
 
@@ -305,8 +323,15 @@ rpc_web(struct imsg *imsg)
 		a.yes = node_may_relay(stored_brain(), m.key);
 	else if (stored_brain() != NULL && m.kind == WEB_PONG)
 		a.yes = ping_web(stored_brain(), m.id) == 0;
-	return chan_compose(&chan_frontd, IMSG_WEB_ANSWER, 0, -1, &a,
-	    sizeof(a));
+	else if (stored_brain() != NULL && m.kind == WEB_CLIENTS)
+		a.yes = follow_allowed(stored_brain(), m.key);
+	if (chan_compose(&chan_frontd, IMSG_WEB_ANSWER, 0, -1, &a,
+	    sizeof(a)) == -1)
+		return -1;
+	if (m.kind == WEB_CLIENTS && a.yes)
+		follow_start(stored_brain(), m.conn);
+	explicit_bzero(&m, sizeof(m));
+	return 0;
 }
 
 static int

@@ -251,6 +251,11 @@ struct sink {
 	 * or no row and why it failed, or neither: that was all.
 	 */
 	void	(*s_adm)(void *, uint32_t, const char *, const char *);
+	/*
+	 * Lines for a relay that follows the list of clients: frontd's number
+	 * of its connection, bytes. None: that is the end of it.
+	 */
+	void	(*s_lines)(void *, uint64_t, const char *, size_t);
 };
 
 struct split_dns {
@@ -270,6 +275,8 @@ struct sconf {
 	uint8_t			 c_policy;	/* POLICY_* */
 	uint8_t			 c_approve;	/* manually */
 	uint8_t			 c_dns_update;	/* TXT records can be made */
+	uint8_t			 c_has_follow;	/* relays may follow */
+	uint8_t			 c_follow[MSG_KEY_LEN];	/* by this key */
 	struct split_dns	*c_dns;
 	size_t			 c_ndns;
 	char			*c_derpmap;	/* JSON object */
@@ -294,6 +301,8 @@ TAILQ_HEAD(viewerq, viewer);
 TAILQ_HEAD(pendings, pending);
 TAILQ_HEAD(calls, call);
 TAILQ_HEAD(pings, ping);
+TAILQ_HEAD(followers, follower);
+RB_HEAD(followed, followed_key);
 
 struct brain {
 	const struct sink	*b_sink;
@@ -319,6 +328,11 @@ struct brain {
 	size_t			 b_ncalls;
 	struct pings		 b_pings;	/* nodes that have to answer */
 	size_t			 b_npings;
+	struct followers	 b_followers;	/* relays */
+	size_t			 b_nfollowers;
+	struct followed		 b_followed;	/* keys that they have */
+	int64_t			 b_follow_at;	/* b_now; look again */
+	int64_t			 b_follow_beat;	/* b_now; say something */
 	uint32_t		 b_call_last;
 	struct rate		 b_audit_rate;
 	size_t			 b_nnodes;
@@ -695,6 +709,28 @@ void	 call_done(struct brain *, uint32_t, const char *);
 void	 call_drop_rpc(struct brain *, const struct msg_rpc *);
 /* Attributes that a node has set: an array of "name=value". */
 void	 call_attributes(struct brain *, struct buf *, uint64_t);
+
+/* --- follow.c: relays that are told who may use them ---------------------- */
+
+/*
+ * Lines: "+nodekey:..." is let in, "-nodekey:..." is not any more, and "."
+ * after all that is to be said now, every ten seconds at least. The first "."
+ * ends the whole list.
+ */
+#define FOLLOWERS_MAX	64
+
+/* May who shows that key follow? */
+int	 follow_allowed(const struct brain *, const uint8_t [MSG_KEY_LEN]);
+/* A connection of frontd does from here on. */
+void	 follow_start(struct brain *, uint64_t);
+/* It is gone; 0: all are. */
+void	 follow_drop(struct brain *, uint64_t);
+/* End them all: the key is another one. */
+void	 follow_end(struct brain *);
+/* Something may have changed: look in a moment. */
+void	 follow_soon(struct brain *);
+void	 follow_run(struct brain *);
+int64_t	 follow_next(const struct brain *);	/* ns, -1: nothing */
 
 /* --- ping.c: what nodes are asked ----------------------------------------- */
 

@@ -44,7 +44,7 @@ static struct chan		 chan_crypt;
 static struct event		 ev_pause;
 static uint8_t			 server_key[MSG_KEY_LEN];
 static uint32_t			 fd_max;
-static int			 have_key, reconf, cert_bad, paused;
+static int			 have_key, reconf, file_bad, paused;
 
 static int	 relay_parent_msg(struct imsg *);
 static int	 relay_channel(enum proc, int, int);
@@ -202,7 +202,7 @@ static int
 conf_check(const struct msg_conf_relay *c)
 {
 	return msg_str_ok(c->hostname, sizeof(c->hostname)) &&
-	    c->max_conns > 0 && c->tls <= RELAY_TLS_FILE && !cert_bad &&
+	    c->max_conns > 0 && c->tls <= RELAY_TLS_FILE && !file_bad &&
 	    c->rate <= INT32_MAX * 1000ULL && c->burst <= INT64_MAX / 2 &&
 	    c->all_rate <= INT32_MAX * 1000ULL &&
 	    c->all_burst <= INT64_MAX / 2;
@@ -226,6 +226,7 @@ conf_commit(void)
 	page_commit();
 	verify_forget();
 	mesh_commit();
+	follow_commit();
 	listeners_on();
 	core_review(verify_stays);
 	reconf = 0;
@@ -256,7 +257,8 @@ relay_cert(struct imsg *imsg)
 		(void)close(fd);
 		return -1;
 	}
-	cert_bad = tls_file(fd, name) == -1;
+	if (tls_file(fd, name) == -1)
+		file_bad = 1;
 	return 0;
 }
 
@@ -267,8 +269,9 @@ reconf_start(void)
 	tls_abort();
 	servers_abort();
 	page_abort();
+	follow_abort();
 	memset(&next_conf, 0, sizeof(next_conf));
-	cert_bad = 0;
+	file_bad = 0;
 	reconf = 1;
 }
 
@@ -299,6 +302,7 @@ relay_reconf(struct imsg *imsg)
 		tls_abort();
 		servers_abort();
 		page_abort();
+		follow_abort();
 		reconf = 0;
 		return 0;
 	default:
@@ -316,6 +320,11 @@ relay_file(struct imsg *imsg)
 	if (imsg_get_type(imsg) == IMSG_CA_FILE) {
 		(void)tlsclient_ca_fd(fd);
 		return 0;
+	}
+	if (imsg_get_type(imsg) == IMSG_CLIENTSKEY_FD) {
+		if (follow_file(fd) == -1)
+			file_bad = 1;
+		return reconf ? 0 : -1;
 	}
 	verify_list(fd);
 	if (!reconf) {
@@ -365,6 +374,7 @@ relay_parent_msg(struct imsg *imsg)
 		    page_bootstrap(&boot) : -1;
 	case IMSG_CA_FILE:
 	case IMSG_ALLOW_FD:
+	case IMSG_CLIENTSKEY_FD:
 		return relay_file(imsg);
 	case IMSG_DIALED:
 		return relay_dialed(imsg);

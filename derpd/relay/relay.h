@@ -202,6 +202,16 @@ void	 verify_list(int);
 /* May a client of that key stay? */
 int	 verify_stays(const uint8_t [DERP_KEY_LEN]);
 
+/* --- follow.c: the list of clients that coordd tells --- */
+
+/* Its key, from a file: closes it. 0, or -1 (logged). */
+int	 follow_file(int);
+void	 follow_commit(void);
+void	 follow_abort(void);
+/* May a client of that key come in? May one that is here stay? */
+int	 follow_has(const uint8_t [DERP_KEY_LEN]);
+int	 follow_stays(const uint8_t [DERP_KEY_LEN]);
+
 /* --- mesh.c: other relays --- */
 
 /* Connect to those of the configuration, leave the others. */

@@ -379,6 +379,8 @@ verify_ask(struct conn *c)
 	case RELAY_VERIFY_FILE:
 		return admit_list_has(&list, c->c_key) ? VERIFY_YES :
 		    VERIFY_NO;
+	case RELAY_VERIFY_COORDD:
+		return follow_has(c->c_key) ? VERIFY_YES : VERIFY_NO;
 	default:
 		break;
 	}
@@ -434,6 +436,12 @@ verify_list(int fd)
 int
 verify_stays(const uint8_t key[DERP_KEY_LEN])
 {
-	return relay_conf()->verify != RELAY_VERIFY_FILE ||
-	    admit_list_has(&list, key);
+	switch (relay_conf()->verify) {
+	case RELAY_VERIFY_FILE:
+		return admit_list_has(&list, key);
+	case RELAY_VERIFY_COORDD:
+		return follow_stays(key);
+	default:
+		return 1;
+	}
 }

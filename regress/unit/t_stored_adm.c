@@ -19,6 +19,7 @@
 /* link: ../../coordd/stored/policy_apply.c ../../coordd/stored/store.c */
 /* link: ../../coordd/stored/store_node.c ../../coordd/stored/user.c */
 /* link: ../../coordd/stored/store_user.c */
+/* link: ../../coordd/stored/follow.c */
 /* libs: -lsqlite3 */
 /* link: ../../coordd/stored/adm.c ../../coordd/stored/adm_user.c */
 /* link: ../../coordd/stored/adm_key.c ../../coordd/stored/adm_node.c */
