@@ -33,13 +33,17 @@ static void
 lines(void *arg, uint64_t conn, const char *text, size_t len)
 {
 	char	*p;
+	size_t	 have;
 
 	CHECK(conn == 1 || conn == 2);
 	p = said[conn - 1];
+	have = strlen(p);
+	CHECK(len < sizeof(said[0]) - have);
 	if (len == 0)
 		ended[conn - 1] = 1;
-	CHECK(strlen(p) + len < sizeof(said[0]));
-	strncat(p, text == NULL ? "" : text, len);
+	else
+		memcpy(p + have, text, len);
+	p[have + len] = '\0';
 }
 
 /* What was said to a relay, once. */
