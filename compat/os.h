@@ -166,6 +166,11 @@ enum os_frag {
 	OS_FRAG_NEVER
 };
 int	 os_sock_frag(int, int, enum os_frag);
+/*
+ * Memory of what a UDP socket has sent and its interface has not taken yet;
+ * 0 where the system does not tell.
+ */
+size_t	 os_sock_queued(int);
 /* recvmsg tells the local address of each datagram (AF_WIRE_*). -1 errno. */
 int	 os_sock_pktinfo(int, int);
 

@@ -8,7 +8,10 @@
 
 #include <sys/types.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+
+#include <linux/sock_diag.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +38,17 @@ clock_read(clockid_t id)
 
 	(void)clock_gettime(id, &ts);
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+size_t
+os_sock_queued(int fd)
+{
+	uint32_t	 mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t	 len = sizeof(mem);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == -1)
+		return 0;
+	return mem[SK_MEMINFO_WMEM_ALLOC];
 }
 
 int64_t

@@ -24,6 +24,7 @@
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
+#include "sendq.h"
 #include "wg.h"
 
 #define NSEC		1000000000LL
@@ -141,6 +142,8 @@ size_t	 segment_len(const struct segmenter *);
  * place with room for segment_len() bytes. Its length, or 0: no more.
  */
 size_t	 segment_next(struct segmenter *, uint8_t *);
+/* Leave the next segment out. */
+void	 segment_skip(struct segmenter *);
 
 /* --- coalesce.c: packets from peers into writes to the TUN device -------- */
 
@@ -933,6 +936,7 @@ enum tx_drop {
 	TXD_NO_PATH,
 	TXD_SEND,
 	TXD_SEAL,
+	TXD_QUEUE,		/* the wire is slower: too much waits */
 	TXD_MAX
 };
 
@@ -964,6 +968,7 @@ struct tx {
 	struct wg_item	 t_item[TX_ITEMS];
 	struct tx_group	 t_group[TX_GROUPS];
 	struct udp_out	 t_udp[2];
+	struct sendq	 t_queue[2];	/* of these sockets */
 	struct handed_head t_handed;
 	struct tx_stats	 t_stats;
 	struct tx_stats	 t_new;		/* of this batch */

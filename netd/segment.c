@@ -180,6 +180,20 @@ fix_udp(const struct segmenter *s, uint8_t *out, size_t len)
 	memcpy(uh + 6, &field, sizeof(field));
 }
 
+void
+segment_skip(struct segmenter *s)
+{
+	size_t	 len;
+
+	if ((len = segment_len(s)) == 0)
+		return;
+	if (s->s_size != 0) {
+		s->s_off += len - s->s_hlen;
+		s->s_n++;
+	}
+	s->s_done = s->s_size == 0 || s->s_off == s->s_len - s->s_hlen;
+}
+
 size_t
 segment_next(struct segmenter *s, uint8_t *out)
 {

@@ -22,7 +22,8 @@ static const char *const drop_names[TXD_MAX] = {
 	[TXD_STAGED] = "staged",
 	[TXD_NO_PATH] = "no path",
 	[TXD_SEND] = "send",
-	[TXD_SEAL] = "seal"
+	[TXD_SEAL] = "seal",
+	[TXD_QUEUE] = "queue"
 };
 
 static struct log_limit	 send_limit;

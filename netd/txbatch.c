@@ -22,9 +22,15 @@ static size_t	 wire_len(const struct tx *, size_t);
 static int	 batch_next(struct tx *);
 static int	 batch_room(struct tx *, struct tx_dest *, size_t);
 static void	 batch_cut(struct tx *, struct tx_pkt *, size_t, size_t);
+static struct sendq	*batch_queue(struct tx *, const struct tx_dest *);
+static void	 batch_watch(struct tx *);
+static uint32_t	 pkt_flow(const struct tx_pkt *);
+static int	 batch_admit(struct tx *, struct sendq *, struct tx_pkt *,
+		    uint32_t, size_t);
 static void	 batch_fill(struct tx *);
 static void	 batch_seal(struct tx *);
 static void	 batch_check(struct tx *);
+static int	 batch_send_some(struct tx *, struct tx_group *);
 static int	 batch_send(struct tx *);
 static void	 group_hand_over(struct tx *, const struct tx_group *);
 
@@ -187,12 +193,72 @@ batch_next(struct tx *tx)
 	return tx->t_curpkt != -1;
 }
 
+/* See how much waits for the wire. */
+static void
+batch_watch(struct tx *tx)
+{
+	struct udp_out	*uo;
+	int		 i;
+
+	for (i = 0; i < 2; i++) {
+		uo = &tx->t_udp[i];
+		if (uo->uo_fd != -1 && sendq_due(&tx->t_queue[i], tx->t_now))
+			sendq_sample(&tx->t_queue[i],
+			    os_sock_queued(uo->uo_fd), tx->t_now);
+	}
+}
+
+/* What waits on the way to there; NULL: nothing does. */
+static struct sendq *
+batch_queue(struct tx *tx, const struct tx_dest *d)
+{
+	uint16_t	 af = d->d_to.pt_addr.a_af;
+	struct sendq	*sq = &tx->t_queue[af == AF_WIRE_INET6];
+
+	if (af != AF_WIRE_INET && af != AF_WIRE_INET6)
+		return NULL;
+	return sendq_busy(sq) ? sq : NULL;
+}
+
+/* The flow of a packet, for the queue to know it again. */
+static uint32_t
+pkt_flow(const struct tx_pkt *tp)
+{
+	struct pkt	 pkt;
+	uint32_t	 h = 2166136261U;	/* FNV-1a */
+	size_t		 i, n;
+
+	pkt_parse(&pkt, tp->tp_data, tp->tp_len);
+	if (pkt.p_src == NULL)
+		return 0;
+	n = pkt.p_version == 4 ? 8 : 32;	/* source and destination */
+	for (i = 0; i < n; i++)
+		h = (h ^ pkt.p_src[i]) * 16777619U;
+	h = (h ^ pkt.p_proto) * 16777619U;
+	h = (h ^ pkt.p_sport) * 16777619U;
+	return (h ^ pkt.p_dport) * 16777619U;
+}
+
+/* May the next segment join the queue? If not, it is left out. */
+static int
+batch_admit(struct tx *tx, struct sendq *sq, struct tx_pkt *tp, uint32_t flow,
+    size_t len)
+{
+	if (sendq_check(sq, flow, len, 0, tx->t_now) == SENDQ_PASS)
+		return 1;
+	segment_skip(&tp->tp_seg);
+	tx->t_new.s_drop[TXD_QUEUE]++;
+	return 0;
+}
+
 /* As many segments as there is room for. */
 static void
 batch_fill(struct tx *tx)
 {
 	struct tx_dest	*d;
 	struct tx_pkt	*tp;
+	struct sendq	*sq;
+	uint32_t	 flow = 0;
 	size_t		 hdr, len, size;
 
 	if (tx->t_curpkt == -1 && !batch_next(tx))
@@ -201,7 +267,12 @@ batch_fill(struct tx *tx)
 		d = &tx->t_dest[tx->t_cur];
 		tp = &tx->t_pkt[tx->t_curpkt];
 		hdr = d->d_to.pt_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
+		if ((sq = batch_queue(tx, d)) != NULL)
+			flow = pkt_flow(tp);
 		while ((len = segment_len(&tp->tp_seg)) != 0) {
+			if (sq != NULL &&
+			    !batch_admit(tx, sq, tp, flow, len))
+				continue;
 			size = wire_len(tx, len) + hdr;
 			if (batch_room(tx, d, size) == -1)
 				return;
@@ -264,6 +335,26 @@ group_hand_over(struct tx *tx, const struct tx_group *g)
 	STAILQ_INSERT_TAIL(&tx->t_handed, h, h_entry);
 }
 
+/* One system call's worth, from this group on; as udp_send_groups(). */
+static int
+batch_send_some(struct tx *tx, struct tx_group *g)
+{
+	struct udp_out	*uo = udp_out_of(tx->t_udp, g->g_addr.a_af);
+	struct sendq	*sq = batch_queue(tx, g->g_dest);
+	size_t		 before = 0;
+	int		 error, n;
+
+	if (sq != NULL)
+		before = os_sock_queued(uo->uo_fd);
+	n = udp_send_groups(uo, g, tx->t_ngroup - tx->t_gone);
+	if (sq != NULL) {
+		error = errno;
+		sendq_sent(sq, before, os_sock_queued(uo->uo_fd));
+		errno = error;
+	}
+	return n;
+}
+
 static int
 batch_send(struct tx *tx)
 {
@@ -282,8 +373,7 @@ batch_send(struct tx *tx)
 			continue;
 		}
 		tx->t_new.s_calls++;
-		if ((n = udp_send_groups(udp_out_of(tx->t_udp,
-		    g->g_addr.a_af), g, tx->t_ngroup - tx->t_gone)) != -1) {
+		if ((n = batch_send_some(tx, g)) != -1) {
 			tx->t_new.s_sends += n;
 			continue;
 		}
@@ -313,6 +403,7 @@ batch_waits(const struct tx *tx)
 int
 batch_run(struct tx *tx)
 {
+	batch_watch(tx);
 	for (;;) {
 		if (!tx->t_sending) {
 			batch_fill(tx);

@@ -20,7 +20,7 @@
 /* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
 /* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
-/* link: ../../netd/tx.o ../../netd/txbatch.o */
+/* link: ../../netd/sendq.o ../../netd/tx.o ../../netd/txbatch.o */
 /* link: ../../netd/udp.o ../../netd/wgonly.o */
 /* link: ../../cryptod/wgop.o */
 

@@ -17,6 +17,7 @@
 /* link: ../../netd/ping.c ../../netd/routes.c ../../netd/rules.c */
 /* link: ../../netd/rx.c ../../netd/segment.c ../../netd/session.c */
 /* link: ../../netd/timers.c ../../netd/tx.c ../../netd/txbatch.c */
+/* link: ../../netd/sendq.c */
 /* link: ../../netd/wgonly.c */
 
 #include <sys/types.h>

@@ -16,6 +16,7 @@
 /* link: ../../netd/rules.c ../../netd/rx.c ../../netd/segment.c */
 /* link: ../../netd/session.c ../../netd/timers.c ../../netd/tun.c */
 /* link: ../../netd/tx.c ../../netd/txbatch.c */
+/* link: ../../netd/sendq.c */
 /* link: ../../netd/udp.c ../../netd/wgonly.c */
 /* link: ../../netd/derpmap.c ../../netd/portmap.c */
 /* link: ../../cryptod/wgop.c */
