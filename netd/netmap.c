@@ -20,7 +20,6 @@
 
 /* A peer that is new, or replaced, or gone. */
 struct item {
-	TAILQ_ENTRY(item) i_entry;
 	struct msg_nm_peer i_peer;
 	struct msg_prefix *i_allowed;
 	struct addr	*i_eps;
@@ -28,13 +27,18 @@ struct item {
 	uint32_t	 i_nallowed;
 	uint32_t	 i_neps;
 	uint32_t	 i_ncaps;
-	int		 i_gone;
+	uint8_t		 i_gone;
+	uint8_t		 i_new;		/* cryptod does not know it yet */
 };
-TAILQ_HEAD(items, item);
 
-/* What has come since NM_BEGIN. */
+/*
+ * What has come since NM_BEGIN. The items are one block: ten thousand small
+ * ones would leave holes between the lists that stay.
+ */
 struct change {
-	struct items	 c_items;
+	struct item	*c_items;
+	size_t		 c_nitems;
+	size_t		 c_room;
 	struct msg_nm_begin c_begin;
 	struct msg_nm_self c_self;
 	struct msg_prefix *c_routes;
@@ -46,9 +50,7 @@ struct change {
 	int		 c_open;
 };
 
-static struct change	 change = {
-	.c_items = TAILQ_HEAD_INITIALIZER(change.c_items)
-};
+static struct change	 change;
 static struct rules	*rules;		/* in force */
 static struct msg_prefix *self_routes;
 static uint32_t		 nself_routes;
@@ -62,7 +64,7 @@ static struct netmap_last last;
 static int		 routes_shared;
 static int		 routes_stale = 1;
 
-static void	 item_free(struct item *);
+static struct item *item_new(void);
 static struct item *item_last(uint64_t);
 static int	 nm_begin(struct imsg *);
 static int	 nm_self(struct imsg *);
@@ -97,38 +99,50 @@ self_addr(uint8_t af)
 	return NULL;
 }
 
-static void
-item_free(struct item *it)
+static struct item *
+item_new(void)
 {
-	free(it->i_allowed);
-	free(it->i_eps);
-	free(it->i_caps);
-	free(it);
+	struct item	*it;
+
+	if (change.c_nitems == change.c_room) {
+		change.c_room = change.c_room == 0 ? 16 : change.c_room * 2;
+		change.c_items = reallocarray(change.c_items, change.c_room,
+		    sizeof(*change.c_items));
+		if (change.c_items == NULL)
+			fatal(NULL);
+	}
+	it = &change.c_items[change.c_nitems++];
+	memset(it, 0, sizeof(*it));
+	return it;
 }
 
 void
 netmap_abort(void)
 {
-	struct item	*it;
+	size_t	 i;
 
-	while ((it = TAILQ_FIRST(&change.c_items)) != NULL) {
-		TAILQ_REMOVE(&change.c_items, it, i_entry);
-		item_free(it);
+	for (i = 0; i < change.c_nitems; i++) {
+		free(change.c_items[i].i_allowed);
+		free(change.c_items[i].i_eps);
+		free(change.c_items[i].i_caps);
 	}
+	free(change.c_items);
 	free(change.c_routes);
 	rules_free(change.c_rules);
 	derpmap_free(change.c_derp);
 	memset(&change, 0, sizeof(change));
-	TAILQ_INIT(&change.c_items);
 }
 
 /* Lists follow the peer that they belong to. */
 static struct item *
 item_last(uint64_t id)
 {
-	struct item	*it = TAILQ_LAST(&change.c_items, items);
+	struct item	*it;
 
-	return it == NULL || it->i_gone || it->i_peer.id != id ? NULL : it;
+	if (change.c_nitems == 0)
+		return NULL;
+	it = &change.c_items[change.c_nitems - 1];
+	return it->i_gone || it->i_peer.id != id ? NULL : it;
 }
 
 static int
@@ -202,15 +216,11 @@ nm_self_routes(struct imsg *imsg)
 static int
 nm_peer(struct imsg *imsg)
 {
-	struct item	*it;
+	struct msg_nm_peer	 m;
 
-	if ((it = calloc(1, sizeof(*it))) == NULL)
-		fatal(NULL);
-	if (msg_get(imsg, &it->i_peer, sizeof(it->i_peer)) == -1) {
-		free(it);
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
 		return -1;
-	}
-	TAILQ_INSERT_TAIL(&change.c_items, it, i_entry);
+	item_new()->i_peer = m;
 	return 0;
 }
 
@@ -222,11 +232,9 @@ nm_peer_del(struct imsg *imsg)
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1)
 		return -1;
-	if ((it = calloc(1, sizeof(*it))) == NULL)
-		fatal(NULL);
+	it = item_new();
 	it->i_peer.id = m.id;
 	it->i_gone = 1;
-	TAILQ_INSERT_TAIL(&change.c_items, it, i_entry);
 	return 0;
 }
 
@@ -446,7 +454,7 @@ apply_peer(struct item *it, int64_t now)
 		routes_out(p);
 	if (p == NULL) {
 		p = peer_new(m->id, m->key);
-		hs_tell_peer(p, 0);
+		it->i_new = 1;
 	}
 	if ((p->p_flags ^ m->flags) & PEER_WGONLY) {
 		path_free(p->p_path);	/* found by other means */
@@ -562,11 +570,25 @@ netmap_filter(void)
 	shields = up;
 }
 
+/* Afterwards: what is queued for cryptod is gone again, the peers stay. */
+static void
+tell_new(void)
+{
+	struct peer	*p;
+	size_t		 i;
+
+	for (i = 0; i < change.c_nitems; i++)
+		if (change.c_items[i].i_new &&
+		    (p = peer_find(change.c_items[i].i_peer.id)) != NULL)
+			hs_tell_peer(p, 0);
+}
+
 static void
 apply_peers(int64_t now)
 {
 	struct item	*it;
 	struct peer	*p;
+	size_t		 i;
 
 	last.nl_peers = 0;
 	last.nl_full = change.c_begin.full;
@@ -575,7 +597,8 @@ apply_peers(int64_t now)
 		for (p = peer_first(); p != NULL; p = peer_next(p))
 			p->p_mark = 0;
 	}
-	TAILQ_FOREACH(it, &change.c_items, i_entry) {
+	for (i = 0; i < change.c_nitems; i++) {
+		it = &change.c_items[i];
 		last.nl_peers++;
 		if (!it->i_gone)
 			apply_peer(it, now);
@@ -584,6 +607,7 @@ apply_peers(int64_t now)
 	}
 	if (last.nl_full)
 		remove_unnamed();
+	tell_new();
 	if (routes_stale)
 		routes_rebuild();
 }
