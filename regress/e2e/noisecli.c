@@ -33,11 +33,12 @@ static struct mapframe		*frames;
 static uint8_t			 in[IN_MAX], server_key[32];
 static size_t			 inlen;
 static int			 fd, finished, frames_left, framed, websocket;
+static int			 show;	/* what the session begins with */
 
 __attribute__((noreturn)) static void
 usage(void)
 {
-	fprintf(stderr, "usage: noisecli [-2bgw] [-f frames] [-k seed] "
+	fprintf(stderr, "usage: noisecli [-2bgsw] [-f frames] [-k seed] "
 	    "[-t seconds] [-v version] host port method path body ...\n");
 	exit(2);
 }
@@ -378,6 +379,9 @@ input(nghttp2_session *h2)
 		if (early) {
 			r = noise_early_feed(&ne, p, n, &used);
 			early = r == NOISE_EARLY_MORE;
+			if (show && r == NOISE_EARLY_DONE)
+				printf("early %.*s\n", (int)ne.ne_len,
+				    (const char *)ne.ne_json);
 			if (r == NOISE_EARLY_NONE)
 				(void)nghttp2_session_mem_recv(h2, ne.ne_hdr,
 				    sizeof(ne.ne_hdr));
@@ -477,7 +481,7 @@ main(int argc, char *argv[])
 	int		 ch, garbage = 0, large = 0, seconds = 10, twice = 0;
 	int		 version = 145;
 
-	while ((ch = getopt(argc, argv, "2bf:gk:t:v:w")) != -1) {
+	while ((ch = getopt(argc, argv, "2bf:gk:st:v:w")) != -1) {
 		switch (ch) {
 		case '2':
 			twice = 1;
@@ -493,6 +497,9 @@ main(int argc, char *argv[])
 			break;
 		case 'k':
 			seed = optarg;
+			break;
+		case 's':
+			show = 1;
 			break;
 		case 't':
 			seconds = strtonum(optarg, 1, 1000, NULL);
@@ -526,5 +533,8 @@ main(int argc, char *argv[])
 		request(h2, argv[0], argv[1], big, len);
 		free(big);
 	}
+	if (show)
+		printf("streams %u\n", nghttp2_session_get_remote_settings(h2,
+		    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
 	return 0;
 }
