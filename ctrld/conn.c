@@ -20,6 +20,7 @@
 #include <openssl/ssl.h>
 
 #include "ctrld.h"
+#include "tlsclient.h"
 #include "proc.h"
 
 #define MAX_TRIES	6	/* addresses of one name */
@@ -49,7 +50,7 @@ struct conn {
 	struct url		 c_url;
 	struct url		 c_via;		/* u_port 0: no tunnel */
 	struct url		 c_target;	/* the tunnel's other end */
-	struct tls_peer		 c_peer;
+	struct tlsclient	 c_tls;
 	struct lookup		*c_lookup;
 	struct msg_ip		 c_ip[MAX_TRIES];
 	uint32_t		 c_id[MAX_TRIES]; /* of the questions asked */
@@ -263,7 +264,7 @@ conn_open(const struct url *u, const struct conn_opt *opt,
 	c->c_fd = -1;
 	c->c_purpose = opt != NULL && opt->co_purpose != 0 ?
 	    opt->co_purpose : CONN_CONTROL;
-	c->c_peer.tp_lax = opt != NULL && opt->co_lax;
+	c->c_tls.tc_lax = opt != NULL && opt->co_lax;
 	evtimer_set(&c->c_evt, conn_timeout_cb, c);
 	evtimer_set(&c->c_evnext, conn_next_cb, c);
 	evtimer_set(&c->c_evlater, conn_later_cb, c);
@@ -275,7 +276,6 @@ conn_open(const struct url *u, const struct conn_opt *opt,
 	if (!c->c_proxied && opt != NULL && opt->co_ace != NULL &&
 	    *opt->co_ace != '\0')
 		conn_via(c, opt->co_ace);
-	c->c_peer.tp_url = conn_where(c);
 	if (c->c_state < CONN_FAILED)
 		conn_start(c, opt);
 	return c;
@@ -355,16 +355,21 @@ conn_up(struct conn *c)
 
 /* Bytes in the clear, or into TLS. */
 static void
-conn_put(struct conn *c, const void *p, size_t len)
+conn_put(struct conn *c, const void *data, size_t len)
 {
+	const uint8_t	*p = data;
+	int		 n;
+
 	if (c->c_ssl == NULL) {
 		out_add(c, p, len);
 		return;
 	}
-	/* A memory BIO takes everything, so there is no partial write. */
-	if (SSL_write(c->c_ssl, p, len) <= 0) {
-		conn_fail(c, "TLS write");
-		return;
+	/* A memory BIO takes everything; a write is of one record. */
+	for (; len > 0; p += n, len -= n) {
+		if ((n = SSL_write(c->c_ssl, p, len)) <= 0) {
+			conn_fail(c, "TLS write");
+			return;
+		}
 	}
 	tls_drain(c);
 }
@@ -409,7 +414,7 @@ tls_judge(struct conn *c)
 
 	if (c->c_purpose != CONN_CONTROL || c->c_via.u_port != 0)
 		return;
-	health_set(HEALTH_TLS, tls_complaint(&c->c_peer, why, sizeof(why)) ?
+	health_set(HEALTH_TLS, tls_complaint(&c->c_tls, why, sizeof(why)) ?
 	    why : NULL);
 }
 
@@ -431,20 +436,20 @@ tls_handshake(struct conn *c)
 		tls_drain(c);
 		return;
 	}
-	if (c->c_peer.tp_error != 0)
+	if (c->c_tls.tc_error != X509_V_OK)
 		tls_judge(c);
-	tls_error(&c->c_peer, why, sizeof(why));
+	tls_error(c->c_ssl, r, &c->c_tls, why, sizeof(why));
 	conn_fail(c, why);
 }
 
 static void
 conn_tls(struct conn *c)
 {
-	char	 why[MSG_TEXT_LEN];
-
 	c->c_state = CONN_HANDSHAKE;
-	if ((c->c_ssl = tls_new(&c->c_peer, why, sizeof(why))) == NULL)
-		conn_fail(c, why);
+	(void)strlcpy(c->c_tls.tc_host, conn_where(c)->u_host,
+	    sizeof(c->c_tls.tc_host));
+	if ((c->c_ssl = tlsclient_new(-1, &c->c_tls)) == NULL)
+		conn_fail(c, c->c_tls.tc_why);
 	else
 		tls_handshake(c);
 }
@@ -481,7 +486,6 @@ tunnel_input(struct conn *c, uint8_t *buf, size_t len)
 		return;
 	}
 	c->c_via.u_port = 0;
-	c->c_peer.tp_url = &c->c_url;
 	if (c->c_url.u_tls)
 		conn_tls(c);
 	else

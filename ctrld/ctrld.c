@@ -7,10 +7,8 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 #include <nghttp2/nghttp2.h>
@@ -19,8 +17,7 @@
 #include "mapframe.h"
 #include "ossl.h"
 #include "proc.h"
-
-#define CA_MAX	(8 * 1024 * 1024)
+#include "tlsclient.h"
 
 static struct ctrld_conf	*conf, *next;
 static struct chan		 chan_cryptod, chan_netd, chan_dnsd;
@@ -106,7 +103,7 @@ ctrld_warmup(void)
 	json_t				*j;
 
 	ossl_start();
-	tls_warmup();
+	tlsclient_warmup();
 	json_object_seed(arc4random() | 1);
 	if ((j = ju_load("{\"a\":[1,\"b\"]}", 13)) != NULL)
 		json_decref(j);
@@ -145,7 +142,6 @@ conf_free(struct ctrld_conf *c)
 {
 	if (c == NULL)
 		return;
-	free(c->c_ca);
 	freezero(c, sizeof(*c));
 }
 
@@ -157,41 +153,6 @@ ctrld_exit(void)
 }
 
 /* --- configuration --- */
-
-static int
-ca_file(struct imsg *imsg)
-{
-	char	*p;
-	size_t	 cap;
-	ssize_t	 n;
-	int	 fd;
-
-	if (next == NULL || (fd = imsg_get_fd(imsg)) == -1)
-		return -1;
-	free(next->c_ca);
-	next->c_ca = NULL;
-	next->c_calen = cap = 0;
-	do {
-		if (next->c_calen == cap) {
-			cap = cap == 0 ? 262144 : cap * 2;
-			if (cap > CA_MAX) {
-				log_warnx("CA file is too long");
-				break;
-			}
-			if ((p = realloc(next->c_ca, cap)) == NULL)
-				fatal(NULL);
-			next->c_ca = p;
-		}
-		n = read(fd, next->c_ca + next->c_calen,
-		    cap - next->c_calen);
-		if (n > 0)
-			next->c_calen += n;
-		else if (n == -1 && errno != EINTR)
-			log_warn("CA file");
-	} while (n > 0 || (n == -1 && errno == EINTR));
-	close(fd);
-	return 0;
-}
 
 static int
 conf_main(struct imsg *imsg)
@@ -281,6 +242,7 @@ conf_commit(void)
 	conf = next;
 	next = NULL;
 	conf_free(old);
+	tlsclient_ca_commit();
 	control_conf(changed, newkey);
 	if (rerouted && !changed)
 		control_link_change();
@@ -290,6 +252,8 @@ conf_commit(void)
 static int
 ctrld_reconf(struct imsg *imsg)
 {
+	int	 fd;
+
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_START:
 		conf_free(next);
@@ -299,7 +263,10 @@ ctrld_reconf(struct imsg *imsg)
 	case IMSG_CONF_CTRLD:
 		return conf_main(imsg);
 	case IMSG_CA_FILE:
-		return ca_file(imsg);
+		if (next == NULL || (fd = imsg_get_fd(imsg)) == -1)
+			return -1;
+		(void)tlsclient_ca_fd(fd);
+		return 0;
 	case IMSG_RECONF_END:
 		return conf_ready();
 	case IMSG_RECONF_COMMIT:

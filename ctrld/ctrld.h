@@ -47,8 +47,6 @@ struct ctrld_conf {
 	uint32_t		 c_ntags;
 	uint32_t		 c_nroutes;
 	char			 c_authkey[MSG_AUTHKEY_LEN];
-	char			*c_ca;		/* PEM */
-	size_t			 c_calen;
 };
 
 struct chan	*ctrld_cryptod(void);
@@ -64,29 +62,12 @@ void		 timer_ms(struct event *, uint32_t);
 /* --- tls.c --- */
 
 struct ssl_st;
+struct tlsclient;
 
-/* What a handshake learnt of the server's certificate. */
-struct tls_peer {
-	const struct url *tp_url;	/* whose it should be */
-	int		 tp_lax;	/* a bad one is noted, not refused */
-	long		 tp_error;	/* X509_V_*, the first */
-	char		 tp_subject[96];
-	char		 tp_issuer[96];
-};
-
-/* As root, before the chroot: what OpenSSL loads at its first use. */
-void	 tls_warmup(void);
-/*
- * A client session over memory BIOs that verifies the server's certificate
- * against the configured CA certificates and the URL's host. The peer must
- * outlive it. NULL: logged into the buffer. Freed with SSL_free().
- */
-struct ssl_st
-	*tls_new(struct tls_peer *, char *, size_t);
-/* Why a handshake failed, in words. */
-void	 tls_error(struct tls_peer *, char *, size_t);
 /* What was wrong with the certificate, if anything, in words; 1 or 0. */
-int	 tls_complaint(const struct tls_peer *, char *, size_t);
+int	 tls_complaint(const struct tlsclient *, char *, size_t);
+/* Why a handshake failed (as tlsclient_error() takes it), in words. */
+void	 tls_error(struct ssl_st *, int, struct tlsclient *, char *, size_t);
 
 /* --- conn.c --- */
 

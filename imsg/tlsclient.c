@@ -167,6 +167,12 @@ tlsclient_ca_fd(int fd)
 	return pem != NULL ? 0 : -1;
 }
 
+int
+tlsclient_ca_here(void)
+{
+	return ca.ca_len > 0;
+}
+
 /* --- what came in the chain --- */
 
 static int
@@ -245,6 +251,26 @@ names_of(X509 *x, char *buf, size_t len)
 	GENERAL_NAMES_free(names);
 	for (; *buf != '\0'; buf++)
 		if (*buf <= ' ' || *buf >= 0x7f)
+			*buf = '?';
+}
+
+/* Organization and common name, for a person. */
+static void
+name_text(const X509_NAME *name, char *buf, size_t len)
+{
+	char	 cn[TLSCLIENT_NAME_LEN];
+
+	if (X509_NAME_get_text_by_NID(name, NID_organizationName, buf,
+	    len) <= 0)
+		buf[0] = '\0';
+	if (X509_NAME_get_text_by_NID(name, NID_commonName, cn,
+	    sizeof(cn)) > 0) {
+		if (buf[0] != '\0')
+			(void)strlcat(buf, ", ", len);
+		(void)strlcat(buf, cn, len);
+	}
+	for (; *buf != '\0'; buf++)
+		if (*buf < ' ' || *buf >= 0x7f)
 			*buf = '?';
 }
 
@@ -367,6 +393,11 @@ explain(X509 *leaf, int error, const char *name, struct tlsclient *tc)
 {
 	char	 has[200] = "";
 
+	tc->tc_error = error;
+	name_text(X509_get_subject_name(leaf), tc->tc_subject,
+	    sizeof(tc->tc_subject));
+	name_text(X509_get_issuer_name(leaf), tc->tc_issuer,
+	    sizeof(tc->tc_issuer));
 	switch (error) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -434,13 +465,26 @@ verify_cb(X509_STORE_CTX *sc, void *arg)
 		good = verify_pin(chain, tc);
 	else
 		good = verify_chain(leaf, chain, *tc->tc_cert != '\0' ?
-		    tc->tc_cert : tc->tc_host, tc);
+		    tc->tc_cert : tc->tc_host, tc) || tc->tc_lax;
 	X509_STORE_CTX_set_error(sc, good ? X509_V_OK :
 	    X509_V_ERR_APPLICATION_VERIFICATION);
 	return good;
 }
 
 /* --- sessions --- */
+
+static int
+in_memory(SSL *ssl)
+{
+	BIO	*in, *out;
+
+	in = BIO_new(BIO_s_mem());
+	out = BIO_new(BIO_s_mem());
+	if (in == NULL || out == NULL)
+		return 0;
+	SSL_set_bio(ssl, in, out);
+	return 1;
+}
 
 SSL *
 tlsclient_new(int fd, struct tlsclient *tc)
@@ -450,8 +494,10 @@ tlsclient_new(int fd, struct tlsclient *tc)
 	if (ctx == NULL)
 		ctx_init();
 	tc->tc_why[0] = '\0';
+	tc->tc_error = X509_V_OK;
 	tc->tc_derpversion = 0;
-	if ((ssl = SSL_new(ctx)) == NULL || SSL_set_fd(ssl, fd) != 1 ||
+	if ((ssl = SSL_new(ctx)) == NULL ||
+	    (fd == -1 ? in_memory(ssl) : SSL_set_fd(ssl, fd)) != 1 ||
 	    SSL_set_ex_data(ssl, ssl_index, tc) != 1)
 		fatal(NULL);
 	SSL_set_connect_state(ssl);

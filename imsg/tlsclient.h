@@ -19,7 +19,8 @@
 
 #include "messages.h"
 
-#define TLSCLIENT_PIN	"sha256-raw:"
+#define TLSCLIENT_PIN		"sha256-raw:"
+#define TLSCLIENT_NAME_LEN	96
 
 /* What a server must prove; it must stay as long as the session. */
 struct tlsclient {
@@ -27,9 +28,13 @@ struct tlsclient {
 	/* "": a certificate for the host; a name: for that name; a pin. */
 	char		 tc_cert[MSG_NAME_LEN];
 	int		 tc_insecure;		/* verify nothing */
+	int		 tc_lax;		/* note what is wrong, go on */
 
 	/* Found out during the handshake. */
 	char		 tc_why[MSG_TEXT_LEN];	/* why it was refused */
+	int		 tc_error;		/* X509_V_*; then: */
+	char		 tc_subject[TLSCLIENT_NAME_LEN];
+	char		 tc_issuer[TLSCLIENT_NAME_LEN];
 	uint8_t		 tc_derpkey[MSG_KEY_LEN];
 	uint32_t	 tc_derpversion;	/* 0: no key was told */
 };
@@ -48,10 +53,12 @@ void	 tlsclient_ca_commit(void);
  * The descriptor is closed.
  */
 int	 tlsclient_ca_fd(int);
+/* Is there any text of that kind in use? */
+int	 tlsclient_ca_here(void);
 /*
- * A session on a connected, non-blocking socket (the caller's): SSL_connect
- * is next. Fatal on lack of memory. NULL with tc_why: what must be proven
- * makes no sense.
+ * A session on a connected, non-blocking socket (the caller's; -1: over a
+ * pair of memory BIOs): SSL_connect is next. Fatal on lack of memory. NULL
+ * with tc_why: what must be proven makes no sense.
  */
 SSL	*tlsclient_new(int, struct tlsclient *);
 /* The text of a failure of that session: tc_why, filled if it was empty. */
