@@ -5,6 +5,7 @@
 #				902) and coturn as a STUN server
 #	site_make name kind N	a host of that name, N in 2..250, behind a NAT of
 #				that kind
+#	site_twins a b kind N	two hosts behind one NAT (N and N + 1 are theirs)
 #	site_node name program user	a node there (shoald or tailscaled)
 #	site_end name		and away with it
 #	wire_make name if N [line]	a wire from the core to an interface there
@@ -27,10 +28,17 @@
 #	upnp pmp pcp	a symmetric NAT of nftables with miniupnpd, which
 #			answers that protocol alone
 #
+# Kinds of twins:
+#	lan	on one network behind a symmetric NAT
+#	hair	each behind a NAT of kind port, both behind a carrier's one
+#		that hairpins
+#	isp	the same, and it does not
+#
 # Addresses: 11.1.N.1 and 2c0f:77:1:N::2 are N's public ones, 192.168.N.2 its
 # own. Nothing leaves the namespaces.
 
 NLDIR=$TOP/regress/e2e
+LAB_TWINS="lan hair isp"
 LAB_KINDS="open full addr port sym cgn blocked v6 v6fw upnp pmp pcp"
 
 natlab_tools()
@@ -302,6 +310,53 @@ site_cgn()	# name N
 	ip -n "$P-$1" route add default via "192.168.$2.1"
 }
 
+# The router's side of their network is a bridge; the NAT is behind it.
+twins_lan()	# a b N
+{
+	ns_make "$1r"
+	ip -n "$P-$1r" link add lan type bridge
+	_s=1
+	for _h in "$1" "$2"; do
+		_s=$((_s + 1))
+		veth_make "$_h" eth0 "$1r" "lan$_s"
+		ip -n "$P-$1r" link set "lan$_s" master lan
+		ip -n "$P-$_h" addr add "192.168.$3.$_s/24" dev eth0
+		ip -n "$P-$_h" route add default via "192.168.$3.1"
+	done
+	tun_make "$1r" wan
+	tun_make core "t$3"
+	ip -n "$P-core" route add "11.1.$3.1" dev "t$3"
+	ips "$1r" <<-X
+	link set lan up
+	addr add 192.168.$3.1/24 dev lan
+	route add default dev wan
+	X
+	nat_start "$1" "$1r:wan" "core:t$3" -e "11.1.$3.1" -m apdm -f apdf -r
+}
+
+twins_home()	# host carrier N
+{
+	tun_make "$1" eth0
+	tun_make "$2" "home$3"
+	ip -n "$P-$1" addr add "192.168.$3.2/24" dev eth0
+	ip -n "$P-$1" route add default via "192.168.$3.1"
+	ip -n "$P-$2" route add "100.64.$3.2" dev "home$3"
+	nat_start "$1" "$1:eth0" "$2:home$3" -e "100.64.$3.2" -f apdf
+}
+
+twins_isp()	# a b N [flag of nat]
+{
+	ns_make "$1c"
+	twins_home "$1" "$1c" "$3"
+	twins_home "$2" "$1c" $(($3 + 1))
+	tun_make "$1c" isp
+	tun_make core "t$3"
+	ip -n "$P-core" route add "11.1.$3.1" dev "t$3"
+	ip -n "$P-$1c" route add default dev isp
+	# shellcheck disable=SC2086
+	nat_start "$1" "$1c:isp" "core:t$3" -e "11.1.$3.1" -f apdf ${4:-}
+}
+
 site_open()	# name N
 {
 	veth_make "$1" eth0 core "t$2"
@@ -440,6 +495,20 @@ site_make()	# name kind N
 	v6*)	echo "http://[2c0f:77::1]:8080" ;;
 	*)	echo "http://11.0.0.1:8080" ;;
 	esac >"$LAB/$1/control"
+}
+
+site_twins()	# a b kind N
+{
+	ns_make "$1"
+	ns_make "$2"
+	case $3 in
+	lan)	twins_lan "$1" "$2" "$4" ;;
+	hair)	twins_isp "$1" "$2" "$4" -H ;;
+	isp)	twins_isp "$1" "$2" "$4" ;;
+	*)	fail "no such kind of twins: $3"
+		return 1 ;;
+	esac
+	echo "http://11.0.0.1:8080" | tee "$LAB/$1/control" >"$LAB/$2/control"
 }
 
 # site_end name: what runs in its namespaces, and these.

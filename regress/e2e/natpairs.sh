@@ -18,7 +18,7 @@ set -u
 : "${NODE_A:=shoald}" "${NODE_B:=shoald}" "${NATLAB_JOBS:=3}"
 FIRST_BAR=1000 DIRECT_BAR=3000
 CI="port-port sym-addr sym-sym sym-port open-sym blocked-open v6-port
-    v6fw-v6fw cgn-port upnp-sym pmp-port pcp-sym"
+    v6fw-v6fw cgn-port upnp-sym pmp-port pcp-sym lan-lan hair-hair isp-isp"
 
 all_pairs()
 {
@@ -29,13 +29,16 @@ all_pairs()
 			echo "$_a-$_b"
 		done
 	done
+	for _a in $LAB_TWINS; do
+		echo "$_a-$_a"
+	done
 }
 
 # What a pair must come to.
 rule()	# kind kind
 {
 	case $1-$2 in
-	*blocked*)			echo relay ;;
+	*blocked*|isp-isp)		echo relay ;;
 	open-*|*-open|v6*-v6*)		echo direct ;;
 	v6*|*-v6*)			echo relay ;;
 	sym-sym|sym-port|port-sym)	echo relay ;;
@@ -49,7 +52,13 @@ pair_run()	# number kind kind
 	_a=a$1 _b=b$1 _secs=6
 	[ "$(rule "$2" "$3")" = direct ] || _secs=4
 	coordctl user create "u$1" >/dev/null || return 1
-	site_make "$_a" "$2" $((2 * $1)) && site_make "$_b" "$3" $((2 * $1 + 1))
+	case " $LAB_TWINS " in
+	*" $2 "*)
+		site_twins "$_a" "$_b" "$2" $((2 * $1)) ;;
+	*)
+		site_make "$_a" "$2" $((2 * $1)) &&
+		    site_make "$_b" "$3" $((2 * $1 + 1)) ;;
+	esac || return 1
 	site_node "$_b" "$NODE_B" "u$1" &
 	_bpid=$!
 	site_node "$_a" "$NODE_A" "u$1"
