@@ -348,6 +348,7 @@ struct msg_localaddr {
 #define CONN_DERP	2
 #define CONN_PROBE	3
 #define CONN_UPNP	4			/* the gateway alone */
+#define CONN_ICMP	5			/* echo of IPv4; port 0 */
 struct msg_connect {
 	struct msg_endpoint ep;
 	uint32_t	 purpose;

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * The two small HTTP questions of netcheck; pure (dataplane.md 4.2).
+ * The small questions of netcheck, HTTP and ICMP; pure (dataplane.md 4.2).
  */
 
 #include <sys/types.h>
@@ -16,6 +16,26 @@
 #define STATUS_LEN	12		/* "HTTP/1.1 204" */
 
 static int	 header_is(const char *, const char *, const char *);
+
+size_t
+nc_echo_build(uint8_t *p, const char *text)
+{
+	size_t	 n = strlen(text);
+
+	memset(p, 0, NC_ECHO_HEAD);
+	p[0] = 8;		/* echo request; the kernel does the rest */
+	p[7] = 1;
+	memcpy(p + NC_ECHO_HEAD, text, n);
+	return NC_ECHO_HEAD + n;
+}
+
+int
+nc_echo_answers(const uint8_t *b, size_t len, const uint8_t *req,
+    size_t reqlen)
+{
+	return len == reqlen && len >= NC_ECHO_HEAD && b[0] == 0 &&
+	    b[1] == 0 && memcmp(b + 6, req + 6, len - 6) == 0;
+}
 
 int
 nc_http_request(char *buf, size_t size, const char *host, const char *path,

@@ -128,6 +128,19 @@ nc_report_stun(struct nc_report *r, uint16_t region, const struct addr *a,
 }
 
 void
+nc_report_icmp(struct nc_report *r, uint16_t region, int64_t latency)
+{
+	struct nc_lat	*l;
+
+	if (r->nr_icmp4 == NC_UNKNOWN)
+		r->nr_icmp4 = 0;
+	if (region == 0 || (l = lat_get(r, region)) == NULL)
+		return;
+	lat_min(&l->l_any, latency);
+	r->nr_icmp4 = r->nr_ipv4 = 1;
+}
+
+void
 nc_report_https(struct nc_report *r, uint16_t region, uint8_t af,
     int64_t latency)
 {

@@ -304,6 +304,7 @@ run_step(int64_t now)
 {
 	size_t	 i;
 
+	ncping_names();
 	if (run->r_stop != 0) {
 		for (i = 0; i < run->r_n; i++)
 			if (run->r_ask[i].sa_state == ASK_PLANNED &&
@@ -320,7 +321,7 @@ run_step(int64_t now)
 		if (!run->r_report.nr_udp)
 			ncprobe_captive(derp_home());
 	}
-	if ((run->r_stop == 0 && !ncprobe_busy()) ||
+	if ((run->r_stop == 0 && !ncprobe_busy() && !ncping_busy()) ||
 	    now >= run->r_start + NC_REPORT_TIME)
 		run_end(now);
 	else
@@ -375,8 +376,12 @@ stun_over(int64_t now)
 	run->r_stop = 0;
 	if (run->r_report.nr_udp)
 		run->r_captive = 0;
-	else if (endpoints_families() != 0)
+	else if (endpoints_families() != 0) {
 		ncprobe_https(&map);
+		if (endpoints_families() & NC_HAVE4 &&
+		    (nd.n_self.flags & SELF_ONLY_443) == 0)
+			ncping_start(&map);
+	}
 }
 
 void
@@ -436,7 +441,14 @@ netcheck_captive(int found)
 		run->r_report.nr_captive = found;
 }
 
-/* ncprobe.c has nothing more to do; a name is known. */
+void
+netcheck_icmp(uint16_t region, int64_t latency)
+{
+	if (run != NULL)
+		nc_report_icmp(&run->r_report, region, latency);
+}
+
+/* ncprobe.c or ncping.c has nothing more to do; a name is known. */
 void
 netcheck_host_known(void)
 {
@@ -472,6 +484,7 @@ static void
 run_drop(void)
 {
 	ncprobe_stop();
+	ncping_stop();
 	(void)evtimer_del(&ev_run);
 	free(run);
 	run = NULL;

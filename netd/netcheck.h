@@ -94,6 +94,8 @@ const struct nc_lat *nc_report_lat(const struct nc_report *, uint16_t);
  */
 int	 nc_report_stun(struct nc_report *, uint16_t, const struct addr *,
 	    int64_t);
+/* ICMP echo: (report, region or 0: asked so far, latency). */
+void	 nc_report_icmp(struct nc_report *, uint16_t, int64_t);
 /* HTTPS: (report, region, family, latency). */
 void	 nc_report_https(struct nc_report *, uint16_t, uint8_t, int64_t);
 /* Would a probe of this region and family tell anything new? */
@@ -211,7 +213,13 @@ void	 ep_cache_update(struct ep_cache *, struct ep_set *, int64_t);
  */
 int	 nc_host(const char *, uint8_t, struct msg_ip *);
 
-/* --- nchttp.c: the small HTTP questions of netcheck ---------------------- */
+/* --- nchttp.c: the small HTTP questions of netcheck, and echo ------------ */
+
+#define NC_ECHO_HEAD	8
+/* An ICMP echo request with that payload, to be written. Its length. */
+size_t	 nc_echo_build(uint8_t *, const char *);
+/* Is that the answer to this request? (answer, length, request, length) */
+int	 nc_echo_answers(const uint8_t *, size_t, const uint8_t *, size_t);
 
 /*
  * A GET: (buffer, its size, host, path, challenge or ""). Its length, or -1.
@@ -222,6 +230,14 @@ int	 nc_http_request(char *, size_t, const char *, const char *,
 int	 nc_http_status(const char *);
 /* Is that not what the relay answers to /generate_204 and the challenge? */
 int	 nc_http_captive(const char *, const char *);
+
+/* --- ncping.c: latency by ICMP ------------------------------------------- */
+
+/* Begin; netcheck_icmp() tells, netcheck_host_known() when it is done. */
+void	 ncping_start(const struct nc_map *);
+void	 ncping_names(void);
+int	 ncping_busy(void);
+void	 ncping_stop(void);
 
 /* --- ncprobe.c: latency by HTTPS, captive portals ------------------------ */
 
@@ -248,6 +264,7 @@ int	 nctell_verbose(void);
 void	 netcheck_host_known(void);
 void	 netcheck_https(uint16_t, uint8_t, int64_t);
 void	 netcheck_captive(int);
+void	 netcheck_icmp(uint16_t, int64_t);
 /* The last report; nr_now 0: none yet. */
 const struct nc_report *netcheck_report(void);
 

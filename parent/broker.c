@@ -103,16 +103,19 @@ conn_wait(struct proc_child *pc, enum msg_type reply, uint32_t id, int fd)
 	TAILQ_INSERT_TAIL(&conns, c, c_entry);
 }
 
-/* A marked socket on its way to ep: 0 connected, 1 under way, -1 errno. */
+/*
+ * A marked socket on its way to ep: 0 connected, 1 under way, -1 errno. Of
+ * ICMP the kernel lets nothing through but echo and its answers.
+ */
 static int
-conn_open(const struct msg_endpoint *ep, int type, int *fdp)
+conn_open(const struct msg_endpoint *ep, int type, int proto, int *fdp)
 {
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
 	int			 fd, on = 1, save;
 
 	fd = socket(ep->af == AF_WIRE_INET ? AF_INET : AF_INET6,
-	    type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	    type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
 	if (fd == -1)
 		return -1;
 	if (os_sock_escape(fd) == -1)
@@ -134,11 +137,11 @@ conn_open(const struct msg_endpoint *ep, int type, int *fdp)
 
 static void
 conn_start(struct proc_child *pc, enum msg_type reply, uint32_t id,
-    const struct msg_endpoint *ep, int type)
+    const struct msg_endpoint *ep, int type, int proto)
 {
 	int	 fd;
 
-	switch (conn_open(ep, type, &fd)) {
+	switch (conn_open(ep, type, proto, &fd)) {
 	case 0:
 		answer(pc, reply, id, MSG_OK, 0, fd);
 		break;
@@ -208,8 +211,8 @@ purpose_check(enum proc proc, const struct msg_connect *m)
 		    broker_check_control(&c->c_control, &m->ep);
 	/* ctrld asks relays for names: dataplane.md 3.8. */
 	if ((m->purpose == CONN_DERP && proc == PROC_CTRLD) ||
-	    ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE) &&
-	    proc == PROC_NETD))
+	    ((m->purpose == CONN_DERP || m->purpose == CONN_PROBE ||
+	    m->purpose == CONN_ICMP) && proc == PROC_NETD))
 		return broker_check_derp(derp_ports, nderp_ports, m->purpose,
 		    &m->ep);
 	if (m->purpose == CONN_UPNP && proc == PROC_PORTMAPD)
@@ -241,7 +244,11 @@ broker_connect(struct proc_child *pc, struct imsg *imsg)
 		answer(pc, IMSG_CONNECTED, id, error, 0, -1);
 		return 0;
 	}
-	conn_start(pc, IMSG_CONNECTED, id, &m.ep, SOCK_STREAM);
+	if (m.purpose == CONN_ICMP)
+		conn_start(pc, IMSG_CONNECTED, id, &m.ep, SOCK_DGRAM,
+		    IPPROTO_ICMP);
+	else
+		conn_start(pc, IMSG_CONNECTED, id, &m.ep, SOCK_STREAM, 0);
 	return 0;
 }
 
@@ -269,7 +276,7 @@ broker_upstream(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	}
 	conn_start(pc, IMSG_UPSTREAM_SOCK, id, &m.ep,
-	    m.tcp ? SOCK_STREAM : SOCK_DGRAM);
+	    m.tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
 	return 0;
 }
 

@@ -113,10 +113,13 @@ broker_check_derp(const uint16_t *ports, size_t n, uint32_t purpose,
 	struct msg_ip	 ip;
 	size_t		 i;
 
-	if (ep_ip(ep, &ip) == -1 || ep->port == 0)
+	if (ep_ip(ep, &ip) == -1 ||
+	    (ep->port == 0) != (purpose == CONN_ICMP))
 		return MSG_E_BAD;
 	if (ip_never(&ip) || ip_loopback(&ip) || ip_is_tailnet(&ip))
 		return MSG_E_REFUSED;
+	if (purpose == CONN_ICMP)
+		return ip.af == AF_WIRE_INET ? MSG_OK : MSG_E_REFUSED;
 	if (purpose == CONN_PROBE && ep->port == PROBE_PORT)
 		return MSG_OK;
 	for (i = 0; i < n; i++)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # netcheck: nodes behind NATs of several kinds tell what they find by STUN of
-# two relays and of coturn; UDP blocked: latency by HTTPS; a captive portal;
-# own endpoints reach the server and a peer. With TAILSCALED and TAILSCALE:
-# the real one's report of the same relays.
+# two relays and of coturn; UDP blocked: latency by HTTPS and ICMP; a captive
+# portal; own endpoints reach the server and a peer. With TAILSCALED and
+# TAILSCALE: the real one's reports behind the same NATs, field by field.
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
@@ -76,7 +76,11 @@ check "both families" report o '.UDP and .IPv4 and .IPv6 and .OSHasIPv6 and
     (.RegionV6Latency | length) == 2'
 check "UDP blocked: latency by HTTPS" report b '(.UDP | not) and .IPv4 and
     (.RegionLatency | length) == 2 and .RegionV4Latency == {} and
-    .PreferredDERP != 0 and .GlobalV4 == "" and .CaptivePortal == false'
+    .PreferredDERP != 0 and .GlobalV4 == "" and .CaptivePortal == false and
+    (.ICMPv4 | not)'
+on b sysctl -qw net.ipv4.ping_group_range="0 0"
+check "and by ICMP, where the kernel lets root ask" report b '(.UDP | not) and
+    .IPv4 and .ICMPv4 and (.RegionLatency | length) == 2'
 check "the text of it" text b "IPv4: (no addr found)"
 check "status tells that UDP is blocked" sh -c "$(cat "$LAB/b/cmd") status |
     grep -q 'UDP is blocked'"
@@ -135,24 +139,59 @@ if [ -z "${TAILSCALED:-}" ] || [ -z "${TAILSCALE:-}" ]; then
 	exit 0
 fi
 derp_start 1
-site_make r port 6
-site_node r tailscaled lab
-real()		# jq-filter
+real()		# name jq-filter
 {
-	on r timeout 30 "$TAILSCALE" --socket="$LAB/r/sock" netcheck \
-	    --format=json-line 2>/dev/null >"$LAB/r/report"
-	json_is "$(cat "$LAB/r/report")" "$1" || {
-		cat "$LAB/r/report"
+	on "$1" timeout 30 "$TAILSCALE" --socket="$LAB/$1/sock" netcheck \
+	    --format=json-line 2>/dev/null >"$LAB/$1/report"
+	json_is "$(cat "$LAB/$1/report")" "$2" || {
+		cat "$LAB/$1/report"
 		return 1
 	}
 }
-check "the real one with the same relays" real '.UDP and
+
+# What must be the same of two nodes behind NATs of one kind.
+fields()	# name
+{
+	jq -S '.Now |= (. != null) | .PreferredDERP |= (. != 0) |
+	    .GlobalV4 |= sub("[.][0-9]*[.]1:.*"; "") |
+	    .GlobalV6 |= sub(".*:"; "") |
+	    .GlobalV4Counters |= ((. // {}) | length) |
+	    .GlobalV6Counters |= ((. // {}) | length) |
+	    .RegionLatency |= keys | .RegionV4Latency |= keys |
+	    .RegionV6Latency |= keys' "$LAB/$1/report"
+}
+
+same()		# real ours
+{
+	fields "$1" >"$LAB/$1/fields"
+	fields "$2" >"$LAB/$2/fields"
+	diff "$LAB/$1/fields" "$LAB/$2/fields"
+}
+
+site_make r port 6
+site_make q blocked 7
+site_make t sym 8
+on q sysctl -qw net.ipv4.ping_group_range="0 0"
+for n in r q t; do
+	site_node $n tailscaled lab &
+done
+wait $!
+for n in r q t; do
+	wait_for 30 up $n
+done
+check "the real one with the same relays" wait_for 10 real r '.UDP and
     (.GlobalV4 | startswith("11.1.6.1:")) and
     .MappingVariesByDestIP == false and (.RegionV4Latency | length) == 2'
-report p . >/dev/null
-check "its keys are ours" [ "$(jq -S -c keys "$LAB/r/report")" = \
-    "$(jq -S -c keys "$LAB/p/report")" ]
+check "ours with both relays again" wait_for 10 report p \
+    '(.RegionV4Latency | length) == 2'
+check "its fields are ours" same r p
 on r timeout 30 "$TAILSCALE" --socket="$LAB/r/sock" netcheck 2>/dev/null |
-    sed 's/:.*//' >"$LAB/r/words"
-site_ctl p netcheck | sed 's/:.*//' >"$LAB/p/words"
+    sed 's/:.*//' | sort >"$LAB/r/words"
+site_ctl p netcheck | sed 's/:.*//' | sort >"$LAB/p/words"
 check "and its words" diff "$LAB/r/words" "$LAB/p/words"
+check "the real one, symmetric" real t '.MappingVariesByDestIP == true'
+report s . >/dev/null
+check "its fields are ours, symmetric" same t s
+check "the real one, UDP blocked" real q '(.UDP | not) and .ICMPv4'
+report b . >/dev/null
+check "its fields are ours, UDP blocked" same q b

@@ -586,6 +586,37 @@ test_http(void)
 	want(nc_http_request(buf, 20, "h", "/p", "") == -1, "no room");
 }
 
+static void
+test_echo(void)
+{
+	static struct nc_report	 r;
+	const struct nc_lat	*l;
+	uint8_t			 req[64], ans[64];
+	size_t			 n;
+
+	n = nc_echo_build(req, "901a");
+	want(n == NC_ECHO_HEAD + 4 && req[0] == 8, "an echo request");
+	memcpy(ans, req, n);
+	want(!nc_echo_answers(ans, n, req, n), "the request is no answer");
+	ans[0] = 0;
+	ans[4] = 77;			/* the socket's, as it pleases */
+	want(nc_echo_answers(ans, n, req, n), "the answer");
+	want(!nc_echo_answers(ans, n - 1, req, n), "a shorter answer");
+	want(!nc_echo_answers(ans, 3, req, 3), "no header");
+	ans[n - 1] ^= 1;
+	want(!nc_echo_answers(ans, n, req, n), "another node's answer");
+
+	nc_report_init(&r);
+	want(r.nr_icmp4 == NC_UNKNOWN, "ICMP was not tried");
+	nc_report_icmp(&r, 0, 0);
+	want(r.nr_icmp4 == 0 && r.nr_nlat == 0, "ICMP was tried");
+	nc_report_https(&r, 7, AF_WIRE_INET, 40 * MSEC);
+	nc_report_icmp(&r, 7, 20 * MSEC);
+	l = nc_report_lat(&r, 7);
+	want(r.nr_icmp4 == 1 && r.nr_ipv4 == 1 && l != NULL &&
+	    l->l_any == 20 * MSEC && l->l_v4 == 0, "latency by ICMP");
+}
+
 int
 main(void)
 {
@@ -608,5 +639,6 @@ main(void)
 	test_ep_set();
 	test_ep_cache();
 	test_http();
+	test_echo();
 	return 0;
 }
