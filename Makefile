@@ -7,7 +7,8 @@
 #	make regress		all tests; make regress-vectors: those on test data
 #	make natlab		every pair of kinds of NAT (root): a table
 #	make soak		ten minutes over a bad link (root)
-#	make bench		measure, beside the peers found
+#	make bench		measure, beside the peers found; make bench-chart
+#				keeps the chart in regress/bench/bench.svg
 #	make bench-relay	the relay alone
 
 ROOT =		.
@@ -69,6 +70,10 @@ bench: all
 	sh regress/bench/bench.sh
 	sh regress/bench/relay.sh
 
+# What the last run drew, to be committed.
+bench-chart:
+	cp regress/out/bench.svg regress/bench/bench.svg
+
 bench-relay: all
 	sh regress/bench/relay.sh
 
@@ -76,4 +81,5 @@ portcheck:
 	sh regress/port/portcheck.sh
 
 .PHONY: all programs libs clean deps users install demo regress \
-	regress-vectors bench bench-relay portcheck
+	regress-vectors bench bench-chart bench-relay \
+	portcheck

@@ -8,7 +8,8 @@ set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/../e2e/lib.sh"
 : "${PEERS:=1000}" "${ROUNDS:=3}" "${SECS:=3}" "${FLOOD:=20000}"
-WGGO=${WIREGUARD_GO:-$(command -v wireguard-go || true)}
+WGGO=$(command -v wireguard-go || true) WGNAME=wireguard-go
+[ -z "${WIREGUARD_GO:-}" ] || WGGO=$WIREGUARD_GO WGNAME=wireguard-go-new
 mkdir -p "$TOP/regress/out"
 lab_init many
 # shellcheck disable=SC1091
@@ -56,12 +57,11 @@ measure()
 	    $((SECS * 12000)) 96 $6) || return 1
 	take "$1" hs_ '{ rate, us: (([.cpu[]] | add) * 1e6 / .answered) }' \
 	    "$_r"
-	pattern "$1" many_in_ "$(many_to "$2" "$3" "$4" "$5" "$SECS" \
-	    "${RATE:-0}" "$7")"
+	pattern "$1" many_in_ "$(many_to "$2" "$3" "$4" "$5" "$SECS" 0 "$7")"
 	for _b in 1 16; do
 		[ "$1" != shoal ] || _s0=$(segments)
 		pattern "$1" "many_out${_b}_" "$(many_from "$2" "$3" "$4" \
-		    "$SECS" $_b "${RATE:-150000}" "$7")"
+		    "$SECS" $_b $((200000 + _b * 20000)) "$7")"
 		[ "$1" = shoal ] || continue
 		put shoal "many_out${_b}_segments" "$(echo "$_s0 $(segments)" |
 		    awk '{ if ($4 > $2) print ($3 - $1) / ($4 - $2) }')"
@@ -98,9 +98,9 @@ while [ $_round -lt "$ROUNDS" ]; do
 	    { fail "shoal with $PEERS peers"; exit 1; }
 	floods || { fail "shoal under a flood"; exit 1; }
 	[ -n "$WGGO" ] || continue
-	say "$PEERS peers, round $_round of $ROUNDS: wireguard-go"
-	measure wireguard-go w 10.77.0.6:51820 "$WGKEY" 100.64.0.200 \
-	    "$WGPID" "$WGPID" || fail "wireguard-go with $PEERS peers"
+	say "$PEERS peers, round $_round of $ROUNDS: $WGNAME"
+	measure $WGNAME w 10.77.0.6:51820 "$WGKEY" 100.64.0.200 \
+	    "$WGPID" "$WGPID" || fail "$WGNAME with $PEERS peers"
 done
 jq -s 'group_by(.name) | map({ key: .[0].name, value: (group_by(.key) |
     map({ key: .[0].key, value: map(.value) }) | from_entries) }) |
