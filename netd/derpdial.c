@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +33,29 @@ struct derpdial {
 	unsigned int	 d_nips;
 	unsigned int	 d_next;		/* address to be tried */
 	unsigned int	 d_pending;
+	int		 d_more;		/* enum more */
+	int		 d_noroute;		/* to one of the addresses */
 	int64_t		 d_until;
 	char		 d_why[128];
 };
+
+/* What may still tell addresses when those that are known fail. */
+enum more {
+	MORE_NAME = 0x01,		/* its name: other families */
+	MORE_NAT64 = 0x02		/* the network's translator */
+};
+
+static const char	 nat64_name[] = "ipv4only.arpa";	/* RFC 7050 */
 
 static void	 dial_timer(struct derpdial *, int64_t);
 static void	 dial_cb(int, short, void *);
 static void	 dial_end(struct derpdial *, int);
 static void	 dial_start(struct derpdial *);
+static int	 dial_resolve(struct derpdial *, const char *, ask_resolved);
+static int	 dial_more(struct derpdial *);
 static void	 dial_resolved(void *, uint32_t, const struct msg_ip *,
+		    uint32_t);
+static void	 nat64_resolved(void *, uint32_t, const struct msg_ip *,
 		    uint32_t);
 static void	 dial_next(struct derpdial *);
 static void	 dial_connected(void *, uint32_t, int, int);
@@ -133,7 +148,12 @@ addr_add(struct derpdial *d, const struct msg_ip *ip)
 		d->d_ip[d->d_nips++] = *ip;
 }
 
-/* Addresses that the map tells are taken as they are, and no other. */
+/*
+ * Addresses that the map tells come first. Where none of them can be reached
+ * the name may lead further: in a network of IPv6 alone, its DNS64 has an
+ * address of the translator for it, and so has what RFC 7050 makes of an
+ * IPv4 address.
+ */
 static void
 dial_start(struct derpdial *d)
 {
@@ -150,22 +170,79 @@ dial_start(struct derpdial *d)
 	if (ip_parse(&ip, n->host) == 0) {
 		if (ip.af == AF_WIRE_INET ? ask4 : ask6)
 			addr_add(d, &ip);
-		ask4 = ask6 = 0;
-	}
-	if (d->d_nips > 0 || (!ask4 && !ask6)) {
-		d->d_until = os_now() + LIMIT;
-		dial_next(d);
-		return;
-	}
+	} else if (ask4 || ask6)
+		d->d_more |= MORE_NAME;
+	if (ask6)
+		d->d_more |= MORE_NAT64;
+	d->d_until = os_now() + LIMIT;
+	dial_next(d);
+}
+
+/* 0, or -1 with the reason. */
+static int
+dial_resolve(struct derpdial *d, const char *name, ask_resolved cb)
+{
 	d->d_until = os_now() + RESOLVE_LIMIT;
-	d->d_resolve = ask_resolve(n->host, dial_resolved, d);
-	if (d->d_resolve == 0) {
+	if ((d->d_resolve = ask_resolve(name, cb, d)) == 0) {
 		strlcpy(d->d_why, "its name: nobody to ask",
 		    sizeof(d->d_why));
+		return -1;
+	}
+	dial_timer(d, RESOLVE_LIMIT);
+	return 0;
+}
+
+/* All that is known has failed, not for want of a relay: is there more? */
+static int
+dial_more(struct derpdial *d)
+{
+	unsigned int	 i;
+	int		 had4 = 0;
+
+	if (d->d_nips > 0 && !d->d_noroute)
+		return 0;
+	if (d->d_more & MORE_NAME) {
+		d->d_more &= ~MORE_NAME;
+		return dial_resolve(d, d->d_node.host, dial_resolved) == 0;
+	}
+	for (i = 0; i < d->d_nips; i++)
+		if (d->d_ip[i].af == AF_WIRE_INET)
+			had4 = 1;
+		else
+			return 0;
+	if (!had4 || (d->d_more & MORE_NAT64) == 0)
+		return 0;
+	d->d_more &= ~MORE_NAT64;
+	return dial_resolve(d, nat64_name, nat64_resolved) == 0;
+}
+
+/* Any address of it shows the prefix that is before IPv4 addresses here. */
+static void
+nat64_resolved(void *arg, uint32_t error, const struct msg_ip *ip, uint32_t n)
+{
+	static const uint8_t	 known[3] = { 192, 0, 0 };
+	struct derpdial		*d = arg;
+	struct msg_ip		 to;
+	uint32_t		 i;
+	unsigned int		 k, had = d->d_nips;
+
+	d->d_resolve = 0;
+	for (i = 0; error == MSG_OK && i < n; i++)
+		if (ip[i].af == AF_WIRE_INET6 && memcmp(ip[i].addr + 12,
+		    known, sizeof(known)) == 0 &&
+		    (ip[i].addr[15] == 170 || ip[i].addr[15] == 171))
+			break;
+	if (error != MSG_OK || i == n) {
 		dial_end(d, -1);
 		return;
 	}
-	dial_timer(d, RESOLVE_LIMIT);
+	to = ip[i];
+	for (k = 0; k < had; k++) {
+		memcpy(to.addr + 12, d->d_ip[k].addr, 4);
+		addr_add(d, &to);
+	}
+	d->d_until = os_now() + LIMIT;
+	dial_next(d);
 }
 
 /* Families take turns, IPv6 first. */
@@ -178,10 +255,10 @@ dial_resolved(void *arg, uint32_t error, const struct msg_ip *ip, uint32_t n)
 
 	d->d_resolve = 0;
 	if (error != MSG_OK) {
-		snprintf(d->d_why, sizeof(d->d_why), "its name: %s",
-		    msg_strerror(error));
-		dial_end(d, -1);
-		return;
+		if (d->d_nips == 0)
+			snprintf(d->d_why, sizeof(d->d_why), "its name: %s",
+			    msg_strerror(error));
+		n = 0;
 	}
 	for (; none < 2; f = !f) {
 		for (i = pos[f]; i < n; i++)
@@ -194,7 +271,8 @@ dial_resolved(void *arg, uint32_t error, const struct msg_ip *ip, uint32_t n)
 			continue;
 		}
 		none = 0;
-		addr_add(d, &ip[i]);
+		if ((f ? d->d_node.ip4.af : d->d_node.ip6.af) == 0)
+			addr_add(d, &ip[i]);
 	}
 	d->d_until = os_now() + LIMIT;
 	dial_next(d);
@@ -216,7 +294,9 @@ dial_next(struct derpdial *d)
 		d->d_pending++;
 		d->d_ask[i] = ask_connect(&ep, CONN_DERP, dial_connected, d);
 	} else if (d->d_pending == 0) {
-		if (d->d_nips == 0)
+		if (dial_more(d))
+			return;
+		if (d->d_nips == 0 && d->d_why[0] == '\0')
 			strlcpy(d->d_why, "it has no address of a family "
 			    "that is switched on", sizeof(d->d_why));
 		dial_end(d, -1);
@@ -239,6 +319,8 @@ dial_connected(void *arg, uint32_t error, int sys, int fd)
 		dial_end(d, fd);
 		return;
 	}
+	if (sys == ENETUNREACH || sys == EHOSTUNREACH || sys == EAFNOSUPPORT)
+		d->d_noroute = 1;
 	snprintf(d->d_why, sizeof(d->d_why), "connecting to port %u: %s",
 	    d->d_node.port, sys != 0 ? strerror(sys) : msg_strerror(error));
 	dial_next(d);
