@@ -129,6 +129,8 @@ child_msg(struct proc_child *pc, struct imsg *imsg)
 		return child_pin(imsg);
 	case IMSG_DIAL:
 		return dial_msg(pc, imsg);
+	case IMSG_ADMIT:
+		return local_msg(imsg);
 	default:
 		return pc->pc_proc == PROC_DERPCRYPT ?
 		    state_msg(pc, imsg) : -1;
@@ -140,8 +142,10 @@ child_lost(struct proc_child *pc)
 {
 	if (pc->pc_proc == PROC_DERPCRYPT)
 		state_child_lost();
-	else
+	else {
 		dial_child_lost();
+		local_drop();
+	}
 	reconf_child_lost();
 }
 

@@ -31,6 +31,7 @@
 
 #define CONF_FILE	"/etc/shoal/derpd.conf"
 #define STATE_FILE	"/var/db/derpd/key"
+#define SHOALD_SOCKET	"/var/run/shoald.sock"
 #define MAX_CONNS	60000
 #define LISTEN_MAX	16
 #define BURST_MIN	65568	/* a frame of the largest packet */
@@ -71,6 +72,7 @@ struct derp_conf {
 	uint64_t		 c_all_burst;
 	uint32_t		 c_verify;	/* RELAY_VERIFY_* */
 	char			 c_allow[PATH_MAX];	/* file of node keys */
+	char			 c_shoald[PATH_MAX];	/* its socket */
 	char			 c_clients[PATH_MAX];	/* key for coordd */
 	char			 c_meshkey[PATH_MAX];
 	char			 c_cafile[PATH_MAX];	/* "": the system's */
@@ -190,6 +192,13 @@ void	 allow_send(struct proc_child *, const struct derp_conf *);
 /* Look at it now and then, where one is configured. */
 void	 allow_init(void);
 void	 allow_watch(void);
+
+/* --- local.c: who shoald on this machine knows --- */
+
+/* ADMIT of the relay. 0, or -1 if bad. */
+int	 local_msg(struct imsg *);
+/* The relay is gone, or the configuration is another: nobody waits. */
+void	 local_drop(void);
 
 /* --- children.c --- */
 

@@ -117,6 +117,20 @@ set_coordd(const char *url, const char *file)
 }
 
 static void
+set_shoald(const char *socket)
+{
+	const char	*why;
+
+	if (!once(SET_VERIFY, "verify clients"))
+		return;
+	conf->c_verify = RELAY_VERIFY_SHOALD;
+	if ((why = conf_check_path(socket, 100)) != NULL)
+		lex_error("verify clients shoald \"%s\": %s", socket, why);
+	else
+		(void)strlcpy(conf->c_shoald, socket, sizeof(conf->c_shoald));
+}
+
+static void
 set_file(unsigned int bit, const char *what, char *dst, const char *s)
 {
 	const char	*why;
@@ -169,7 +183,7 @@ set_rate(const char *rate, const char *burst, int all)
 
 %token	BOOTSTRAP BURST CA CERTIFICATE CLIENTS COORDD DNS FILENAME HOSTNAME
 %token	INCLUDE KEY LIMIT LISTEN MESH METRICS ON PIN PORT RATE REDIRECT
-%token	SELFSIGNED STATE STUN TLS TOTAL VERIFY WITH ERROR
+%token	SELFSIGNED SHOALD STATE STUN TLS TOTAL VERIFY WITH ERROR
 %token	STRING NUMBER
 
 %%
@@ -214,6 +228,8 @@ main		: HOSTNAME STRING	{ set_hostname($2.string); }
 		}
 		| VERIFY CLIENTS STRING	{ set_verify($3.string, 0); }
 		| VERIFY CLIENTS FILENAME STRING { set_verify($4.string, 1); }
+		| VERIFY CLIENTS SHOALD	{ set_shoald(SHOALD_SOCKET); }
+		| VERIFY CLIENTS SHOALD STRING { set_shoald($4.string); }
 		| VERIFY CLIENTS COORDD STRING KEY FILENAME STRING {
 			set_coordd($4.string, $7.string);
 		}
@@ -293,6 +309,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "rate",		RATE },
 	{ "redirect",		REDIRECT },
 	{ "self-signed",	SELFSIGNED },
+	{ "shoald",		SHOALD },
 	{ "state",		STATE },
 	{ "stun",		STUN },
 	{ "tls",		TLS },

@@ -78,6 +78,8 @@ print_servers(FILE *f, const struct derp_conf *c)
 
 	if (c->c_verify == RELAY_VERIFY_FILE)
 		print_named(f, "verify clients file", c->c_allow);
+	if (c->c_verify == RELAY_VERIFY_SHOALD)
+		print_named(f, "verify clients shoald", c->c_shoald);
 	if (c->c_cafile[0] != '\0')
 		print_named(f, "ca file", c->c_cafile);
 	if (c->c_meshkey[0] != '\0')

@@ -162,6 +162,7 @@ reconf_finish(void)
 	} else {
 		listen_commit();
 		derpd_set_conf(next);
+		local_drop();
 		allow_watch();
 		log_info("configuration reloaded");
 	}

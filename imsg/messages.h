@@ -957,6 +957,7 @@ struct msg_conf_relay {
 #define RELAY_VERIFY_URL	1
 #define RELAY_VERIFY_FILE	2
 #define RELAY_VERIFY_COORDD	3
+#define RELAY_VERIFY_SHOALD	4
 
 /* Whom the relay may be connected to; numbered as they come. */
 struct msg_conf_server {
@@ -1440,6 +1441,10 @@ M(CONF_BOOTSTRAP, P_DERPD, P_RELAY, LEN_FIX(msg_bootstrap), FD_NO, \
     "a name and an address of it, to be told") \
 M(ALLOW_FD, P_DERPD, P_RELAY, LEN_NONE, FD_YES, \
     "the nodes that are let in, a key a line") \
+M(ADMIT, P_RELAY, P_DERPD, LEN_FIX(msg_key), FD_NO, \
+    "ask shoald: is that one of its nodes?") \
+M(ADMITTED, P_DERPD, P_RELAY, LEN_FIX(msg_u32), FD_NO, \
+    "1: it is") \
 M(MESHKEY_FD, P_DERPD, P_DERPCRYPT, LEN_NONE, FD_YES, \
     "the key of the mesh, 64 hex digits") \
 M(DIAL, P_RELAY, P_DERPD, LEN_FIX(msg_dial), FD_NO, \

@@ -335,6 +335,18 @@ relay_file(struct imsg *imsg)
 }
 
 static int
+relay_admitted(struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	verify_answer(imsg_get_id(imsg), m.v == 1);
+	conn_sweep();
+	return 0;
+}
+
+static int
 relay_dialed(struct imsg *imsg)
 {
 	struct msg_connected	 m;
@@ -376,6 +388,8 @@ relay_parent_msg(struct imsg *imsg)
 	case IMSG_ALLOW_FD:
 	case IMSG_CLIENTSKEY_FD:
 		return relay_file(imsg);
+	case IMSG_ADMITTED:
+		return relay_admitted(imsg);
 	case IMSG_DIALED:
 		return relay_dialed(imsg);
 	default:

@@ -195,6 +195,8 @@ void	 servers_prove(const struct msg_conf_server *, struct tlsclient *);
 
 int	 verify_ask(struct conn *);
 void	 verify_cancel(struct conn *);
+/* The parent's answer to the question of that number. */
+void	 verify_answer(uint32_t, int);
 /* Forget what was answered. */
 void	 verify_forget(void);
 /* The keys that are let in, a text; closes it. */

@@ -2,7 +2,8 @@
 # A relay for the nodes of a coordination server, which tells it who they are:
 # nobody before it has, its nodes then and no stranger, new ones at once; who
 # is deleted, expires or has a new key goes within seconds; what holds when
-# the server is gone; another secret, another certificate, no secret.
+# the server is gone; another secret, another certificate, no secret. And a
+# relay that asks the shoald of its machine.
 set -u
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
@@ -163,3 +164,23 @@ kill -HUP "$COORDPID"
 check "the right one is: the list is back" wait_for 40 relay_log \
     'coordd: 1 keys'
 check "and the node" wait_for 30 clients 1
+
+# --- the shoald of the machine ---
+node_stop b
+rm -f "$LAB/b/state"
+node_start b "auth key \"$(key_create --user u)\""
+check "a node comes anew" node_wait_up b
+check "another one sees it" wait_for 10 sees a b
+KEYB2=$(node_key b)
+sed -i '/clients coordd/d' "$LAB/relay/derpd.conf"
+echo "verify clients shoald \"$LAB/a/shoald.sock\"" >>"$LAB/relay/derpd.conf"
+check "now shoald is asked, by a reload" relay_reload
+check "its own key is let in" login "$KEYA"
+check "a peer's is" login "$KEYB2"
+check "one of before is not" not login "$KEYB"
+check "nor a stranger's" not login "$(printf '%064d' 7)"
+node_stop a
+kill_wait "$RELAYPID"
+check "a relay whose shoald does not run" relay_start
+check "lets nobody in" not login "$KEYB2"
+check "and says so" relay_log 'clients shoald: .*shoald.sock'
