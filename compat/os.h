@@ -171,6 +171,17 @@ int	 os_sock_frag(int, int, enum os_frag);
  * 0 where the system does not tell.
  */
 size_t	 os_sock_queued(int);
+/*
+ * Marks of congestion. recvmsg tells the traffic class of each datagram of
+ * this socket (AF_WIRE_*): -1 errno. Does this system do that, and send with
+ * one? Fill a control message with room for an int, of whose header the
+ * length is there: (family, class). The class that one tells, or -1.
+ */
+int	 os_sock_recvtos(int, int);
+int	 os_has_ecn(int);
+struct cmsghdr;
+void	 os_cmsg_tos(struct cmsghdr *, int, int);
+int	 os_cmsg_get_tos(struct cmsghdr *);
 /* recvmsg tells the local address of each datagram (AF_WIRE_*). -1 errno. */
 int	 os_sock_pktinfo(int, int);
 

@@ -89,6 +89,27 @@ uint16_t csum_transport(const uint8_t *, size_t, uint8_t, size_t, size_t);
 /* Does the transport checksum verify? (packet, transport offset, proto, len) */
 int	 csum_verify(const uint8_t *, size_t, uint8_t, size_t);
 
+/* --- ecn.c: congestion marks, RFC 6040 ----------------------------------- */
+
+#define ECN_NOT		0
+#define ECN_ECT1	1
+#define ECN_ECT0	2
+#define ECN_CE		3
+#define ECN_MASK	3
+
+/* The mark of an IP packet; out of the tunnel it is copied. */
+static inline uint8_t
+ecn_of(const uint8_t *ip)
+{
+	return (ip[0] >> 4 == 6 ? ip[1] >> 4 : ip[1]) & ECN_MASK;
+}
+
+/*
+ * Into the tunnel's packet (at least a whole header) goes the mark of the
+ * outer one, of which only that is looked at. 0, or -1: drop it.
+ */
+int	 ecn_in(uint8_t *, uint8_t);
+
 /* --- segment.c: packets of the TUN device into segments ------------------ */
 
 /*
@@ -390,6 +411,7 @@ struct path_ping {
 struct path_to {
 	struct addr	 pt_addr;	/* a_af 0: none */
 	uint16_t	 pt_relay;	/* DERP region, 0: none */
+	uint8_t		 pt_ecn;	/* mark of the datagrams */
 };
 
 struct path {
@@ -416,6 +438,7 @@ struct path {
 	unsigned int	 pa_early;	/* quick tries made */
 	unsigned int	 pa_ncand;
 	uint8_t		 pa_nogso;	/* large sends failed on this path */
+	uint8_t		 pa_ecn[2];	/* it minds our marks, IPv4 and 6 */
 };
 
 void	 path_free(struct path *);	/* and what is in it */
@@ -1053,6 +1076,7 @@ enum rx_drop {
 	RXD_FILTER,
 	RXD_HANDSHAKE,
 	RXD_LOAD,
+	RXD_ECN,
 	RXD_TUN,
 	RXD_MAX
 };
@@ -1062,6 +1086,7 @@ struct rx_item {
 	struct keypair	*ri_keypair;
 	struct addr	 ri_src;
 	uint32_t	 ri_index;	/* is the session still there? */
+	uint8_t		 ri_ecn;
 };
 
 struct rx_stats {
@@ -1091,6 +1116,7 @@ struct rx {
 	uint64_t	 r_bytes;
 	int64_t		 r_now;
 	int		 r_data;	/* more than keepalives */
+	uint8_t		 r_ecn;		/* of the message being read */
 };
 
 void	 rx_init(struct rx *, unsigned int);
@@ -1134,6 +1160,7 @@ struct udp_in {
 	size_t		 i_len;
 	size_t		 i_seg;		/* length of each but the last */
 	struct addr	 i_src;
+	uint8_t		 i_ecn;
 };
 
 void	 udp_init(void);

@@ -531,6 +531,8 @@ disco_pong_out(struct peer *p, const struct disco_msg *ping,
 		memcpy(pong.dm_src.da_addr, derp, sizeof(derp));
 	pong.dm_src.da_port = src->a_port;
 	pong.dm_src.da_v4 = src->a_af != AF_WIRE_INET6;
+	if (os_has_ecn(src->a_af))
+		pong.dm_caps = DISCO_CAP_ECN;
 	(void)disco_send(p, &pong, src);
 }
 
@@ -598,6 +600,9 @@ disco_pong_in(struct peer *first, const struct disco_msg *dm, int64_t now)
 		if (path_pong(p->p_path, dm->dm_txid, now, &ping,
 		    &latency) == -1)
 			continue;
+		if (ping.pp_addr.a_af != ADDR_DERP)
+			p->p_path->pa_ecn[ping.pp_addr.a_af == AF_WIRE_INET6] =
+			    dm->dm_caps & DISCO_CAP_ECN;
 		if (!had && path_trusted(p->p_path, now))
 			disco_called(p, now);
 		if (ping.pp_addr.a_vni != 0)

@@ -248,6 +248,7 @@ peer_dest(struct peer *p, int64_t now, struct path_to *to)
 	if (pa != NULL && path_trusted(pa, now)) {
 		to->pt_addr = pa->pa_best;
 		to->pt_relay = 0;
+		to->pt_ecn = 0;
 		return 1;
 	}
 	relay = peer_relay(p, &up);

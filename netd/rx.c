@@ -26,6 +26,7 @@ static const char *const drop_names[RXD_MAX] = {
 	[RXD_FILTER] = "filter",
 	[RXD_HANDSHAKE] = "bad handshake",
 	[RXD_LOAD] = "under load",
+	[RXD_ECN] = "congestion mark",
 	[RXD_TUN] = "tun write"
 };
 
@@ -40,7 +41,8 @@ static void	 rx_transport(struct rx *, uint8_t *, size_t,
 static void	 rx_opened(struct rx *, const struct rx_item *,
 		    const struct wg_item *);
 static void	 rx_batch(struct rx *, struct peer *, const struct addr *);
-static void	 rx_plain(struct rx *, struct peer *, uint8_t *, size_t);
+static void	 rx_plain(struct rx *, struct peer *, uint8_t *, size_t,
+		    uint8_t);
 static int	 rx_filter(struct rx *, struct peer *, const uint8_t *,
 		    const struct pkt *);
 static int	 peer_has_cap(void *, const struct pkt *, unsigned int);
@@ -104,6 +106,7 @@ rx_message(struct rx *rx, const struct udp_in *in)
 {
 	size_t	 len, off;
 
+	rx->r_ecn = in->i_ecn;
 	for (off = 0; off < in->i_len; off += len) {
 		len = in->i_len - off;
 		if (len > in->i_seg)
@@ -162,6 +165,7 @@ rx_relayed(struct rx *rx, uint16_t region, const uint8_t *key, uint8_t *p,
 		rx->r_via = NULL;
 		return;
 	}
+	rx->r_ecn = 0;
 	addr_from_derp(&src, region);
 	rx_datagram(rx, p, len, &src);
 	rx->r_via = NULL;
@@ -288,6 +292,7 @@ rx_transport(struct rx *rx, uint8_t *b, size_t len, const struct addr *src)
 	ri->ri_keypair = k;
 	ri->ri_index = k->k_local;
 	ri->ri_src = *src;
+	ri->ri_ecn = rx->r_ecn;
 }
 
 void
@@ -331,7 +336,7 @@ rx_opened(struct rx *rx, const struct rx_item *ri, const struct wg_item *wi)
 		hs_confirmed(p, rx->r_now);
 	if (wi->wi_out > 0)
 		rx_plain(rx, p, wi->wi_pkt + WG_TRANSPORT_HDR_LEN,
-		    wi->wi_out);
+		    wi->wi_out, ri->ri_ecn);
 	rx_late_rekey(rx, p, k);
 }
 
@@ -372,7 +377,7 @@ rx_filter(struct rx *rx, struct peer *p, const uint8_t *b,
 
 /* A decrypted packet; what is dropped here was still authentic traffic. */
 static void
-rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len)
+rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len, uint8_t ecn)
 {
 	struct pkt	 pkt;
 	ssize_t		 n;
@@ -385,6 +390,10 @@ rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len)
 	if (!peer_allows(p, b[0] >> 4 == 4 ? AF_WIRE_INET : AF_WIRE_INET6,
 	    b + (b[0] >> 4 == 4 ? 12 : 8))) {
 		rx->r_stats.s_drop[RXD_SOURCE]++;
+		return;
+	}
+	if (ecn != 0 && ecn_in(b, ecn) == -1) {
+		rx->r_stats.s_drop[RXD_ECN]++;
 		return;
 	}
 	pkt_parse(&pkt, b, n);

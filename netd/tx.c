@@ -36,6 +36,8 @@ static void		 tx_begin(struct tx *, int64_t);
 static void		 tx_plan(struct tx *);
 static void		 tx_input(struct tx *, struct tx_pkt *);
 static struct keypair	*tx_ready(struct peer *, int64_t, struct path_to *);
+static void		 tx_mark(const struct peer *, const uint8_t *,
+			    struct path_to *);
 static int		 tx_add(struct tx *, struct peer *, struct keypair *,
 			    const struct path_to *);
 static void		 tx_sent(struct peer *, struct keypair *, int,
@@ -281,6 +283,21 @@ tx_ready(struct peer *p, int64_t now, struct path_to *to)
 	return k;
 }
 
+/*
+ * The packet's mark goes outside if the peer will look at it there; else
+ * congestion is better told by loss (RFC 6040, 4.3). A peer relay and DERP
+ * pass no marks on.
+ */
+static void
+tx_mark(const struct peer *p, const uint8_t *pkt, struct path_to *to)
+{
+	uint8_t	 ecn = ecn_of(pkt);
+
+	if (ecn != ECN_NOT && p->p_path != NULL && to->pt_addr.a_vni == 0 &&
+	    p->p_path->pa_ecn[to->pt_addr.a_af == AF_WIRE_INET6])
+		to->pt_ecn = ecn;
+}
+
 /* The next of t_pkt goes to that peer. -1: it is malformed. */
 static int
 tx_add(struct tx *tx, struct peer *p, struct keypair *k,
@@ -331,6 +348,7 @@ tx_input(struct tx *tx, struct tx_pkt *tp)
 		peer_want(p, k == NULL ? WANT_HANDSHAKE : WANT_FLUSH);
 		return;
 	}
+	tx_mark(p, tp->tp_data, &to);
 	if (tp != &tx->t_pkt[tx->t_npkt])
 		tx->t_pkt[tx->t_npkt] = *tp;
 	(void)tx_add(tx, p, k, &to);
@@ -462,6 +480,7 @@ flush_some(struct tx *tx, struct peer *p, int64_t now)
 		tp->tp_len = st->st_len;
 		bytes += st->st_len;
 		n++;
+		tx_mark(p, tp->tp_data, &to);
 		(void)tx_add(tx, p, k, &to);
 	}
 	if (n != 0 && tx_go(tx) == -1) {

@@ -58,6 +58,7 @@ dest_get(struct tx *tx, const struct peer *p, const struct keypair *k,
 		d = &tx->t_dest[*slot - 1];
 		if (d->d_key == k->k_send &&
 		    d->d_to.pt_relay == to->pt_relay &&
+		    d->d_to.pt_ecn == to->pt_ecn &&
 		    addr_eq(&d->d_to.pt_addr, &to->pt_addr))
 			return d;
 	}

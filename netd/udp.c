@@ -30,7 +30,8 @@ struct udp_msgs {
 	struct sockaddr_storage	 um_ss[UDP_MSGS];
 	union {
 		struct cmsghdr	 hdr;
-		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t))];
+		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t)) +
+				    CMSG_SPACE(sizeof(int))];
 	}			 um_cmsg[UDP_MSGS];
 };
 
@@ -43,7 +44,7 @@ static size_t	 msg_fill(struct udp_msgs *, int, const struct udp_out *,
 static int	 msgs_fill(struct udp_msgs *, const struct udp_out *,
 		    const struct tx_group *, size_t);
 static int	 msg_failed(struct udp_out *, struct tx_group *, size_t);
-static size_t	 recv_segment(struct msghdr *, size_t);
+static void	 recv_control(struct msghdr *, struct udp_in *);
 
 void
 udp_init(void)
@@ -194,6 +195,20 @@ udp_out_of(struct udp_out *uo, uint8_t af)
 	return &uo[af == AF_WIRE_INET6];
 }
 
+/* Room for the next control message, of that payload. */
+static struct cmsghdr *
+cmsg_add(struct udp_msgs *um, int n, size_t len)
+{
+	struct msghdr	*mh = &um->um_msg[n].msg_hdr;
+	uint8_t		*p = um->um_cmsg[n].buf + mh->msg_controllen;
+	struct cmsghdr	*cmsg = (struct cmsghdr *)(void *)p;
+
+	mh->msg_control = um->um_cmsg[n].buf;
+	mh->msg_controllen += CMSG_SPACE(len);
+	cmsg->cmsg_len = CMSG_LEN(len);
+	return cmsg;
+}
+
 /* One message, the rest of a group or a datagram of it. Its bytes. */
 static size_t
 msg_fill(struct udp_msgs *um, int n, const struct udp_out *uo,
@@ -211,18 +226,18 @@ msg_fill(struct udp_msgs *um, int n, const struct udp_out *uo,
 	um->um_iov[n].iov_base = g->g_buf + off;
 #ifdef UDP_SEGMENT
 	if (len > g->g_size && uo->uo_gso && !g->g_dest->d_nogso) {
-		mh->msg_control = &um->um_cmsg[n];
-		mh->msg_controllen = sizeof(um->um_cmsg[n].buf);
-		cmsg = CMSG_FIRSTHDR(mh);
+		cmsg = cmsg_add(um, n, sizeof(seg));
 		cmsg->cmsg_level = SOL_UDP;
 		cmsg->cmsg_type = UDP_SEGMENT;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(seg));
 		memcpy(CMSG_DATA(cmsg), &seg, sizeof(seg));
 	} else
 #endif
 	if (len > g->g_size)
 		len = g->g_size;
 	um->um_iov[n].iov_len = len;
+	if (g->g_dest->d_to.pt_ecn != 0)
+		os_cmsg_tos(cmsg_add(um, n, sizeof(int)), g->g_addr.a_af,
+		    g->g_dest->d_to.pt_ecn);
 	return len;
 }
 
@@ -325,26 +340,30 @@ udp_wait_writable(uint8_t af)
 		fatal("event_add");
 }
 
-/* Size of the datagrams in a message; its own length if it is one. */
-static size_t
-recv_segment(struct msghdr *mh, size_t len)
+/* Mark and size of the datagrams in a message; its own length if it is one. */
+static void
+recv_control(struct msghdr *mh, struct udp_in *in)
 {
-#ifdef UDP_GRO
 	struct cmsghdr	*cmsg;
 	int		 v;
 
+	in->i_seg = in->i_len;
+	in->i_ecn = 0;
 	for (cmsg = CMSG_FIRSTHDR(mh); cmsg != NULL;
 	    cmsg = CMSG_NXTHDR(mh, cmsg)) {
-		if (cmsg->cmsg_level != SOL_UDP ||
-		    cmsg->cmsg_type != UDP_GRO ||
-		    cmsg->cmsg_len < CMSG_LEN(sizeof(v)))
+#ifdef UDP_GRO
+		if (cmsg->cmsg_level == SOL_UDP &&
+		    cmsg->cmsg_type == UDP_GRO &&
+		    cmsg->cmsg_len >= CMSG_LEN(sizeof(v))) {
+			memcpy(&v, CMSG_DATA(cmsg), sizeof(v));
+			if (v > 0)
+				in->i_seg = v;
 			continue;
-		memcpy(&v, CMSG_DATA(cmsg), sizeof(v));
-		if (v > 0)
-			return v;
-	}
+		}
 #endif
-	return len;
+		if ((v = os_cmsg_get_tos(cmsg)) != -1)
+			in->i_ecn = v & ECN_MASK;
+	}
 }
 
 int
@@ -386,7 +405,7 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		in[k].i_buf = iov[i].iov_base;
 		in[k].i_len = mm[i].msg_len;
 		bytes += mm[i].msg_len;
-		in[k].i_seg = recv_segment(&mm[i].msg_hdr, mm[i].msg_len);
+		recv_control(&mm[i].msg_hdr, &in[k]);
 		k++;
 	}
 	/* What is read must still be in the cache when it is opened. */

@@ -24,6 +24,7 @@ wgonly_dest(struct path *pa, int64_t now, struct path_to *to)
 	unsigned int	 i, n;
 
 	to->pt_relay = 0;
+	to->pt_ecn = 0;
 	if (!path_trusted(pa, now)) {
 		n = pa->pa_ncand;
 		if (pa->pa_fallback.a_af != 0)

@@ -150,6 +150,8 @@ udp_open(struct udp_sock *us, uint8_t af, uint16_t port)
 	os_sock_buffers(us->fd);
 	if (os_sock_frag(us->fd, af, OS_FRAG_ON_WAY) == -1)
 		log_warn("UDP socket: fragments");
+	if (os_has_ecn(af) && os_sock_recvtos(us->fd, af) == -1)
+		log_warn("UDP socket: congestion marks");
 	us->port = sock_port(us->fd);
 	return 0;
 }

@@ -103,6 +103,8 @@ disco_addr_put(const struct disco_addr *da, uint8_t wire[DISCO_ADDR_LEN])
 	be16enc(wire + 16, da->da_port);
 }
 
+static const uint8_t	 caps_magic[DISCO_CAPS_LEN - 1] = { 's', 'h', 'l' };
+
 static int
 parse_ping(const uint8_t *p, size_t len, struct disco_msg *m)
 {
@@ -127,6 +129,11 @@ parse_pong(const uint8_t *p, size_t len, struct disco_msg *m)
 		return -1;
 	memcpy(m->dm_txid, p, DISCO_TXID_LEN);
 	disco_addr_get(p + DISCO_TXID_LEN, &m->dm_src);
+	p += DISCO_TXID_LEN + DISCO_ADDR_LEN;
+	len -= DISCO_TXID_LEN + DISCO_ADDR_LEN;
+	if (len >= DISCO_CAPS_LEN &&
+	    memcmp(p, caps_magic, sizeof(caps_magic)) == 0)
+		m->dm_caps = p[sizeof(caps_magic)];
 	return 0;
 }
 
@@ -257,7 +264,8 @@ body_len(const struct disco_msg *m)
 		return DISCO_TXID_LEN + m->dm_padding +
 		    (m->dm_has_nodekey ? DISCO_KEY_LEN : 0);
 	case DISCO_PONG:
-		return DISCO_TXID_LEN + DISCO_ADDR_LEN;
+		return DISCO_TXID_LEN + DISCO_ADDR_LEN +
+		    (m->dm_caps != 0 ? DISCO_CAPS_LEN : 0);
 	case DISCO_CALL_ME_MAYBE:
 		return addrs;
 	case DISCO_BIND_ENDPOINT:
@@ -321,6 +329,11 @@ build_body(const struct disco_msg *m, uint8_t *p)
 	case DISCO_PONG:
 		memcpy(p, m->dm_txid, DISCO_TXID_LEN);
 		disco_addr_put(&m->dm_src, p + DISCO_TXID_LEN);
+		if (m->dm_caps == 0)
+			break;
+		p += DISCO_TXID_LEN + DISCO_ADDR_LEN;
+		memcpy(p, caps_magic, sizeof(caps_magic));
+		p[sizeof(caps_magic)] = m->dm_caps;
 		break;
 	case DISCO_CALL_ME_MAYBE:
 		build_addrs(m, p);

@@ -41,6 +41,13 @@ enum disco_type {
 	DISCO_ALLOC_RESPONSE
 };
 
+/*
+ * A pong of our own may say more at its end, which others ignore: 4 bytes,
+ * "shl" and what its sender can do.
+ */
+#define DISCO_CAP_ECN		0x01	/* minds marks of outer headers */
+#define DISCO_CAPS_LEN		4
+
 /* An address: IPv4 in the first 4 bytes, port in host order. */
 struct disco_addr {
 	uint8_t		 da_addr[16];
@@ -73,6 +80,7 @@ struct disco_msg {
 	uint8_t			 dm_nodekey[DISCO_KEY_LEN];	/* 1 */
 	uint8_t			 dm_has_nodekey;		/* 1 */
 	struct disco_addr	 dm_src;			/* 2 */
+	uint8_t			 dm_caps;	/* 2: DISCO_CAP_* */
 	uint32_t		 dm_vni;			/* 4, 5, 6 */
 	uint32_t		 dm_generation;		/* 4, 5, 6, 8, 9 */
 	uint8_t			 dm_remote[DISCO_KEY_LEN];	/* 4, 5, 6 */

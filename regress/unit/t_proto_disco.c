@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 
+#include <err.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -379,6 +380,33 @@ pair(json_t *c)
 		vec_fail("order");
 }
 
+/* What a pong of our own says at its end; others say nothing there. */
+static void
+pong_caps(void)
+{
+	struct disco_msg	 dm, in;
+	uint8_t			 b[64];
+	ssize_t			 n, plain;
+
+	memset(&dm, 0, sizeof(dm));
+	dm.dm_type = DISCO_PONG;
+	plain = disco_build(&dm, b, sizeof(b));
+	if (plain == -1 || disco_parse(b, plain, &in) == -1 ||
+	    in.dm_caps != 0)
+		errx(1, "a pong that says nothing");
+	memset(b + plain, 1, DISCO_CAPS_LEN);
+	if (disco_parse(b, plain + DISCO_CAPS_LEN, &in) == -1 ||
+	    in.dm_caps != 0)
+		errx(1, "a pong with something else at its end");
+	dm.dm_caps = DISCO_CAP_ECN;
+	n = disco_build(&dm, b, sizeof(b));
+	if (n != plain + DISCO_CAPS_LEN || disco_parse(b, n, &in) == -1 ||
+	    in.dm_caps != DISCO_CAP_ECN)
+		errx(1, "a pong that says what it can do");
+	if (disco_parse(b, n - 1, &in) == -1 || in.dm_caps != 0)
+		errx(1, "a pong that is cut short");
+}
+
 static const struct {
 	const char	*kind;
 	void		(*run)(json_t *);
@@ -395,6 +423,7 @@ main(void)
 	json_t	*cases, *c;
 	size_t	 i, k;
 
+	pong_caps();
 	cases = vec_cases(getenv("VECTORS"), "disco.json");
 	json_array_foreach(cases, i, c) {
 		vec_at(c, i);
