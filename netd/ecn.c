@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ecn.h"
 #include "netd.h"
 
 #define DROP	0xff
@@ -65,4 +66,10 @@ ecn_in(uint8_t *ip, uint8_t outer)
 	if (ecn != inner)
 		ecn_set(ip, ecn);
 	return 0;
+}
+
+void
+ecn_ce(uint8_t *ip)
+{
+	ecn_set(ip, ECN_CE);
 }

@@ -89,27 +89,6 @@ uint16_t csum_transport(const uint8_t *, size_t, uint8_t, size_t, size_t);
 /* Does the transport checksum verify? (packet, transport offset, proto, len) */
 int	 csum_verify(const uint8_t *, size_t, uint8_t, size_t);
 
-/* --- ecn.c: congestion marks, RFC 6040 ----------------------------------- */
-
-#define ECN_NOT		0
-#define ECN_ECT1	1
-#define ECN_ECT0	2
-#define ECN_CE		3
-#define ECN_MASK	3
-
-/* The mark of an IP packet; out of the tunnel it is copied. */
-static inline uint8_t
-ecn_of(const uint8_t *ip)
-{
-	return (ip[0] >> 4 == 6 ? ip[1] >> 4 : ip[1]) & ECN_MASK;
-}
-
-/*
- * Into the tunnel's packet (at least a whole header) goes the mark of the
- * outer one, of which only that is looked at. 0, or -1: drop it.
- */
-int	 ecn_in(uint8_t *, uint8_t);
-
 /* --- segment.c: packets of the TUN device into segments ------------------ */
 
 /*

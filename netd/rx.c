@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "disco.h"
+#include "ecn.h"
 #include "netd.h"
 #include "stun.h"
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "disco.h"
+#include "ecn.h"
 #include "netd.h"
 
 static const char *const drop_names[TXD_MAX] = {

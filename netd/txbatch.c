@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "disco.h"
+#include "ecn.h"
 #include "netd.h"
 
 static struct tx_dest	*dest_get(struct tx *, const struct peer *,
@@ -21,12 +22,12 @@ static struct tx_dest	*dest_get(struct tx *, const struct peer *,
 static size_t	 wire_len(const struct tx *, size_t);
 static int	 batch_next(struct tx *);
 static int	 batch_room(struct tx *, struct tx_dest *, size_t);
-static void	 batch_cut(struct tx *, struct tx_pkt *, size_t, size_t);
+static void	 batch_cut(struct tx *, struct tx_pkt *, size_t, size_t, int);
 static struct sendq	*batch_queue(struct tx *, const struct tx_dest *);
 static void	 batch_watch(struct tx *);
 static uint32_t	 pkt_flow(const struct tx_pkt *);
-static int	 batch_admit(struct tx *, struct sendq *, struct tx_pkt *,
-		    uint32_t, size_t);
+static enum sendq_verdict batch_admit(struct tx *, struct sendq *,
+		    struct tx_pkt *, uint32_t, size_t);
 static void	 batch_fill(struct tx *);
 static void	 batch_seal(struct tx *);
 static void	 batch_check(struct tx *);
@@ -153,7 +154,7 @@ batch_room(struct tx *tx, struct tx_dest *d, size_t len)
 
 /* Cut the next segment, of that length, into the last group. */
 static void
-batch_cut(struct tx *tx, struct tx_pkt *tp, size_t len, size_t size)
+batch_cut(struct tx *tx, struct tx_pkt *tp, size_t len, size_t size, int mark)
 {
 	struct tx_group	*g = &tx->t_group[tx->t_ngroup - 1];
 	struct wg_item	*wi = &tx->t_item[tx->t_nitem];
@@ -163,6 +164,8 @@ batch_cut(struct tx *tx, struct tx_pkt *tp, size_t len, size_t size)
 	if (g->g_addr.a_vni != 0)
 		out += geneve_wg(out, g->g_addr.a_vni);
 	segment_next(&tp->tp_seg, out + WG_TRANSPORT_HDR_LEN);
+	if (mark)
+		ecn_ce(out + WG_TRANSPORT_HDR_LEN);
 	wi->wi_key = d->d_key;
 	wi->wi_pkt = out;
 	wi->wi_len = wg_pad(len, tx->t_mtu);
@@ -240,16 +243,20 @@ pkt_flow(const struct tx_pkt *tp)
 	return (h ^ pkt.p_dport) * 16777619U;
 }
 
-/* May the next segment join the queue? If not, it is left out. */
-static int
+/* May the next segment join the queue, marked? If not, it is left out. */
+static enum sendq_verdict
 batch_admit(struct tx *tx, struct sendq *sq, struct tx_pkt *tp, uint32_t flow,
     size_t len)
 {
-	if (sendq_check(sq, flow, len, 0, tx->t_now) == SENDQ_PASS)
-		return 1;
-	segment_skip(&tp->tp_seg);
-	tx->t_new.s_drop[TXD_QUEUE]++;
-	return 0;
+	enum sendq_verdict	 v;
+
+	v = sendq_check(sq, flow, len, ecn_of(tp->tp_data) != ECN_NOT,
+	    tx->t_now);
+	if (v == SENDQ_DROP) {
+		segment_skip(&tp->tp_seg);
+		tx->t_new.s_drop[TXD_QUEUE]++;
+	}
+	return v;
 }
 
 /* As many segments as there is room for. */
@@ -259,6 +266,7 @@ batch_fill(struct tx *tx)
 	struct tx_dest	*d;
 	struct tx_pkt	*tp;
 	struct sendq	*sq;
+	enum sendq_verdict v = SENDQ_PASS;
 	uint32_t	 flow = 0;
 	size_t		 hdr, len, size;
 
@@ -268,16 +276,18 @@ batch_fill(struct tx *tx)
 		d = &tx->t_dest[tx->t_cur];
 		tp = &tx->t_pkt[tx->t_curpkt];
 		hdr = d->d_to.pt_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
+		v = SENDQ_PASS;
 		if ((sq = batch_queue(tx, d)) != NULL)
 			flow = pkt_flow(tp);
 		while ((len = segment_len(&tp->tp_seg)) != 0) {
-			if (sq != NULL &&
-			    !batch_admit(tx, sq, tp, flow, len))
+			if (sq != NULL)
+				v = batch_admit(tx, sq, tp, flow, len);
+			if (v == SENDQ_DROP)
 				continue;
 			size = wire_len(tx, len) + hdr;
 			if (batch_room(tx, d, size) == -1)
 				return;
-			batch_cut(tx, tp, len, size);
+			batch_cut(tx, tp, len, size, v == SENDQ_MARK);
 		}
 	} while (batch_next(tx));
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ecn.h"
 #include "netd.h"
 
 #ifndef SOL_UDP

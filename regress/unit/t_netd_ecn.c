@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../netd/ecn.h"
 #include "../../netd/netd.h"
 
 #define DROP	-1
