@@ -40,6 +40,12 @@ def largest(pids):
     return max((pss([p]) for p in pids), default=0)
 
 
+# Of each process: its name, CPU seconds so far, MB.
+def processes(pids):
+    return {p: (open('/proc/%d/comm' % p).read().strip(), cpu([p]), pss([p]))
+            for p in pids}
+
+
 def run(ns, *cmd, timeout=60):
     return subprocess.run(['ip', 'netns', 'exec', ns, *cmd], timeout=timeout,
                           capture_output=True, text=True).stdout
@@ -94,7 +100,7 @@ def measure_bare(peer, secs, add):
     add('udp_1g_lost_percent', lost)
 
 
-def measure(peer, secs, r):
+def measure(peer, secs, r, procs):
     def add(k, v):
         if v is not None:
             r.setdefault(k, []).append(v)
@@ -112,7 +118,12 @@ def measure(peer, secs, r):
         time.sleep(0.3)
         p = ping(peer, n, '0.007')
         return p, pss(peer['pids_a']), largest(peer['pids_a'])
+    before = processes(peer['pids_a'])
     end, used, (p, total, one) = iperf(peer, secs + 1, during=loaded)
+    gb = end['sum_received']['bytes'] / 1e9
+    for pid, (name, secs_used, mb) in processes(peer['pids_a']).items():
+        procs.setdefault(name, []).append(
+            ((secs_used - before[pid][1]) / gb, mb))
     add('loaded_p50_ms', p[0])
     add('loaded_p99_ms', p[1])
     add('memory_loaded_mb', total)
@@ -261,6 +272,8 @@ def judge(res):
 def table(names, res, raw):
     print('%-32s' % 'median [least, most]', *('%21s' % n for n in names))
     for key, text, digits in ROWS:
+        if not any(key in res[n] for n in names):
+            continue
         line = ['%-32s' % text]
         for n in names:
             if key in res[n]:
@@ -270,6 +283,13 @@ def table(names, res, raw):
             else:
                 line.append('%21s' % '-')
         print(*line)
+
+
+def print_processes(procs):
+    print('# processes of the sender under a TCP flow: CPU s/GB, MB of PSS')
+    for name, d in procs.items():
+        print('# %s: %s' % (name, ', '.join('%s %.2f, %.1f' % (c, *v)
+                                            for c, v in d.items())))
 
 
 def verdicts(out):
@@ -354,13 +374,14 @@ def main():
         if p['pids_a']:
             raw[p['name']]['memory_idle_mb'] = [pss(p['pids_a'])]
         run(p['a'], 'ping', '-c', '20', '-i', '0.01', p['addr'])
+    procs = {p['name']: {} for p in peers}
     for r in range(rounds):
         for p in peers:
             if r >= p.get('rounds', rounds):
                 continue
             print('# round %d of %d: %s' % (r + 1, rounds, p['name']),
                   file=sys.stderr, flush=True)
-            measure(p, secs, raw[p['name']])
+            measure(p, secs, raw[p['name']], procs[p['name']])
     read_parts(outdir, raw)
     res = {n: {k: statistics.median(v) for k, v in d.items()}
            for n, d in raw.items()}
@@ -375,11 +396,14 @@ def main():
         if p.get('version'):
             print('# %s: %s' % (p['name'], p['version']))
     table(names, res, raw)
+    procs = {n: {c: [statistics.median(x) for x in zip(*v)]
+                 for c, v in d.items()} for n, d in procs.items() if d}
+    print_processes(procs)
     good = verdicts(out)
     with open(os.path.join(outdir, 'bench.json'), 'w') as f:
         json.dump({'head': head, 'rounds': rounds, 'seconds': secs,
                    'versions': {p['name']: p.get('version') for p in peers},
-                   'median': res, 'all': raw,
+                   'median': res, 'all': raw, 'processes': procs,
                    'bars': [dict(zip(('what', 'value', 'bar', 'way', 'met'),
                                      x)) for x in out]}, f, indent=1)
     svg(names, res, head, os.path.join(outdir, 'bench.svg'))
