@@ -210,8 +210,10 @@ control_well(void)
 static void
 control_key_cb(int status, const char *body, size_t len, void *arg)
 {
-	char	 why[MSG_TEXT_LEN];
+	char		 why[MSG_TEXT_LEN];
+	uint32_t	 asked;
 
+	asked = fetch_retry_ms(fetch);
 	fetch = NULL;
 	if (status == 200 && serverkey_parse(body, len, server_key) == 0) {
 		have_server = 1;
@@ -227,7 +229,7 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 			(void)snprintf(why, sizeof(why),
 			    "/key: not the answer of a control server");
 		control_trouble(why);
-		retry_later(&retry_key, 0);
+		retry_later(&retry_key, asked);
 		/* A key that was pinned once needs no word of TLS. */
 		if (!no_pin) {
 			memset(server_key, 0, sizeof(server_key));
@@ -334,7 +336,8 @@ control_disconnect(void)
 /* --- the map stream and updates --- */
 
 void
-control_poll_done(const char *why, int status, int lived, uint32_t sleep)
+control_poll_done(const char *why, int status, int lived, uint32_t sleep,
+    uint32_t asked)
 {
 	if (lived)
 		retry_good(&retry_poll);
@@ -342,7 +345,7 @@ control_poll_done(const char *why, int status, int lived, uint32_t sleep)
 		timer_ms(&retry_poll.r_ev, sleep * 1000);
 	} else {
 		control_trouble(why);
-		retry_later(&retry_poll, 0);
+		retry_later(&retry_poll, asked);
 	}
 	/*
 	 * The server does not know the node (any more): ask it what it
@@ -355,12 +358,12 @@ control_poll_done(const char *why, int status, int lived, uint32_t sleep)
 }
 
 void
-control_update_done(const char *why)
+control_update_done(const char *why, uint32_t asked)
 {
 	if (why != NULL) {
 		log_debug("update of the control server: %s", why);
 		update_due = 1;
-		retry_later(&retry_update, 0);
+		retry_later(&retry_update, asked);
 	} else
 		retry_good(&retry_update);
 	control_step();

@@ -150,6 +150,8 @@ struct fetch
 	    const struct conn_opt *, void (*)(int, const char *, size_t,
 	    void *), void *);
 void	 fetch_cancel(struct fetch *);
+/* While it calls back: how many ms a busy server asks to wait, or 0. */
+uint32_t fetch_retry_ms(const struct fetch *);
 /* Give it a body (malloc, taken over), right after fetch_start(). */
 void	 fetch_put(struct fetch *, char *, size_t);
 
@@ -234,6 +236,8 @@ struct rpc {
 	int			 r_status;
 	int			 r_retry;	/* Retry-After, or -1 */
 };
+/* How many ms a busy server asks to wait, or 0. */
+uint32_t rpc_retry_ms(const struct rpc *);
 TAILQ_HEAD(rpcs, rpc);
 
 /*
@@ -304,9 +308,13 @@ int	 poll_online(void);	/* first message has come */
 int	 update_start(struct session *, const uint8_t *);
 void	 update_stop(void);
 int	 update_active(void);
-/* For control.c, from poll.c: it is over. lived: longer than 10 s. */
-void	 control_poll_done(const char *, int, int, uint32_t);
-void	 control_update_done(const char *);
+/*
+ * For control.c, from poll.c: it is over. (why, HTTP status, did it live
+ * longer than 10 s, seconds of pause that the map asks for, ms that the
+ * server asks to wait at least); (why or NULL, such ms).
+ */
+void	 control_poll_done(const char *, int, int, uint32_t, uint32_t);
+void	 control_update_done(const char *, uint32_t);
 
 /* --- hostinfo.c --- */
 

@@ -104,6 +104,19 @@ fetch_up(struct conn *conn, void *arg)
 	conn_write(conn, f->f_body, f->f_bodylen);
 }
 
+uint32_t
+fetch_retry_ms(const struct fetch *f)
+{
+	const struct http_head	*h = &f->f_head;
+	int			 after = -1;
+
+	if (f->f_headlen > 0 && h->h_retry != NULL)
+		after = retry_after(h->h_retry, h->h_retrylen,
+		    os_date() / NS_PER_S);
+	return f->f_headlen <= 0 ? 0 :
+	    retry_asked_ms(h->h_status, after, arc4random());
+}
+
 /* Is the body complete? eof: nothing more will come. 1, 0, or -1. */
 static int
 fetch_body(struct fetch *f, int eof, size_t *len)

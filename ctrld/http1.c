@@ -13,7 +13,6 @@
 #include "pure.h"
 
 #define NOISE_PROTOCOL	"tailscale-control-protocol"
-#define RETRY_MAX	3600
 
 /* Index behind the blank line; 0 if there is none yet; -1 if too long. */
 static ssize_t
@@ -101,7 +100,8 @@ field_value(const char *name, size_t nlen, const char *v, size_t vlen,
 			return -1;
 		h->h_length = HTTP_LEN_CHUNK;
 	} else if (name_is(name, nlen, "retry-after")) {
-		h->h_retry = number(v, vlen, RETRY_MAX);
+		h->h_retry = v;
+		h->h_retrylen = vlen;
 	} else if (name_is(name, nlen, "upgrade")) {
 		h->h_noise = vlen == strlen(NOISE_PROTOCOL) &&
 		    strncasecmp(v, NOISE_PROTOCOL, vlen) == 0;
@@ -158,7 +158,6 @@ http_head_parse(const uint8_t *p, size_t len, struct http_head *h)
 
 	memset(h, 0, sizeof(*h));
 	h->h_length = HTTP_LEN_NONE;
-	h->h_retry = -1;
 	if ((end = head_end(p, len)) <= 0)
 		return end;
 	s = (const char *)p;

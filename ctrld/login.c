@@ -444,6 +444,7 @@ reg_done(struct rpc *r, void *arg, const char *why)
 {
 	struct register_response	 rr;
 	char				 text[MSG_TEXT_LEN];
+	uint32_t			 asked;
 
 	if (ending) {
 		rpc_over();
@@ -459,10 +460,8 @@ reg_done(struct rpc *r, void *arg, const char *why)
 		    r->r_status, (int)(answerlen < 200 ? answerlen : 200),
 		    answer == NULL ? "" : (char *)answer);
 		login_fail(text);
-		if (r->r_status == 429)
-			timer_ms(&ev_retry, r->r_retry > 0 ?
-			    (uint32_t)r->r_retry * 1000 :
-			    5000 + arc4random_uniform(5000));
+		if ((asked = rpc_retry_ms(r)) > 0)
+			timer_ms(&ev_retry, asked);
 	} else if (register_parse(answer, answerlen, &rr) == -1) {
 		login_fail("answer cannot be read");
 	} else {

@@ -97,11 +97,13 @@ poll_online(void)
 static void
 poll_over(const char *why, int status, uint32_t sleep)
 {
-	int	 lived;
+	uint32_t	 asked;
+	int		 lived;
 
+	asked = poll_rpc == NULL ? 0 : rpc_retry_ms(poll_rpc);
 	lived = map_began() && os_now() - poll_since >= LIVED * NS_PER_S;
 	poll_rpc = NULL;
-	control_poll_done(why, status, lived, sleep);
+	control_poll_done(why, status, lived, sleep, asked);
 }
 
 static int
@@ -198,7 +200,7 @@ update_data(struct rpc *r, void *arg, const uint8_t *p, size_t len)
 	if (r->r_got <= UPDATE_BODY_MAX)
 		return 0;
 	update_rpc = NULL;
-	control_update_done("answer is too long");
+	control_update_done("answer is too long", 0);
 	return -1;
 }
 
@@ -213,5 +215,5 @@ update_done(struct rpc *r, void *arg, const char *error)
 		error = why;
 	}
 	update_rpc = NULL;
-	control_update_done(error);
+	control_update_done(error, rpc_retry_ms(r));
 }

@@ -47,7 +47,8 @@ char	*url_authority(const struct url *, char *, size_t);
 struct http_head {
 	int		 h_status;	/* 100 to 999 */
 	int64_t		 h_length;	/* Content-Length or HTTP_LEN_* */
-	int		 h_retry;	/* Retry-After in seconds, or -1 */
+	const char	*h_retry;	/* Retry-After, in the stream; NULL */
+	size_t		 h_retrylen;
 	uint8_t		 h_noise;	/* Upgrade names our protocol */
 	uint8_t		 h_upgrade;	/* Connection has "upgrade" */
 };
@@ -87,5 +88,20 @@ void	 text_plain(char *);
  * spread over 32 bits. n 0: no wait. Source: control.md 6.1.
  */
 uint32_t backoff_ms(uint32_t, uint32_t);
+
+#define RETRY_AFTER_MAX	3600	/* seconds; what is longer is not heard */
+
+/*
+ * The value of Retry-After, its length, the date in seconds since 1970:
+ * seconds from now on, or -1 if it is neither a number nor a date, or later
+ * than an hour from now. Source: RFC 9110, 10.2.3; control.md 3.2.
+ */
+int	 retry_after(const char *, size_t, int64_t);
+/*
+ * How long a server that is busy asks to be left alone, in ms: (status,
+ * Retry-After or -1, 32 random bits). 0: it did not ask. 429 without a time
+ * means 5 to 10 seconds.
+ */
+uint32_t retry_asked_ms(int, int, uint32_t);
 
 #endif /* CTRLD_PURE_H */

@@ -177,25 +177,28 @@ h2_header_cb(nghttp2_session *h2, const nghttp2_frame *f,
     uint8_t flags, void *arg)
 {
 	struct rpc	*r;
-	const char	*errstr;
-	char		 buf[16];
-	int		*dst;
+	const char	*errstr, *v;
+	char		 buf[8];
 
 	r = nghttp2_session_get_stream_user_data(h2, f->hd.stream_id);
-	if (r == NULL || vlen >= sizeof(buf))
+	if (r == NULL)
 		return 0;
-	if (nlen == 7 && memcmp(name, ":status", 7) == 0)
-		dst = &r->r_status;
-	else if (nlen == 11 && memcmp(name, "retry-after", 11) == 0)
-		dst = &r->r_retry;
-	else
-		return 0;
-	memcpy(buf, value, vlen);
-	buf[vlen] = '\0';
-	*dst = strtonum(buf, 0, 3600, &errstr);
-	if (errstr != NULL)
-		*dst = dst == &r->r_retry ? -1 : 0;
+	if (nlen == 11 && memcmp(name, "retry-after", 11) == 0) {
+		v = (const char *)value;
+		r->r_retry = retry_after(v, vlen, os_date() / NS_PER_S);
+	} else if (nlen == 7 && memcmp(name, ":status", 7) == 0 &&
+	    vlen < sizeof(buf)) {
+		memcpy(buf, value, vlen);
+		buf[vlen] = '\0';
+		r->r_status = strtonum(buf, 0, 999, &errstr);
+	}
 	return 0;
+}
+
+uint32_t
+rpc_retry_ms(const struct rpc *r)
+{
+	return retry_asked_ms(r->r_status, r->r_retry, arc4random());
 }
 
 static int

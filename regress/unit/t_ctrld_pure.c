@@ -79,38 +79,95 @@ test_urls(void)
 static const struct {
 	const char	*text;
 	int		 len;	/* -2: all of it */
-	int		 status, noise, upgrade, retry;
+	int		 status, noise, upgrade;
+	const char	*retry;
 	int64_t		 length;
 } heads[] = {
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 38, 200, 0, 0,
-	    -1, 5 },
+	    NULL, 5 },
 	{ UP "Upgrade: Tailscale-Control-Protocol\r\nConnection: Upgrade\r\n"
-	    "\r\n", -2, 101, 1, 1, -1, HTTP_LEN_NONE },
+	    "\r\n", -2, 101, 1, 1, NULL, HTTP_LEN_NONE },
 	{ UP "upgrade:websocket\r\nconnection: keep-alive ,upgrade\r\n\r\n",
-	    -2, 101, 0, 1, -1, HTTP_LEN_NONE },
-	{ "HTTP/1.0 204\n\n", -2, 204, 0, 0, -1, HTTP_LEN_NONE },
+	    -2, 101, 0, 1, NULL, HTTP_LEN_NONE },
+	{ "HTTP/1.0 204\n\n", -2, 204, 0, 0, NULL, HTTP_LEN_NONE },
 	{ "HTTP/1.1 429 x\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n"
-	    "\r\n", -2, 429, 0, 0, 7, HTTP_LEN_CHUNK },
-	{ "HTTP/1.1 200 OK\r\n", 0, 0, 0, 0, 0, 0 },
-	{ "H", 0, 0, 0, 0, 0, 0 },
-	{ "", 0, 0, 0, 0, 0, 0 },
-	{ "HTTP/2 200 OK\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 20x OK\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 099 OK\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 2000\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 200 OK\r\n: x\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 200 OK\r\nA b: x\r\n\r\n", -1, 0, 0, 0, 0, 0 },
-	{ "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", -1, 0, 0, 0, 0,
+	    "\r\n", -2, 429, 0, 0, "7", HTTP_LEN_CHUNK },
+	{ "HTTP/1.1 200 OK\r\n", 0, 0, 0, 0, NULL, 0 },
+	{ "H", 0, 0, 0, 0, NULL, 0 },
+	{ "", 0, 0, 0, 0, NULL, 0 },
+	{ "HTTP/2 200 OK\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 20x OK\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 099 OK\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 2000\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 200 OK\r\n: x\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 200 OK\r\nA b: x\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
+	{ "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", -1, 0, 0, 0, NULL,
 	    0 },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n"
-	    "\r\n", -1, 0, 0, 0, 0, 0 },
+	    "\r\n", -1, 0, 0, 0, NULL, 0 },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: "
-	    "chunked\r\n\r\n", -1, 0, 0, 0, 0, 0 },
+	    "chunked\r\n\r\n", -1, 0, 0, 0, NULL, 0 },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-	    -1, 0, 0, 0, 0, 0 }
+	    -1, 0, 0, 0, NULL, 0 }
 };
+
+static int
+value_is(const struct http_head *h, const char *want)
+{
+	if (want == NULL)
+		return h->h_retry == NULL;
+	return h->h_retry != NULL && h->h_retrylen == strlen(want) &&
+	    memcmp(h->h_retry, want, h->h_retrylen) == 0;
+}
+
+/* Sun, 06 Nov 1994 08:49:37 GMT, as RFC 9110 has it, is this date. */
+#define SUNDAY	784111777
+
+static const struct {
+	const char	*text;
+	int64_t		 now;
+	int		 want;
+} afters[] = {
+	{ "0", 0, 0 }, { "120", 0, 120 }, { "3600", 0, 3600 },
+	{ "3601", 0, -1 }, { "99999999999999999999", 0, -1 },
+	{ "-1", 0, -1 }, { "+1", 0, -1 }, { "1.5", 0, -1 }, { " 1", 0, -1 },
+	{ "", 0, -1 }, { "soon", 0, -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY - 60, 60 },
+	{ "Sunday, 06-Nov-94 08:49:37 GMT", SUNDAY - 61, 61 },
+	{ "Sun Nov  6 08:49:37 1994", SUNDAY - 62, 62 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY, 0 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY + 1000, 0 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY - 3600, 3600 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY - 3601, -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 CET", SUNDAY - 60, -1 },
+	{ "Sun, 06 Nov 1994 08:49:37 GMT and then some more of it",
+	    SUNDAY - 60, -1 }
+};
+
+static void
+test_retry_after(void)
+{
+	uint32_t	 ms;
+	size_t		 i;
+	int		 got;
+
+	for (i = 0; i < nitems(afters); i++) {
+		got = retry_after(afters[i].text, strlen(afters[i].text),
+		    afters[i].now);
+		if (got != afters[i].want)
+			errx(1, "Retry-After: %s: %d", afters[i].text, got);
+	}
+	if (retry_asked_ms(200, 5, 0) != 0 || retry_asked_ms(500, 5, 0) != 0 ||
+	    retry_asked_ms(429, 5, 0) != 5000 ||
+	    retry_asked_ms(503, 5, 0) != 5000 ||
+	    retry_asked_ms(503, -1, 0) != 0 || retry_asked_ms(503, 0, 0) != 0)
+		errx(1, "what a busy server asks");
+	ms = retry_asked_ms(429, -1, UINT32_MAX);
+	if (ms < 5000 || ms >= 10000 || retry_asked_ms(429, 0, 0) != 5000)
+		errx(1, "429 without a time");
+}
 
 static void
 test_heads(void)
@@ -130,11 +187,12 @@ test_heads(void)
 		if (r > 0 && (h.h_status != heads[i].status ||
 		    h.h_noise != heads[i].noise ||
 		    h.h_upgrade != heads[i].upgrade ||
-		    h.h_retry != heads[i].retry ||
+		    !value_is(&h, heads[i].retry) ||
 		    h.h_length != heads[i].length))
-			errx(1, "head %zu: %d %d %d %d %lld", i, h.h_status,
-			    h.h_noise, h.h_upgrade, h.h_retry,
-			    (long long)h.h_length);
+			errx(1, "head %zu: %d %d %d %.*s %lld", i,
+			    h.h_status, h.h_noise, h.h_upgrade,
+			    (int)h.h_retrylen, h.h_retry == NULL ? "" :
+			    h.h_retry, (long long)h.h_length);
 	}
 	if ((big = malloc(HTTP_HEAD_MAX)) == NULL)
 		err(1, NULL);
@@ -291,6 +349,7 @@ main(void)
 {
 	test_urls();
 	test_heads();
+	test_retry_after();
 	test_chunks();
 	test_backoff();
 	test_c2n();

@@ -479,6 +479,12 @@ fetch_start(const char *method, const struct url *u,
 	return f;
 }
 
+uint32_t
+fetch_retry_ms(const struct fetch *f)
+{
+	return 0;
+}
+
 static char	*posted;		/* outside of the session */
 
 void
