@@ -910,6 +910,13 @@ struct msg_web_lines {
 	uint32_t	 pad;
 };
 
+/* A part of the DERP map as everybody may read it; none: there is none. */
+struct msg_web_map {
+	uint32_t	 len;			/* bytes that follow */
+	uint32_t	 last;			/* that was all */
+};
+#define WEB_MAP_MAX	32768
+
 struct msg_web_answer {
 	uint64_t	 conn;
 	uint32_t	 yes;			/* it waits; it may */
@@ -1391,6 +1398,8 @@ M(WEB_ASK, P_FRONTD, P_STORED, LEN_FIX(msg_web_ask), FD_NO, \
     "what a page or a relay wants to know") \
 M(WEB_ANSWER, P_STORED, P_FRONTD, LEN_FIX(msg_web_answer), FD_NO, \
     "the answer") \
+M(WEB_MAP, P_STORED, P_FRONTD, LEN_CHUNK(msg_web_map), FD_NO, \
+    "the DERP map, to be read by everybody") \
 M(WEB_LINES, P_STORED, P_FRONTD, LEN_CHUNK(msg_web_lines), FD_NO, \
     "who may use a relay, for one that follows it") \
 M(CLIENTSKEY_FD, P_COORDD | P_DERPD, P_STORED | P_RELAY, LEN_NONE, FD_YES, \

@@ -376,6 +376,7 @@ frontd_channel(enum proc proc, int fd, int fresh)
 		/* A new stored knows nothing of the streams of the old. */
 		if (fresh)
 			conn_end_streams();
+		published_forget();
 		chan_open(&chan_stored, fd, PROC_FRONTD, proc, &stored_cb,
 		    NULL);
 		return 0;
@@ -411,6 +412,8 @@ stored_msg(struct chan *c, struct imsg *imsg)
 		return rpc_answer(imsg);
 	case IMSG_WEB_ANSWER:
 		return web_answer(imsg);
+	case IMSG_WEB_MAP:
+		return published_take(imsg);
 	case IMSG_WEB_LINES:
 		return web_lines(imsg);
 	default:

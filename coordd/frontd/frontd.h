@@ -219,6 +219,14 @@ void		 web_body(struct conn *);
 int		 web_answer(struct imsg *);
 int		 web_lines(struct imsg *);
 
+/* published.c: what everybody may know of the relays */
+/* WEB_MAP of stored. -1: it breaks the rules. */
+int		 published_take(struct imsg *);
+/* stored is another one: what has come of a map is worth nothing. */
+void		 published_forget(void);
+void		 published_map(struct conn *);
+void		 published_names(struct conn *);
+
 /* page.c: pages for people */
 void		 page_send(struct conn *, int, const char *, const char *);
 void		 page_root(struct conn *);

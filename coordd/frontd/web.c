@@ -405,6 +405,10 @@ web_get(struct conn *c, const struct http_req *hr)
 		web_register(c, path + 10);
 	else if (strcmp(path, "/") == 0)
 		page_root(c);
+	else if (strcmp(path, "/derpmap/default") == 0)
+		published_map(c);
+	else if (strcmp(path, "/bootstrap-dns") == 0)
+		published_names(c);
 	else if (strcmp(path, "/version") == 0)
 		web_version(c);
 	else if (strcmp(path, "/robots.txt") == 0)

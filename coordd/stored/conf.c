@@ -316,6 +316,7 @@ conf_commit(void)
 		brain_configure(b, &next);
 	}
 	conf_reset();
+	rpc_publish();
 	return 0;
 }
 

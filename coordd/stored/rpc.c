@@ -82,6 +82,7 @@ rpc_open(int fd, int fresh)
 	if (stored_brain() != NULL)
 		brain_drop_rpcs(stored_brain());
 	chan_open(&chan_frontd, fd, PROC_STORED, PROC_FRONTD, &rpc_cb, NULL);
+	rpc_publish();
 }
 
 static void
@@ -138,6 +139,32 @@ rpc_lines(void *arg, uint64_t conn, const char *text, size_t len)
 		    sizeof(m), text, m.len);
 		text += m.len;
 		len -= m.len;
+	} while (len > 0);
+}
+
+void
+rpc_publish(void)
+{
+	struct msg_web_map	 m;
+	const char		*text = "";
+	size_t			 len;
+
+	if (stored_brain() != NULL &&
+	    stored_brain()->b_conf.c_derpmap != NULL)
+		text = stored_brain()->b_conf.c_derpmap;
+	len = strlen(text);
+	if (len > WEB_MAP_MAX) {
+		log_info("the DERP map is too long to be published");
+		len = 0;
+	}
+	do {
+		memset(&m, 0, sizeof(m));
+		m.len = len < MSG_CHUNK_MAX ? len : MSG_CHUNK_MAX;
+		len -= m.len;
+		m.last = len == 0;
+		(void)chan_compose2(&chan_frontd, IMSG_WEB_MAP, 0, -1, &m,
+		    sizeof(m), text, m.len);
+		text += m.len;
 	} while (len > 0);
 }
 

@@ -942,6 +942,9 @@ struct node
 struct node
 	*adm_node_of(struct adm *, const char *);	/* by any name */
 
+/* To frontd: the DERP map that everybody may read, as it is now. */
+void	 rpc_publish(void);
+
 /* --- check.c: `stored -n` ------------------------------------------------- */
 
 /* As this user: "policy" or "derpmap", and the name of what is on stdin. */

@@ -171,3 +171,28 @@ check "login: names the machine" grep -q '<td>one</td>' "$LAB/body"
 check "login: lines wrap, nothing is wider than the screen" sh -c "
     grep -q 'word-break:break-' '$LAB/body' &&
     grep -q 'max-width:42em' '$LAB/body'"
+
+# --- the relays, for everybody ---
+web 200 "the DERP map" "$U/derpmap/default"
+check "there are no relays" jq -e '.Regions == {}' "$LAB/body"
+web 200 "addresses of relays" "$U/bootstrap-dns?q=x"
+check "none" jq -e '. == {}' "$LAB/body"
+cat >>"$LAB/coord/coordd.conf" <<'X'
+derp region 900 "home" { node "a" host "a.example" ipv4 "192.0.2.1" ipv6 "2001:db8::1"
+    node "b" host "b.example" ipv4 "192.0.2.2" ipv6 "none" port 8443 node "c" host "c.example" }
+X
+kill -HUP "$COORDPID"
+published()
+{
+	on coord curl -s -m 10 -o "$LAB/body" "$U/$1" && jq -e "$2" "$LAB/body"
+}
+check "after a reload there are" wait_for 5 published derpmap/default \
+    '.Regions["900"].Nodes | length == 3 and .[1].DERPPort == 8443'
+check "with the addresses that are named" published bootstrap-dns \
+    '. == {"a.example": ["192.0.2.1", "2001:db8::1"],
+    "b.example": ["192.0.2.2"]}'
+old=$(pgrep -P "$COORDPID" stored)
+kill -9 "$old"
+check "a new stored tells them too" wait_for 8 sh -c "
+    n=\$(pgrep -P '$COORDPID' stored) && [ \"\$n\" != '$old' ]"
+check "they are known still" published derpmap/default '.Regions["900"]'
