@@ -1183,6 +1183,8 @@ M(CONNECTED, P_PARENT, P_CTRLD | P_NETD | P_PORTMAPD, \
     "the socket, or the error") \
 M(GATEWAY, P_PARENT, P_PORTMAPD, LEN_FIX(msg_gateway), FD_MAYBE, \
     "the gateway and a UDP socket towards it; none: forget the old one") \
+M(GATEWAY_HEAR, P_PARENT, P_PORTMAPD, LEN_NONE, FD_YES, \
+    "a socket that hears what gateways announce to all hosts") \
 M(PORTMAP, P_PORTMAPD | P_PARENT, P_PARENT | P_NETD | P_PORTMAPD, \
     LEN_FIX(msg_portmap), FD_NO, \
     "the mapped port, at each change; given back to a replaced portmapd") \

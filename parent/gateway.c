@@ -17,6 +17,8 @@
 
 #include "shoald.h"
 
+#define ANNOUNCE_PORT	5350
+
 /* What a child in its right mind says, and a good deal more. */
 #define TELL_BURST	32
 #define TELL_NS		(1000 * 1000000LL)
@@ -81,6 +83,46 @@ gateway_sock(const struct msg_ip *own)
 	return -1;
 }
 
+/*
+ * What gateways announce to all hosts: RFC 6886, 3.2.1; RFC 6887, 14.1.1.
+ * Others on this host may listen as well. -1 errno.
+ */
+static int
+hear_sock(void)
+{
+	struct sockaddr_in	 sin;
+	int			 fd, save, on = 1;
+
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	memset(&sin, 0, sizeof(sin));
+	sin.sin_family = AF_INET;
+	sin.sin_port = htons(ANNOUNCE_PORT);
+	sin.sin_addr.s_addr = htonl(INADDR_ALLHOSTS_GROUP);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	    sizeof(on)) == 0 &&
+	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+		return fd;
+	save = errno;
+	close(fd);
+	errno = save;
+	return -1;
+}
+
+/* Without it a restarted gateway is found out at the next renewal. */
+static void
+gateway_hear(struct proc_child *pc)
+{
+	int	 fd;
+
+	if ((fd = hear_sock()) == -1)
+		log_warn("announcements of gateways");
+	else
+		(void)chan_compose(&pc->pc_chan, IMSG_GATEWAY_HEAR, 0, fd,
+		    NULL, 0);
+}
+
 static void
 gateway_tell(struct proc_child *pc)
 {
@@ -117,6 +159,8 @@ gateway_send(struct proc_child *pc)
 	if (kept.ep.af != 0)
 		(void)chan_compose(&pc->pc_chan, IMSG_PORTMAP, 0, -1, &kept,
 		    sizeof(kept));
+	if (shoald_conf()->c_portmap)
+		gateway_hear(pc);
 	gateway_tell(pc);
 }
 

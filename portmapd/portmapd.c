@@ -53,8 +53,9 @@ static const struct mapper_ops	 ops = {
 
 static struct mapper			 mapper;
 static struct msg_conf_portmapd		 conf, conf_new;
-static struct event			 ev_udp, ev_tick;
+static struct event			 ev_udp, ev_hear, ev_tick;
 static int				 udp = -1;
+static int				 hear = -1;	/* announcements */
 
 /* --- time --- */
 
@@ -193,7 +194,7 @@ map_udp_cb(int fd, short events, void *arg)
 {
 	int	 i;
 
-	for (i = 0; i < RECV_MAX && udp == fd; i++)
+	for (i = 0; i < RECV_MAX && (fd == udp || fd == hear); i++)
 		if (!map_recv(fd))
 			break;
 	map_arm();
@@ -210,6 +211,27 @@ map_socket(int fd)
 		return;
 	event_set(&ev_udp, fd, EV_READ | EV_PERSIST, map_udp_cb, NULL);
 	(void)event_add(&ev_udp, NULL);
+}
+
+/*
+ * What comes here is looked at like an answer: from the gateway alone. If
+ * that has lost its memory, the mapping is asked for at once.
+ */
+static int
+map_hear(struct imsg *imsg)
+{
+	int	 fd;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (hear != -1) {
+		(void)event_del(&ev_hear);
+		close(hear);
+	}
+	hear = fd;
+	event_set(&ev_hear, fd, EV_READ | EV_PERSIST, map_udp_cb, NULL);
+	(void)event_add(&ev_hear, NULL);
+	return 0;
 }
 
 static int
@@ -381,6 +403,8 @@ map_parent_msg(struct imsg *imsg)
 		return map_restore(imsg);
 	case IMSG_GATEWAY:
 		return map_gateway(imsg);
+	case IMSG_GATEWAY_HEAR:
+		return map_hear(imsg);
 	case IMSG_CONNECTED:
 		return http_connected(imsg);
 	case IMSG_PORTMAP_PROBE:
