@@ -381,11 +381,28 @@ conn_write(struct conn *c, const void *p, size_t len)
 		conn_put(c, p, len);
 }
 
+/* RFC 7617: the line for the operator's proxy, freed by freezero(). */
+static char *
+proxy_line(const struct conn *c)
+{
+	const char	*user = ctrld_conf()->c_msg.proxy_auth;
+	char		*b64, *line;
+	int		 n;
+
+	if (!c->c_proxied || *user == '\0')
+		return strdup("");
+	if ((b64 = ju_base64((const uint8_t *)user, strlen(user))) == NULL)
+		return NULL;
+	n = asprintf(&line, "Proxy-Authorization: Basic %s\r\n", b64);
+	freezero(b64, strlen(b64));
+	return n == -1 ? NULL : line;
+}
+
 /* The way to the other end, or to the tunnel, is there. */
 static void
 conn_carried(struct conn *c)
 {
-	char	*req, auth[MSG_NAME_LEN + 16];
+	char	*line, *req, auth[MSG_NAME_LEN + 16];
 	int	 n;
 
 	if (c->c_via.u_port == 0) {
@@ -397,13 +414,14 @@ conn_carried(struct conn *c)
 		nm_addr_text(c->c_target.u_ip.af, c->c_target.u_ip.addr,
 		    c->c_target.u_host, sizeof(c->c_target.u_host));
 	url_authority(&c->c_target, auth, sizeof(auth));
-	n = asprintf(&req, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
-	    "User-Agent: shoal\r\n\r\n", auth, auth);
-	if (n == -1)
+	if ((line = proxy_line(c)) == NULL ||
+	    (n = asprintf(&req, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
+	    "User-Agent: shoal\r\n%s\r\n", auth, auth, line)) == -1)
 		fatal(NULL);
 	c->c_state = CONN_TUNNEL;
 	conn_put(c, req, n);
-	free(req);
+	freezero(line, strlen(line));
+	freezero(req, n);
 }
 
 /* A bad certificate is worth a line even where it does not matter. */
@@ -473,10 +491,14 @@ tunnel_input(struct conn *c, uint8_t *buf, size_t len)
 	if ((n = http_head_parse(c->c_head, c->c_headlen, &h)) == 0)
 		return;
 	if (n == -1 || h.h_status / 100 != 2) {
-		(void)snprintf(why, sizeof(why), "proxy %s: %s %d",
-		    c->c_via.u_host, n == -1 ? "no answer of HTTP," :
-		    "refuses CONNECT: HTTP status", n == -1 ? 0 :
-		    h.h_status);
+		if (n == -1)
+			(void)snprintf(why, sizeof(why), "proxy %s: its answer "
+			    "is not HTTP", c->c_via.u_host);
+		else
+			(void)snprintf(why, sizeof(why), "proxy %s: refuses "
+			    "CONNECT: HTTP status %d%s", c->c_via.u_host,
+			    h.h_status, h.h_status == 407 ? ": it wants a "
+			    "user and a password in `proxy'" : "");
 		conn_fail(c, why);
 		return;
 	}

@@ -165,6 +165,7 @@ conf_main(struct imsg *imsg)
 	if (msg_get(imsg, m, sizeof(*m)) == -1 ||
 	    !msg_str_ok(m->url, sizeof(m->url)) ||
 	    !msg_str_ok(m->proxy, sizeof(m->proxy)) ||
+	    !msg_str_ok(m->proxy_auth, sizeof(m->proxy_auth)) ||
 	    !msg_str_ok(m->hostname, sizeof(m->hostname)) ||
 	    !msg_str_ok(m->os, sizeof(m->os)) ||
 	    !msg_str_ok(m->os_version, sizeof(m->os_version)) ||
@@ -235,7 +236,9 @@ conf_commit(void)
 	if (next == NULL)
 		return -1;
 	changed = strcmp(conf->c_msg.url, next->c_msg.url) != 0;
-	rerouted = strcmp(conf->c_msg.proxy, next->c_msg.proxy) != 0;
+	rerouted = strcmp(conf->c_msg.proxy, next->c_msg.proxy) != 0 ||
+	    os_timingsafe_bcmp(conf->c_msg.proxy_auth, next->c_msg.proxy_auth,
+	    sizeof(conf->c_msg.proxy_auth)) != 0;
 	newkey = os_timingsafe_bcmp(conf->c_authkey, next->c_authkey,
 	    sizeof(conf->c_authkey)) != 0;
 	old = conf;

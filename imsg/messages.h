@@ -63,6 +63,7 @@ enum proc {
 #define MSG_TEXT_LEN	512
 #define MSG_LIST_MAX	256	/* elements of one list message */
 #define MSG_CHUNK_MAX	15360	/* bytes of one chunk of a long thing */
+#define MSG_PROXY_AUTH_LEN	256
 #define MSG_AUTHKEY_LEN	512
 
 /* Address families as messages carry them. */
@@ -167,6 +168,7 @@ struct msg_conf_netd {
 struct msg_conf_ctrld {
 	char		 url[MSG_NAME_LEN];
 	char		 proxy[MSG_NAME_LEN];	/* URL, or "" */
+	char		 proxy_auth[MSG_PROXY_AUTH_LEN]; /* "user:password" */
 	char		 hostname[64];
 	char		 os[32];	/* Hostinfo.OS: "linux" */
 	char		 os_version[64];

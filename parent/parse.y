@@ -57,10 +57,10 @@ set_proxy(const char *s)
 
 	if (!once(SET_PROXY, "proxy"))
 		return;
-	if (url_parse(&conf->c_proxy, s, &why) == -1)
-		lex_error("proxy \"%s\": %s", s, why);
-	else if (conf->c_proxy.u_tls)
-		lex_error("proxy \"%s\": only http:// proxies", s);
+	/* The text may hold a password. */
+	if (url_parse_proxy(&conf->c_proxy, conf->c_proxy_auth,
+	    sizeof(conf->c_proxy_auth), s, &why) == -1)
+		lex_error("proxy: %s", why);
 }
 
 static void

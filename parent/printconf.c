@@ -49,9 +49,15 @@ print_tags(const struct shoal_conf *c, FILE *fp)
 static void
 print_node(const struct shoal_conf *c, FILE *fp)
 {
+	char	 text[MSG_NAME_LEN + 8];
+
 	print_line(fp, "control", c->c_control.u_text);
-	if (c->c_set & SET_PROXY)
-		print_line(fp, "proxy", c->c_proxy.u_text);
+	if (c->c_set & SET_PROXY) {
+		(void)snprintf(text, sizeof(text), "http://%s%s",
+		    c->c_proxy_auth[0] != '\0' ? "hidden@" : "",
+		    c->c_proxy.u_text + strlen("http://"));
+		print_line(fp, "proxy", text);
+	}
 	if (c->c_authkey_file[0] != '\0')
 		print_line(fp, "auth key file", c->c_authkey_file);
 	else if (c->c_set & SET_AUTHKEY)

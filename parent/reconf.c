@@ -163,6 +163,7 @@ part_ctrld(struct proc_child *pc, const struct shoal_conf *c)
 	(void)strlcpy(m.url, c->c_control.u_text, sizeof(m.url));
 	host_name(c, m.hostname, sizeof(m.hostname));
 	(void)strlcpy(m.proxy, c->c_proxy.u_text, sizeof(m.proxy));
+	(void)strlcpy(m.proxy_auth, c->c_proxy_auth, sizeof(m.proxy_auth));
 	host_words(&m);
 	m.ephemeral = c->c_ephemeral;
 	m.peer_relay = c->c_relay;
@@ -170,6 +171,7 @@ part_ctrld(struct proc_child *pc, const struct shoal_conf *c)
 	m.want_running = prefs_want_running();
 	m.ntags = c->c_ntags;
 	part(pc, IMSG_CONF_CTRLD, &m, sizeof(m));
+	explicit_bzero(m.proxy_auth, sizeof(m.proxy_auth));
 	for (i = 0; i < c->c_ntags; i++) {
 		memset(&tag, 0, sizeof(tag));
 		(void)strlcpy(tag.s, c->c_tag[i], sizeof(tag.s));

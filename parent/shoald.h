@@ -52,6 +52,13 @@ struct url {
  * Take apart "http[s]://host[:port][/]". 0, or -1 and *why (static text).
  */
 int	 url_parse(struct url *, const char *, const char **);
+/*
+ * The same for a proxy, "http://[user[:password]@]host[:port][/]", with %XX
+ * in user and password: they are not in u_text, but as "user:password" in
+ * the buffer, "" if there are none; a secret.
+ */
+int	 url_parse_proxy(struct url *, char *, size_t, const char *,
+	    const char **);
 
 /* --- config.c: the configuration --- */
 
@@ -79,6 +86,7 @@ struct shoal_conf {
 	unsigned int	 c_set;
 	struct url	 c_control;
 	struct url	 c_proxy;		/* u_port 0: none */
+	char		 c_proxy_auth[MSG_PROXY_AUTH_LEN]; /* a secret */
 	char		 c_authkey[MSG_AUTHKEY_LEN];	/* a secret */
 	char		 c_authkey_file[PATH_MAX];
 	char		 c_hostname[64];

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * The control server's URL.
+ * URLs of the control server and of the proxy.
  */
 
 #include <sys/types.h>
@@ -101,4 +101,86 @@ url_parse(struct url *u, const char *text, const char **why)
 	else if (url_port(u, colon) == -1)
 		*why = "URL has no valid port";
 	return *why == NULL ? 0 : -1;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One part of "user:password"; -1: no room, or what cannot stand in it. */
+static int
+userinfo_decode(char *dst, size_t size, const char *s, size_t len)
+{
+	size_t	 i, n;
+	int	 c, hi, lo;
+
+	for (i = n = 0; i < len; i++) {
+		c = (unsigned char)s[i];
+		if (c == '%') {
+			if (len - i < 3 || (hi = hex_value(s[i + 1])) == -1 ||
+			    (lo = hex_value(s[i + 2])) == -1)
+				return -1;
+			c = hi << 4 | lo;
+			i += 2;
+		}
+		if (c < ' ' || c == 0x7f || n + 1 >= size)
+			return -1;
+		dst[n++] = c;
+	}
+	dst[n] = '\0';
+	return 0;
+}
+
+/* RFC 7617: a user has no colon, a password may. */
+static int
+userinfo(char *auth, size_t size, const char *s, size_t len)
+{
+	const char	*colon;
+	size_t		 n;
+
+	if ((colon = memchr(s, ':', len)) == NULL)
+		colon = s + len;
+	if (userinfo_decode(auth, size, s, colon - s) == -1 ||
+	    auth[0] == '\0' || strchr(auth, ':') != NULL ||
+	    strlcat(auth, ":", size) >= size)
+		return -1;
+	if (colon == s + len)
+		return 0;
+	n = strlen(auth);
+	return userinfo_decode(auth + n, size - n, colon + 1,
+	    s + len - colon - 1);
+}
+
+int
+url_parse_proxy(struct url *u, char *auth, size_t size, const char *text,
+    const char **why)
+{
+	static const char	 scheme[] = "http://";
+	const char		*at, *host;
+	char			 plain[MSG_NAME_LEN];
+
+	memset(u, 0, sizeof(*u));
+	auth[0] = '\0';
+	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0) {
+		*why = "URL must begin with http://";
+		return -1;
+	}
+	host = text + sizeof(scheme) - 1;
+	if ((at = strchr(host, '@')) == NULL)
+		return url_parse(u, text, why);
+	if (userinfo(auth, size, host, at - host) == -1) {
+		*why = "URL has no valid user and password";
+		return -1;
+	}
+	if (strlcpy(plain, scheme, sizeof(plain)) >= sizeof(plain) ||
+	    strlcat(plain, at + 1, sizeof(plain)) >= sizeof(plain)) {
+		*why = "URL is too long";
+		return -1;
+	}
+	return url_parse(u, plain, why);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # An HTTP proxy that knows CONNECT, for t_dial.sh: address port log, and
-# "plain" if it is to connect to port 80 too.
+# "plain" if it is to connect to port 80 too, "user:password" if it wants them.
+import base64
 import socket
 import sys
 import threading
@@ -34,8 +35,13 @@ def serve(c, log):
     log.flush()
     word, where, _ = line.split(" ")
     host, port = where.rsplit(":", 1)
+    if want and want not in head:
+        c.sendall(b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic "
+                  b"realm=\"x\"\r\nContent-Length: 0\r\n\r\n")
+        c.close()
+        return
     # As many do: not to the plain port.
-    if word != "CONNECT" or (port == "80" and len(sys.argv) < 5):
+    if word != "CONNECT" or (port == "80" and "plain" not in sys.argv):
         c.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         c.close()
         return
@@ -47,6 +53,11 @@ def serve(c, log):
     pump(c, s)
 
 
+want = b""
+for word in sys.argv[4:]:
+    if ":" in word:
+        want = b"\r\nProxy-Authorization: Basic " + \
+            base64.b64encode(word.encode()) + b"\r\n"
 log = open(sys.argv[3], "a")
 lsock = socket.create_server((sys.argv[1], int(sys.argv[2])))
 while True:

@@ -196,7 +196,7 @@ check "and says how" health_has "a relay told the address"
 lab_host proxy 8
 lab_host c 4
 on_bg proxy "$LAB/proxy/py.log" python3 "$(dirname "$0")/connect.py" \
-    10.77.0.8 3128 "$LAB/proxy/connects.log"
+    10.77.0.8 3128 "$LAB/proxy/connects.log" "us@r:pa:ss word"
 PYPID=$BGPID
 wait_for 5 on proxy sh -c "ss -ltn | grep -q :3128"
 on c nft -f - <<X
@@ -212,7 +212,15 @@ ca file \"$LAB/ca.pem\"
 proxy \"http://10.77.0.8:3128\""
 sed -i 's|^control .*|control "https://coord.test"|' "$LAB/c/shoald.conf"
 node_run c
+check "a proxy that wants a password is named" wait_for 10 \
+    grep -q '407: it wants a user' "$LAB/c/shoald.1.log"
+sed -i 's|^proxy .*|proxy "http://us%40r:pa:ss%20word@10.77.0.8:3128"|' \
+    "$LAB/c/shoald.conf"
+kill -HUP "$NODEPID_c"
 check "a node logs in through a proxy" node_wait_up c 15
+check "and shows the password to nobody" sh -c "! grep -q 'pa:ss' \
+    $LAB/c/shoald.1.log && ! $SHOALD -nv -f $LAB/c/shoald.conf |
+    grep 'pa:ss'"
 check "which was asked to connect by name" \
     grep -q '^CONNECT coord.test:443 ' "$LAB/proxy/connects.log"
 kill_wait "$PYPID" KILL

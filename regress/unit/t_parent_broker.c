@@ -173,6 +173,49 @@ test_derp(void)
 		errx(1, "a relay without a DERP map");
 }
 
+/* user, password: what the proxy's URL may hold, and where it goes. */
+static const struct {
+	const char	*text, *url, *auth;	/* url NULL: refused */
+} proxies[] = {
+	{ "http://p.example:3128", "http://p.example:3128", "" },
+	{ "http://u@p.example:3128/", "http://p.example:3128", "u:" },
+	{ "http://u:p@p.example", "http://p.example", "u:p" },
+	{ "http://u:p:q@[fd00::1]:3128", "http://[fd00::1]:3128", "u:p:q" },
+	{ "http://a%40b:%25%20x@p.example", "http://p.example", "a@b:% x" },
+	{ "http://u%3ap@p.example", NULL, NULL },
+	{ "http://u:%0d%0aX@p.example", NULL, NULL },
+	{ "http://u:%00@p.example", NULL, NULL },
+	{ "http://u:%4@p.example", NULL, NULL },
+	{ "http://u:%zz@p.example", NULL, NULL },
+	{ "http://:p@p.example", NULL, NULL },
+	{ "http://u:p@q@p.example", NULL, NULL },
+	{ "http://u:p@", NULL, NULL },
+	{ "https://u:p@p.example", NULL, NULL },
+	{ "p.example:3128", NULL, NULL }
+};
+
+static void
+test_proxy_url(void)
+{
+	struct url	 u;
+	const char	*why;
+	char		 auth[16];
+	size_t		 i;
+	int		 r;
+
+	for (i = 0; i < nitems(proxies); i++) {
+		r = url_parse_proxy(&u, auth, sizeof(auth), proxies[i].text,
+		    &why);
+		if ((r == 0) != (proxies[i].url != NULL) ||
+		    (r == 0 && (strcmp(u.u_text, proxies[i].url) != 0 ||
+		    strcmp(auth, proxies[i].auth) != 0)))
+			errx(1, "proxy %s: %d", proxies[i].text, r);
+	}
+	if (url_parse_proxy(&u, auth, sizeof(auth),
+	    "http://u:a-rather-long-password@p.example", &why) == 0)
+		errx(1, "password without room");
+}
+
 static void
 test_proxy(void)
 {
@@ -277,6 +320,7 @@ main(void)
 	test_control();
 	test_derp();
 	test_proxy();
+	test_proxy_url();
 	test_upstream();
 	test_gateway();
 	test_bucket();
