@@ -5,7 +5,8 @@
 #	BORINGTUN=path	boringtun-cli
 #	TAILSCALED=path	and TAILSCALE=path: two real nodes in our tailnet
 #	DERPER=path	their relay
-# and the bare link. By turns, median of ROUNDS (5) runs of SECS (3) seconds;
+# and the bare link. By turns, median of ROUNDS (5) runs of SECS (3) seconds
+# (boringtun and the bare link: half as many);
 # table, verdicts on the bars, JSON and a chart in regress/out. First the
 # parts many.sh, pair.sh, scale.sh and filter.sh, whose rows are in the same
 # table; PARTS= leaves them out, or names those that are wanted.
@@ -50,7 +51,7 @@ derp region 900 "home" { host "10.77.0.1" port 8444 }' || exit 1
 	add shoal a b "$(ip4 b)" "$(node_pids a)" "$(node_pids b)" \
 	    "$("$SHOALCTL" version 2>/dev/null | head -n 1)"
 	add bare a b "$(on b ip -4 -o addr show dev eth0 |
-	    awk '{ sub("/.*", "", $4); print $4 }')" "" "" ""
+	    awk '{ sub("/.*", "", $4); print $4 }')" "" "" "" $(((ROUNDS + 1) / 2))
 }
 
 # setup_wg name N rounds program args...: two userspace WireGuard ends

@@ -6,7 +6,8 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$TOP/regress/out"
 echo "# instructions of a packet, with one rule and with 500" >&2
 "${MAKE:-make}" -s -C "$TOP/regress/bench" instr |
-    sed -n 's/^\(not \)*ok \([a-z]* [a-z]*\), \([0-9]*\) rules: \([0-9]*\) .*/\2 \3 \4/p' |
+    sed -n -e 's/^not //' \
+    -e 's/^ok \([a-z]* [a-z]*\), \([0-9]*\) rules: \([0-9]*\) .*/\1 \2 \3/p' |
     awk '$3 == 1 { one[$1 " " $2] = $4; sum += $4; n++ }
 	$3 == 500 { many[$1 " " $2] = $4 }
 	END {

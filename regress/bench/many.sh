@@ -54,7 +54,7 @@ segments()	# of node a, so far: packets and sends
 measure()
 {
 	_r=$(on p timeout 60 "$MANY" handshakes "$3" "$4" "$PEERS" "$SECS" \
-	    $((SECS * 12000)) 96 $6) || return 1
+	    $((SECS * 10000)) 96 $6) || return 1
 	take "$1" hs_ '{ rate, us: (([.cpu[]] | add) * 1e6 / .answered) }' \
 	    "$_r"
 	pattern "$1" many_in_ "$(many_to "$2" "$3" "$4" "$5" "$SECS" 0 "$7")"
@@ -73,7 +73,7 @@ floods()
 {
 	for _k in mac static both; do
 		_r=$(on p timeout 60 "$MANY" flood 10.77.0.2:41641 "$AKEY" \
-		    "$PEERS" "$SECS" $_k "$FLOOD" 100 $APIDS) || return 1
+		    "$PEERS" 2 $_k "$FLOOD" 100 $APIDS) || return 1
 		take shoal "flood_${_k}_" '{ p50_ms, p99_ms,
 		    answered: (.answered * 100 / .honest), forged }' "$_r"
 	done

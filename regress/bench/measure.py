@@ -8,6 +8,7 @@
 # the environment: only say so.
 
 import glob
+import html
 import json
 import os
 import platform
@@ -307,7 +308,7 @@ COLOURS = ('#0b6e4f', '#8d99ae', '#c08552', '#5c677d', '#b56576')
 
 
 # Bars of each row as long as their share of the row's largest.
-def svg(names, res, head, path):
+def svg(names, res, head, versions, path):
     names = [n for n in names if n != 'bare']
     text = {k: t for k, t, _ in ROWS}
     digits = {k: d for k, _, d in ROWS}
@@ -330,6 +331,12 @@ def svg(names, res, head, path):
                             136 + 400 * v / top, y + 10, digits[key], v))
             y += 14
         y += 8
+    for n, v in versions.items():
+        if v:
+            body.append('<text x="10" y="%d" fill="#555555">%s: %s</text>' % (
+                y + 10, n, html.escape(v)))
+            y += 14
+    y += 8
     with open(path, 'w') as f:
         f.write('<svg xmlns="http://www.w3.org/2000/svg" width="620" '
                 'height="%d" font-family="sans-serif" font-size="11">'
@@ -400,13 +407,14 @@ def main():
                  for c, v in d.items()} for n, d in procs.items() if d}
     print_processes(procs)
     good = verdicts(out)
+    versions = {p['name']: p.get('version') for p in peers}
     with open(os.path.join(outdir, 'bench.json'), 'w') as f:
         json.dump({'head': head, 'rounds': rounds, 'seconds': secs,
-                   'versions': {p['name']: p.get('version') for p in peers},
+                   'versions': versions,
                    'median': res, 'all': raw, 'processes': procs,
                    'bars': [dict(zip(('what', 'value', 'bar', 'way', 'met'),
                                      x)) for x in out]}, f, indent=1)
-    svg(names, res, head, os.path.join(outdir, 'bench.svg'))
+    svg(names, res, head, versions, os.path.join(outdir, 'bench.svg'))
     print('# JSON and chart: %s/bench.{json,svg}' % os.path.relpath(outdir))
     if not good and os.environ.get('BARS') != '0':
         sys.exit(1)
