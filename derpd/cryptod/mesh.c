@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "derp.h"
 #include "derpcrypt.h"
+#include "hexkey.h"
 #include "keys.h"
 #include "log.h"
 #include "os.h"
@@ -29,37 +29,22 @@ mesh_init(struct meshkeys *mk)
 	keys = mk;
 }
 
-static int
-is_hex(const char *s)
-{
-	return strspn(s, "0123456789abcdef") >= HEX_LEN;
-}
-
 int
 mesh_file(int fd)
 {
-	char	 text[HEX_LEN + 16];
-	ssize_t	 n;
-	size_t	 off;
-	int	 ret = -1;
+	uint8_t	 key[HEXKEY_LEN];
+	char	 text[HEXKEY_TEXT + 1];
+	int	 ret;
 
-	n = read(fd, text, sizeof(text) - 1);
-	(void)close(fd);
-	if (n > 0) {
-		text[n] = '\0';
-		off = strspn(text, " \t\r\n");
-		if (is_hex(text + off) && text[off + HEX_LEN +
-		    strspn(text + off + HEX_LEN, " \t\r\n")] == '\0' &&
-		    strspn(text + off, "0") < HEX_LEN) {
-			memcpy(keys->mk_next, text + off, HEX_LEN);
-			keys->mk_have_next = 1;
-			ret = 0;
-		}
-	}
-	explicit_bzero(text, sizeof(text));
-	if (ret == -1)
+	if ((ret = hexkey_read(fd, key)) == 0) {
+		hexkey_print(key, text);
+		memcpy(keys->mk_next, text, HEX_LEN);
+		keys->mk_have_next = 1;
+	} else
 		log_warnx("the mesh key file must hold 64 hex digits, lower "
 		    "case, and nothing else");
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(text, sizeof(text));
 	return ret;
 }
 
