@@ -156,6 +156,8 @@ struct msg_conf_netd {
 	uint16_t	 port;		/* UDP, 0: any */
 	uint8_t		 shields_up;
 	uint8_t		 relay;		/* be a peer relay */
+	uint8_t		 hardnat;	/* probe through hard NATs */
+	uint8_t		 pad[3];
 	uint32_t	 mtu;
 	uint32_t	 force_path;	/* FORCE_* below, for tests */
 };
@@ -335,6 +337,8 @@ struct msg_udp {
 	uint8_t		 pad;
 	uint16_t	 port;			/* as bound */
 };
+
+#define PROBE_SOCKS_MAX	64		/* of one request */
 
 struct msg_localaddr {
 	struct msg_prefix p;			/* host bits kept */
@@ -1171,6 +1175,12 @@ M(UDP_RELAY, P_PARENT, P_NETD, LEN_FIX(msg_udp), FD_YES, \
     "the same for the peer relay that this node is") \
 M(UDP_REBIND, P_NETD, P_PARENT, LEN_FIX(msg_u32), FD_NO, \
     "bind a new UDP socket of this family") \
+M(PROBE_SOCKS_REQ, P_NETD, P_PARENT, LEN_FIX(msg_u32), FD_NO, \
+    "so many more IPv4 sockets, for probing through a hard NAT") \
+M(PROBE_SOCK, P_PARENT, P_NETD, LEN_FIX(msg_udp), FD_YES, \
+    "one of them; it is netd's alone") \
+M(PROBE_SOCKS_END, P_PARENT, P_NETD, LEN_FIX(msg_u32), FD_NO, \
+    "that was all: so many") \
 M(LOCALADDR_BEGIN, P_PARENT, P_NETD | P_CTRLD, LEN_NONE, FD_NO, \
     "the host's addresses follow") \
 M(LOCALADDR, P_PARENT, P_NETD | P_CTRLD, LEN_FIX(msg_localaddr), FD_NO, \

@@ -121,6 +121,10 @@ addr_print(const struct addr *a, char *buf)
 		n = strlen(buf);
 		snprintf(buf + n, ADDR_TEXT - n, ":vni:%u", a->a_vni);
 	}
+	if (a->a_sock != 0) {
+		n = strlen(buf);
+		snprintf(buf + n, ADDR_TEXT - n, ":sock:%u", a->a_sock);
+	}
 	return buf;
 }
 

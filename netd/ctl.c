@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardnat.h"
 #include "netd.h"
 
 static void	 peer_stat(uint32_t, struct peer *, int64_t);
@@ -250,9 +251,10 @@ ctl_debug(uint32_t id, const struct msg_str64 *m)
 
 	if (!msg_str_ok(m->s, sizeof(m->s)))
 		return -1;
-	if (strcmp(m->s, "path") == 0)
+	if (strcmp(m->s, "path") == 0) {
 		debug_path(id);
-	else if (strcmp(m->s, "peers") == 0)
+		hardnat_debug(text, id);
+	} else if (strcmp(m->s, "peers") == 0)
 		debug_peers(id, 0);
 	else if (strcmp(m->s, "relay") == 0)
 		relays_debug(text, id);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardnat.h"
 #include "netcheck.h"
 
 #define ADDRS_MAX	1024
@@ -150,6 +151,7 @@ links_changed(void)
 	int64_t		 now = os_now();
 
 	derp_link_changed();
+	hardnat_reset();
 	for (p = peer_first(); p != NULL; p = peer_next(p)) {
 		if (p->p_path == NULL || p->p_flags & PEER_WGONLY)
 			continue;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "chapoly.h"
+#include "hardnat.h"
 #include "netd.h"
 #include "ossl.h"
 #include "tlsclient.h"
@@ -111,6 +112,8 @@ netd_conf_commit(void)
 	netmap_filter();
 	if (!nd.n_conf.relay)
 		relays_stop();
+	if (!nd.n_conf.hardnat)
+		hardnat_reset();
 	if (!paths)
 		return;
 	udp_offloads(&nd.n_udp[0]);
@@ -148,6 +151,10 @@ netd_descriptor(struct imsg *imsg)
 		endpoints_update(0);
 		netcheck_kick(0);	/* another port, another mapping */
 		return 0;
+	case IMSG_PROBE_SOCK:
+		if (msg_get(imsg, &u, sizeof(u)) == -1)
+			break;
+		return hardnat_sock(fd, &u);
 	case IMSG_UDP_RELAY:
 		if (msg_get(imsg, &u, sizeof(u)) == -1 ||
 		    (u.af != AF_WIRE_INET && u.af != AF_WIRE_INET6))
@@ -188,6 +195,8 @@ netd_ctl(struct imsg *imsg)
 static int
 netd_parent_msg(struct imsg *imsg)
 {
+	struct msg_u32	 m;
+
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_START:
 	case IMSG_CONF_NETD:
@@ -198,8 +207,12 @@ netd_parent_msg(struct imsg *imsg)
 	case IMSG_TUN:
 	case IMSG_UDP:
 	case IMSG_UDP_RELAY:
+	case IMSG_PROBE_SOCK:
 	case IMSG_CA_FILE:
 		return netd_descriptor(imsg);
+	case IMSG_PROBE_SOCKS_END:
+		return msg_get(imsg, &m, sizeof(m)) == -1 ? -1 :
+		    hardnat_socks_end(m.v);
 	case IMSG_LOCALADDR_BEGIN:
 	case IMSG_LOCALADDR:
 	case IMSG_LOCALADDR_END:

@@ -47,7 +47,8 @@ struct addr {
 	uint32_t	 a_scope;	/* of IPv6 link-local addresses */
 	uint32_t	 a_vni;		/* there is a peer relay; 0: direct */
 	uint16_t	 a_port;	/* host order; DERP: the region */
-	uint16_t	 a_af;		/* AF_WIRE_*, ADDR_DERP, or 0 */
+	uint8_t		 a_af;		/* AF_WIRE_*, ADDR_DERP, or 0 */
+	uint8_t		 a_sock;	/* by that one of ours; 0: the usual */
 };
 #define ADDR_DERP	127		/* not an address: over that relay */
 #define ADDR_TEXT	64
@@ -491,6 +492,9 @@ size_t	 path_blind(const struct path *, int64_t, struct addr *, size_t);
 #define PATH_BLIND	4
 /* Links changed: all that was measured is void. */
 void	 path_reset(struct path *);
+/* Is an address of it reached by that socket? Forget all that are. */
+int	 path_has_sock(const struct path *, unsigned int);
+void	 path_drop_sock(struct path *, unsigned int);
 int64_t	 path_next(const struct path *);
 /* How long to wait before the next quick try. */
 int64_t	 path_early_delay(const struct path *);
@@ -900,6 +904,7 @@ struct tx_dest {
 	int		 d_first;	/* packets, in order */
 	int		 d_last;
 	int		 d_error;	/* errno of a send, 0: none */
+	struct udp_out	 d_udp;		/* of an address with a_sock */
 	uint8_t		 d_nogso;	/* large sends failed on this path */
 	uint8_t		 d_newly;	/* in this batch */
 };
@@ -1030,8 +1035,8 @@ int	 batch_add(struct tx *, const struct peer *, struct keypair *,
 int	 batch_run(struct tx *);
 /* What is not segmented yet is not sent any more. */
 void	 batch_cancel(struct tx *);
-/* The family that it waits for. */
-uint8_t	 batch_waits(const struct tx *);
+/* The address whose socket it waits for. */
+const struct addr *batch_waits(const struct tx *);
 /* The header in front of a packet for a peer relay: (place, VNI); length. */
 size_t	 geneve_wg(uint8_t *, uint32_t);
 
@@ -1099,7 +1104,8 @@ struct rx {
 };
 
 void	 rx_init(struct rx *, unsigned int);
-void	 rx_wakeup(struct rx *, uint8_t);	/* UDP is readable */
+struct udp_sock;
+void	 rx_wakeup(struct rx *, struct udp_sock *);	/* it is readable */
 /*
  * A packet came by a DERP relay: (its region, node key of the sender, packet,
  * length, now). Its memory must stay until rx_flush(), at the end of a
@@ -1130,6 +1136,7 @@ struct udp_sock {
 	uint8_t		 u_gso;
 	uint8_t		 u_gro;
 	uint8_t		 u_gso_ok;	/* one large send has worked */
+	uint8_t		 u_sock;	/* as in struct addr */
 	int64_t		 u_rebind;	/* last asked for, 0: never */
 };
 
@@ -1148,12 +1155,22 @@ void	 udp_set(int, const struct msg_udp *);
 /* The configuration may have forbidden offloads: set them again. */
 void	 udp_offloads(struct udp_sock *);
 struct udp_sock *udp_sock(uint8_t);
+/* By which an address is reached; u_fd -1: it has been closed since. */
+struct udp_sock *udp_sock_for(const struct addr *);
+/* A further socket with a number that is free; and its end, if it is open. */
+#define UDP_MORE	255
+void	 udp_more_set(unsigned int, int, const struct msg_udp *);
+void	 udp_more_close(unsigned int);
 /* One datagram: 0, or -1 with errno. */
 int	 udp_send(const struct addr *, const void *, size_t);
-/* What sends need, into an array of two; what they found out, back. */
-void	 udp_out_get(struct udp_out *);
-void	 udp_out_put(const struct udp_out *);
-struct udp_out *udp_out_of(struct udp_out *, uint8_t);
+/*
+ * What sends need, into the batch, and for one more destination of it; what
+ * they found out, back.
+ */
+void	 udp_out_get(struct tx *);
+void	 udp_out_dest(struct tx_dest *);
+void	 udp_out_put(const struct tx *);
+struct udp_out *udp_out_of(struct tx *, struct tx_group *);
 /*
  * Send from the first of these groups on, as much as one system call takes;
  * bytes gone are moved on. Returns how many messages that was: look at the
@@ -1163,8 +1180,8 @@ struct udp_out *udp_out_of(struct udp_out *, uint8_t);
 int	 udp_send_groups(struct udp_out *, struct tx_group *, size_t);
 /* The socket of this family does not work: ask for another, at times. */
 void	 udp_rebind(uint8_t, int64_t);
-/* Call tx_unblock() when the socket of this family takes packets. */
-void	 udp_wait_writable(uint8_t);
+/* Call tx_unblock() when the socket for this address takes packets. */
+void	 udp_wait_writable(const struct addr *);
 /*
  * Read messages into the arena, up to RX_MSGS, many if they are small. How
  * many, or -1; r_ask is how many it may be the next time.

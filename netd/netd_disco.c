@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "disco.h"
+#include "hardnat.h"
 #include "keys.h"
 #include "netd.h"
 
@@ -47,6 +48,7 @@ static struct disco_key	*dkey_get(struct peer *, int64_t);
 static void	 dkey_ask(struct peer *, int64_t);
 static int	 disco_send(struct peer *, const struct disco_msg *,
 		    const struct addr *);
+static void	 ping_make(struct disco_msg *);
 static int	 disco_ping(struct peer *, const struct addr *,
 		    enum ping_why, int64_t);
 static int	 disco_ping_how(struct peer *, const struct addr *,
@@ -216,19 +218,36 @@ disco_send(struct peer *p, const struct disco_msg *dm, const struct addr *to)
 	return udp_send(to, buf, GENEVE_HDR_LEN + n);
 }
 
+static void
+ping_make(struct disco_msg *dm)
+{
+	memset(dm, 0, sizeof(*dm));
+	dm->dm_type = DISCO_PING;
+	arc4random_buf(dm->dm_txid, sizeof(dm->dm_txid));
+	memcpy(dm->dm_nodekey, nd.n_key, sizeof(dm->dm_nodekey));
+	dm->dm_has_nodekey = 1;
+}
+
+void
+disco_probe(struct peer *p, const struct addr *to)
+{
+	struct disco_msg	 dm;
+
+	if (!able(p) || !dkey_get(p, os_now())->dk_ready)
+		return;
+	ping_make(&dm);
+	(void)disco_send(p, &dm, to);
+}
+
 static int
 disco_ping_how(struct peer *p, const struct addr *to, enum ping_why why,
     uint32_t how, int64_t now)
 {
 	struct disco_msg	 dm;
 
-	memset(&dm, 0, sizeof(dm));
-	dm.dm_type = DISCO_PING;
+	ping_make(&dm);
 	if (PING_LEN(how) > DISCO_PING_LEN)
 		dm.dm_padding = PING_LEN(how) - DISCO_PING_LEN;
-	arc4random_buf(dm.dm_txid, sizeof(dm.dm_txid));
-	memcpy(dm.dm_nodekey, nd.n_key, sizeof(dm.dm_nodekey));
-	dm.dm_has_nodekey = 1;
 	path_ping_sent(p->p_path, to, dm.dm_txid, why, how, now);
 	return disco_send(p, &dm, to);
 }
@@ -443,6 +462,7 @@ disco_heartbeat(struct peer *p, int64_t now)
 	if (path_want_full(pa, now))
 		disco_discover(p, now);
 	relayc_search(p, now);
+	hardnat_consider(p, now);
 }
 
 void
@@ -563,6 +583,8 @@ disco_ping_in(struct peer *first, const struct disco_msg *dm,
 	/* Somebody waits for a path to it, and here may be one. */
 	if (via == NULL && (via = disco_who(first, dm)) == NULL)
 		return;
+	if (src->a_sock != 0)
+		hardnat_pinged(via, src, now);
 	if ((pa = via->p_path) != NULL && pa->pa_external != 0 &&
 	    now - pa->pa_external < PATH_ACTIVE && !path_trusted(pa, now) &&
 	    src->a_af != ADDR_DERP) {
@@ -664,6 +686,9 @@ disco_relayed_in(struct peer *p, const struct disco_msg *dm, int64_t now)
 		break;
 	case DISCO_ALLOC_RESPONSE:
 		relayc_answer(p, dm, now);
+		break;
+	case DISCO_HARD_NAT:
+		hardnat_in(p, dm, now);
 		break;
 	default:
 		break;

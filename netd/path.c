@@ -322,6 +322,7 @@ path_pong(struct path *pa, const uint8_t *txid, int64_t now,
 		if ((pc = cand_find(pa, &ping->pp_addr)) == NULL)
 			return -1;
 		pc->pc_latency = *latency;
+		pc->pc_seen = now;	/* the peer need not ask, too */
 	}
 	if ((m = pathmtu_of(pa, &ping->pp_addr)) == NULL)
 		return 0;
@@ -543,6 +544,34 @@ path_reset(struct path *pa)
 		pa->pa_cand[i].pc_last_ping = pa->pa_cand[i].pc_latency = 0;
 		pathmtu_doubt(&pa->pa_cand[i].pc_mtu);
 	}
+}
+
+int
+path_has_sock(const struct path *pa, unsigned int sock)
+{
+	unsigned int	 i;
+
+	if (pa->pa_best.a_sock == sock)
+		return 1;
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (pa->pa_cand[i].pc_addr.a_sock == sock)
+			return 1;
+	return 0;
+}
+
+void
+path_drop_sock(struct path *pa, unsigned int sock)
+{
+	unsigned int	 i;
+
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (pa->pa_cand[i].pc_addr.a_sock == sock)
+			pa->pa_cand[i].pc_flags = 0;
+	cand_clean(pa);
+	if (pa->pa_best.a_sock == sock)
+		memset(&pa->pa_best, 0, sizeof(pa->pa_best));
+	if (pa->pa_fallback.a_sock == sock)
+		pa->pa_fallback_until = 0;
 }
 
 static void

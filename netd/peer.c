@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardnat.h"
 #include "keys.h"
 #include "netd.h"
 
@@ -161,6 +162,7 @@ peer_delete(struct peer *p)
 	static const uint8_t	 none[MSG_KEY_LEN];
 
 	relayc_forget(p);
+	hardnat_forget(p);
 	peer_wipe(p);
 	peer_set_disco(p, none);
 	heap_remove(&nd.n_heap, &p->p_timer);

@@ -77,7 +77,7 @@ rx_write(void *arg, const struct iovec *iov, int n, int segs)
 }
 
 void
-rx_wakeup(struct rx *rx, uint8_t af)
+rx_wakeup(struct rx *rx, struct udp_sock *u)
 {
 	struct udp_in	 in[RX_MSGS];
 	int		 asked, i, n, round;
@@ -86,7 +86,7 @@ rx_wakeup(struct rx *rx, uint8_t af)
 	peer_timers_poke(rx->r_now);
 	for (round = 0; round < RX_ROUNDS; round++) {
 		asked = rx->r_ask;
-		if ((n = udp_recv(udp_sock(af), rx, in)) <= 0)
+		if ((n = udp_recv(u, rx, in)) <= 0)
 			break;
 		rx->r_stats.s_calls++;
 		rx->r_stats.s_recvs += n;

@@ -147,7 +147,7 @@ tx_error(const struct tx_dest *d, int64_t now)
 		log_warn("send to %s", addr_print(a, text));
 	if (p != NULL && p->p_path != NULL)
 		path_error(p->p_path, a, d->d_error);
-	if (d->d_error == EPERM)
+	if (d->d_error == EPERM && a->a_sock == 0)
 		udp_rebind(a->a_af, now);
 }
 
@@ -225,7 +225,7 @@ tx_finish(struct tx *tx)
 		nd.n_handed_bytes += h->h_len;
 		STAILQ_INSERT_TAIL(&nd.n_handed, h, h_entry);
 	}
-	udp_out_put(tx->t_udp);
+	udp_out_put(tx);
 	stats_add(&tx->t_stats, &tx->t_new);
 	batch_reset(tx);
 }
@@ -360,7 +360,7 @@ tx_begin(struct tx *tx, int64_t now)
 {
 	tx->t_now = now;
 	tx->t_mtu = nd.n_tun.t_mtu;
-	udp_out_get(tx->t_udp);
+	udp_out_get(tx);
 }
 
 /* Packets that stay move up to where those before them end. */
@@ -444,11 +444,11 @@ tx_unblock(void)
 	int64_t	 now = os_now();
 
 	if (nd.n_own->t_blocked) {
-		udp_out_get(nd.n_own->t_udp);
+		udp_out_get(nd.n_own);
 		(void)tx_go(nd.n_own);
 	}
 	if (nd.n_tx->t_blocked) {
-		udp_out_get(nd.n_tx->t_udp);
+		udp_out_get(nd.n_tx);
 		if (tx_go(nd.n_tx) == 0)
 			tun_pause(0);
 	}

@@ -73,6 +73,7 @@ dest_get(struct tx *tx, const struct peer *p, const struct keypair *k,
 	d->d_error = 0;
 	d->d_nogso = p->p_path != NULL && p->p_path->pa_nogso;
 	d->d_newly = 0;
+	udp_out_dest(d);
 	return d;
 }
 
@@ -219,7 +220,9 @@ batch_queue(struct tx *tx, const struct tx_dest *d)
 	uint16_t	 af = d->d_to.pt_addr.a_af;
 	struct sendq	*sq = &tx->t_queue[af == AF_WIRE_INET6];
 
-	if (af != AF_WIRE_INET && af != AF_WIRE_INET6)
+	/* Further sockets carry one peer each, and go unwatched. */
+	if ((af != AF_WIRE_INET && af != AF_WIRE_INET6) ||
+	    d->d_to.pt_addr.a_sock != 0)
 		return NULL;
 	return sendq_busy(sq) ? sq : NULL;
 }
@@ -350,7 +353,7 @@ group_hand_over(struct tx *tx, const struct tx_group *g)
 static int
 batch_send_some(struct tx *tx, struct tx_group *g)
 {
-	struct udp_out	*uo = udp_out_of(tx->t_udp, g->g_addr.a_af);
+	struct udp_out	*uo = udp_out_of(tx, g);
 	struct sendq	*sq = batch_queue(tx, g->g_dest);
 	size_t		 before = 0;
 	int		 error, n;
@@ -405,10 +408,10 @@ batch_cancel(struct tx *tx)
 	tx->t_cur = tx->t_ndest;
 }
 
-uint8_t
+const struct addr *
 batch_waits(const struct tx *tx)
 {
-	return tx->t_group[tx->t_gone].g_addr.a_af;
+	return &tx->t_group[tx->t_gone].g_addr;
 }
 
 int

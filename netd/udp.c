@@ -12,6 +12,7 @@
 #include <netinet/udp.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,10 +37,17 @@ struct udp_msgs {
 	}			 um_cmsg[UDP_MSGS];
 };
 
+/* Further sockets, by number. */
+static struct udp_sock	*more[UDP_MORE + 1];
+static struct udp_sock	 none = { .u_fd = -1 };
+
 static void	 udp_close(struct udp_sock *);
+static void	 udp_open(struct udp_sock *, int, const struct msg_udp *);
 static void	 udp_read_cb(int, short, void *);
 static void	 udp_write_cb(int, short, void *);
 static int	 forbidden(void);
+static void	 out_get(struct udp_out *, const struct udp_sock *);
+static void	 out_put(const struct udp_out *, struct udp_sock *);
 static size_t	 msg_fill(struct udp_msgs *, int, const struct udp_out *,
 		    const struct tx_group *, size_t);
 static int	 msgs_fill(struct udp_msgs *, const struct udp_out *,
@@ -69,7 +77,7 @@ udp_read_cb(int fd, short events, void *arg)
 {
 	struct udp_sock	*u = arg;
 
-	rx_wakeup(nd.n_rx, u->u_af);
+	rx_wakeup(nd.n_rx, u);
 }
 
 static void
@@ -126,19 +134,58 @@ udp_close(struct udp_sock *u)
 	u->u_fd = -1;
 }
 
+static void
+udp_open(struct udp_sock *u, int fd, const struct msg_udp *m)
+{
+	u->u_fd = fd;
+	u->u_port = m->port;
+	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, udp_read_cb, u);
+	event_set(&u->u_ev_write, fd, EV_WRITE, udp_write_cb, u);
+	if (event_add(&u->u_ev, NULL) == -1)
+		fatal("event_add");
+}
+
 void
 udp_set(int fd, const struct msg_udp *m)
 {
 	struct udp_sock	*u = udp_sock(m->af);
 
 	udp_close(u);
-	u->u_fd = fd;
-	u->u_port = m->port;
+	udp_open(u, fd, m);
 	udp_offloads(u);
-	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, udp_read_cb, u);
-	event_set(&u->u_ev_write, fd, EV_WRITE, udp_write_cb, u);
-	if (event_add(&u->u_ev, NULL) == -1)
-		fatal("event_add");
+	tx_unblock();
+}
+
+struct udp_sock *
+udp_sock_for(const struct addr *a)
+{
+	if (a->a_sock == 0)
+		return udp_sock(a->a_af);
+	return more[a->a_sock] != NULL ? more[a->a_sock] : &none;
+}
+
+/* Without large sends until it is worth asking the kernel for them. */
+void
+udp_more_set(unsigned int n, int fd, const struct msg_udp *m)
+{
+	if ((more[n] = calloc(1, sizeof(*more[n]))) == NULL)
+		fatal(NULL);
+	more[n]->u_af = m->af;
+	more[n]->u_sock = n;
+	udp_open(more[n], fd, m);
+}
+
+/* What waits for it is sent to nowhere, and so by the relay. */
+void
+udp_more_close(unsigned int n)
+{
+	struct udp_sock	*u = more[n];
+
+	if (u == NULL)
+		return;
+	more[n] = NULL;
+	udp_close(u);
+	free(u);
 	tx_unblock();
 }
 
@@ -146,7 +193,7 @@ int
 udp_send(const struct addr *to, const void *buf, size_t len)
 {
 	struct sockaddr_storage	 ss;
-	struct udp_sock		*u = udp_sock(to->a_af);
+	struct udp_sock		*u = udp_sock_for(to);
 	socklen_t		 slen;
 
 	if (u->u_fd == -1 || to->a_af == ADDR_DERP || forbidden()) {
@@ -160,40 +207,63 @@ udp_send(const struct addr *to, const void *buf, size_t len)
 	return 0;
 }
 
-void
-udp_out_get(struct udp_out *uo)
+static void
+out_get(struct udp_out *uo, const struct udp_sock *u)
 {
-	int	 i;
+	uo->uo_fd = forbidden() ? -1 : u->u_fd;
+	uo->uo_gso = u->u_gso;
+	uo->uo_gso_ok = u->u_gso_ok;
+	uo->uo_failed = 0;
+}
 
-	for (i = 0; i < 2; i++) {
-		uo[i].uo_fd = forbidden() ? -1 : nd.n_udp[i].u_fd;
-		uo[i].uo_gso = nd.n_udp[i].u_gso;
-		uo[i].uo_gso_ok = nd.n_udp[i].u_gso_ok;
-		uo[i].uo_failed = 0;
-	}
+static void
+out_put(const struct udp_out *uo, struct udp_sock *u)
+{
+	u->u_gso_ok |= uo->uo_gso_ok;
+	if (!uo->uo_failed || !u->u_gso)
+		return;
+	log_warn("udp%d: large sends fail, going on without", u->u_af);
+	u->u_gso = 0;
 }
 
 void
-udp_out_put(const struct udp_out *uo)
+udp_out_get(struct tx *tx)
 {
-	struct udp_sock	*u;
-	int		 i;
+	unsigned int	 i;
 
-	for (i = 0; i < 2; i++) {
-		u = &nd.n_udp[i];
-		u->u_gso_ok |= uo[i].uo_gso_ok;
-		if (!uo[i].uo_failed || !u->u_gso)
-			continue;
-		log_warn("udp%d: large sends fail, going on without",
-		    u->u_af);
-		u->u_gso = 0;
+	for (i = 0; i < 2; i++)
+		out_get(&tx->t_udp[i], &nd.n_udp[i]);
+	for (i = 0; i < tx->t_ndest; i++)
+		udp_out_dest(&tx->t_dest[i]);
+}
+
+void
+udp_out_dest(struct tx_dest *d)
+{
+	if (d->d_to.pt_addr.a_sock != 0)
+		out_get(&d->d_udp, udp_sock_for(&d->d_to.pt_addr));
+}
+
+void
+udp_out_put(const struct tx *tx)
+{
+	const struct tx_dest	*d;
+	unsigned int		 i;
+
+	for (i = 0; i < 2; i++)
+		out_put(&tx->t_udp[i], &nd.n_udp[i]);
+	for (i = 0; i < tx->t_ndest; i++) {
+		d = &tx->t_dest[i];
+		if (d->d_to.pt_addr.a_sock != 0)
+			out_put(&d->d_udp, udp_sock_for(&d->d_to.pt_addr));
 	}
 }
 
 struct udp_out *
-udp_out_of(struct udp_out *uo, uint8_t af)
+udp_out_of(struct tx *tx, struct tx_group *g)
 {
-	return &uo[af == AF_WIRE_INET6];
+	return g->g_addr.a_sock != 0 ? &g->g_dest->d_udp :
+	    &tx->t_udp[g->g_addr.a_af == AF_WIRE_INET6];
 }
 
 /* Room for the next control message, of that payload. */
@@ -242,7 +312,7 @@ msg_fill(struct udp_msgs *um, int n, const struct udp_out *uo,
 	return len;
 }
 
-/* Messages of as many groups as fit and have the same family. */
+/* Messages of as many groups as fit and go by the same socket. */
 static int
 msgs_fill(struct udp_msgs *um, const struct udp_out *uo,
     const struct tx_group *g, size_t ngroup)
@@ -253,7 +323,8 @@ msgs_fill(struct udp_msgs *um, const struct udp_out *uo,
 	int			 n = 0;
 
 	for (i = 0; i < ngroup && n < UDP_MSGS; i++) {
-		if (g[i].g_addr.a_af != g[0].g_addr.a_af)
+		if (g[i].g_addr.a_af != g[0].g_addr.a_af ||
+		    g[i].g_addr.a_sock != g[0].g_addr.a_sock)
 			break;
 		ss = &um->um_ss[n];
 		slen = addr_to_ss(&g[i].g_addr, ss);
@@ -333,10 +404,12 @@ udp_rebind(uint8_t af, int64_t now)
 }
 
 void
-udp_wait_writable(uint8_t af)
+udp_wait_writable(const struct addr *to)
 {
-	struct udp_sock	*u = udp_sock(af);
+	struct udp_sock	*u = udp_sock_for(to);
 
+	if (u == &none)			/* closed since: soon tried again */
+		u = udp_sock(to->a_af);
 	if (event_add(&u->u_ev_write, NULL) == -1)
 		fatal("event_add");
 }
@@ -403,6 +476,7 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		    mm[i].msg_hdr.msg_flags & MSG_TRUNC ||
 		    addr_from_ss(&in[k].i_src, &ss[i]) == -1)
 			continue;
+		in[k].i_src.a_sock = u->u_sock;
 		in[k].i_buf = iov[i].iov_base;
 		in[k].i_len = mm[i].msg_len;
 		bytes += mm[i].msg_len;

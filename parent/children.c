@@ -321,6 +321,16 @@ netd_rebind_msg(struct proc_child *pc, struct imsg *imsg)
 }
 
 static int
+netd_probe_msg(struct proc_child *pc, struct imsg *imsg)
+{
+	struct msg_u32	 m;
+
+	if (msg_get(imsg, &m, sizeof(m)) == -1)
+		return -1;
+	return tunnel_probe_socks(pc, m.v);
+}
+
+static int
 netd_active_msg(struct imsg *imsg)
 {
 	struct msg_nm_list	 ml;
@@ -359,6 +369,8 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return 0;
 	case IMSG_UDP_REBIND:
 		return netd_rebind_msg(pc, imsg);
+	case IMSG_PROBE_SOCKS_REQ:
+		return netd_probe_msg(pc, imsg);
 	case IMSG_WG_ACTIVE:
 		return netd_active_msg(imsg);
 	case IMSG_PORTMAP:

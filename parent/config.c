@@ -27,6 +27,7 @@ conf_new(void)
 	TAILQ_INIT(&c->c_dirs);
 	c->c_port = UDP_PORT;
 	c->c_portmap = 1;
+	c->c_hardnat = 1;
 	c->c_mtu = TUN_MTU;
 	(void)strlcpy(c->c_ifname, TUN_NAME, sizeof(c->c_ifname));
 	(void)strlcpy(c->c_state, STATE_FILE, sizeof(c->c_state));

@@ -183,8 +183,9 @@ set_ca(const char *s)
 %}
 
 %token	ABI ACCEPT ADVERTISE ALLOW AUTH CA CONTROL DNS EPHEMERAL EXIT EXITNODE
-%token	FILENAME GROUP HOSTNAME INCLUDE INTERFACE KEY LAN LANDLOCK LISTEN
-%token	MAPPING METRICS MTU NO NODE ON OPERATOR PORT PROXY RELAY REQUIRE
+%token	FILENAME GROUP HARD HOSTNAME INCLUDE INTERFACE KEY LAN LANDLOCK LISTEN
+%token	MAPPING METRICS MTU NAT NO NODE ON OPERATOR PORT PROBING PROXY RELAY
+%token	REQUIRE
 %token	ROUTES
 %token	SANDBOX SEAL SERVER SHIELDS SNAT SOCKET STATE SUBNETROUTES TAGS TPM UP
 %token	YES ERROR
@@ -333,6 +334,10 @@ routing		: ACCEPT ROUTES yesno {
 			if (once(SET_PORTMAP, "port mapping"))
 				conf->c_portmap = $3.number;
 		}
+		| HARD NAT PROBING yesno {
+			if (once(SET_HARDNAT, "hard nat probing"))
+				conf->c_hardnat = $4.number;
+		}
 		| RELAY SERVER NO {
 			(void)once(SET_RELAY, "relay server");
 		}
@@ -386,6 +391,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "exit-node",		EXITNODE },
 	{ "file",		FILENAME },
 	{ "group",		GROUP },
+	{ "hard",		HARD },
 	{ "hostname",		HOSTNAME },
 	{ "include",		INCLUDE },
 	{ "interface",		INTERFACE },
@@ -396,11 +402,13 @@ static const struct lex_keyword	 keywords[] = {
 	{ "mapping",		MAPPING },
 	{ "metrics",		METRICS },
 	{ "mtu",		MTU },
+	{ "nat",		NAT },
 	{ "no",			NO },
 	{ "node",		NODE },
 	{ "on",			ON },
 	{ "operator",		OPERATOR },
 	{ "port",		PORT },
+	{ "probing",		PROBING },
 	{ "proxy",		PROXY },
 	{ "relay",		RELAY },
 	{ "require",		REQUIRE },

@@ -95,6 +95,9 @@ print_net(const struct shoal_conf *c, FILE *fp)
 	if (c->c_set & SET_PORTMAP)
 		fprintf(fp, "port mapping %s\n", c->c_portmap ? "yes" :
 		    "no");
+	if (c->c_set & SET_HARDNAT)
+		fprintf(fp, "hard nat probing %s\n", c->c_hardnat ? "yes" :
+		    "no");
 	if (c->c_set & SET_RELAY)
 		print_relay(c, fp);
 	if (c->c_set & SET_INTERFACE) {

@@ -87,6 +87,7 @@ part_netd(struct proc_child *pc, const struct shoal_conf *c)
 	m.port = c->c_port;
 	m.shields_up = prefs_shields(c);
 	m.relay = c->c_relay;
+	m.hardnat = c->c_hardnat;
 	m.mtu = c->c_mtu;
 	m.force_path = reconf_force_path();
 	part(pc, IMSG_CONF_NETD, &m, sizeof(m));

@@ -81,6 +81,7 @@ int	 url_parse_proxy(struct url *, char *, size_t, const char *,
 #define SET_OPERATOR	0x08000
 #define SET_RELAY	0x10000
 #define SET_PROXY	0x20000
+#define SET_HARDNAT	0x40000
 
 struct shoal_conf {
 	unsigned int	 c_set;
@@ -96,6 +97,7 @@ struct shoal_conf {
 	int		 c_shields;
 	uint16_t	 c_port;
 	int		 c_portmap;
+	int		 c_hardnat;		/* probe through hard NATs */
 	uint16_t	 c_relay_port;
 	int		 c_relay;		/* be a peer relay */
 	char		 c_ifname[16];
@@ -197,6 +199,12 @@ uint16_t tunnel_port4(void);
  * sockets.
  */
 int	 tunnel_set_port(uint16_t, char *, size_t);
+/*
+ * netd asks for so many sockets with which it probes through a hard NAT: it
+ * gets them, or none if that is not configured or it asks too often. -1: no
+ * such number may be asked for.
+ */
+int	 tunnel_probe_socks(struct proc_child *, uint32_t);
 /* Sockets of the peer relay, or none. -1: why not, in the text. */
 int	 tunnel_set_relay(int, uint16_t, char *, size_t);
 /* The families of which the device has an address now: open, close DNS. */

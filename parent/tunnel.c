@@ -25,6 +25,8 @@
 #define DNS_BACKLOG	32
 #define REBIND_BURST	5
 #define REBIND_NS	(10 * 1000000000LL)
+#define PROBE_BURST	8			/* requests: two bundles */
+#define PROBE_NS	(15 * 1000000000LL)	/* then one a minute */
 
 struct udp_sock {
 	int		 fd;
@@ -47,6 +49,7 @@ static struct udp_sock	 relay6 = { -1, 0 };
 static uint16_t		 relay_port;		/* wanted; 0: any */
 static uint16_t		 want_port;
 static struct bucket	 rebinds;
+static struct bucket	 probes;
 static struct log_limit	 dns_limit;
 
 static struct dns_sock	 dns[] = {
@@ -373,6 +376,39 @@ tunnel_rebind(struct proc_child *pc, uint32_t af)
 	}
 	udp_send(pc, IMSG_UDP, us, af);
 	gateway_update();
+	return 0;
+}
+
+/*
+ * They are opened only while netd probes, and no copy stays here: a netd
+ * that is replaced begins anew. A few at a time, so that few descriptors
+ * are under way.
+ */
+int
+tunnel_probe_socks(struct proc_child *pc, uint32_t n)
+{
+	struct udp_sock	 us;
+	struct msg_udp	 mu;
+	struct msg_u32	 end = { 0 };
+
+	if (n == 0 || n > PROBE_SOCKS_MAX)
+		return -1;
+	if (!shoald_conf()->c_hardnat ||
+	    !bucket_take(&probes, os_now(), PROBE_BURST, PROBE_NS))
+		n = 0;
+	for (; end.v < n; end.v++) {
+		if (udp_open(&us, AF_WIRE_INET, 0) == -1) {
+			log_warn("socket to probe with");
+			break;
+		}
+		memset(&mu, 0, sizeof(mu));
+		mu.af = AF_WIRE_INET;
+		mu.port = us.port;
+		(void)chan_compose(&pc->pc_chan, IMSG_PROBE_SOCK, 0, us.fd,
+		    &mu, sizeof(mu));
+	}
+	(void)chan_compose(&pc->pc_chan, IMSG_PROBE_SOCKS_END, 0, -1, &end,
+	    sizeof(end));
 	return 0;
 }
 

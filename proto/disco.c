@@ -191,6 +191,20 @@ parse_alloc_request(const uint8_t *p, size_t len, struct disco_msg *m)
 	return 0;
 }
 
+/* A later version may mean another thing by it. */
+static int
+parse_hard_nat(const uint8_t *p, size_t len, struct disco_msg *m)
+{
+	if (m->dm_version != 0 || len < DISCO_HARD_NAT_LEN ||
+	    p[0] < DISCO_HN_OFFER || p[0] > DISCO_HN_READY || p[1] > 1)
+		return -1;
+	m->dm_stage = p[0];
+	m->dm_hard = p[1];
+	m->dm_count = be16dec(p + 2);
+	disco_addr_get(p + 4, &m->dm_src);
+	return 0;
+}
+
 static int
 parse_alloc_response(const uint8_t *p, size_t len, struct disco_msg *m)
 {
@@ -238,6 +252,9 @@ disco_parse(const uint8_t *p, size_t len, struct disco_msg *m)
 		ret = m->dm_version != 0 ? 0 :
 		    parse_alloc_response(p, len, m);
 		break;
+	case DISCO_HARD_NAT:
+		ret = parse_hard_nat(p, len, m);
+		break;
 	default:
 		errno = EPROTONOSUPPORT;
 		return -1;
@@ -279,6 +296,8 @@ body_len(const struct disco_msg *m)
 	case DISCO_ALLOC_RESPONSE:
 		return addrs == 0 ? -1 :
 		    (ssize_t)(4 + DISCO_RELAY_LEN + addrs);
+	case DISCO_HARD_NAT:
+		return DISCO_HARD_NAT_LEN;
 	default:
 		return -1;
 	}
@@ -349,6 +368,12 @@ build_body(const struct disco_msg *m, uint8_t *p)
 	case DISCO_ALLOC_RESPONSE:
 		be32enc(p, m->dm_generation);
 		build_relay(m, p + 4);
+		break;
+	case DISCO_HARD_NAT:
+		p[0] = m->dm_stage;
+		p[1] = m->dm_hard;
+		be16enc(p + 2, m->dm_count);
+		disco_addr_put(&m->dm_src, p + 4);
 		break;
 	default:
 		build_bind(m, p);

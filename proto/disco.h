@@ -28,6 +28,7 @@
 #define DISCO_CHALLENGE_LEN	32
 #define DISCO_PING_LEN		124	/* whole packet with key, unpadded */
 #define DISCO_PONG_LEN		110
+#define DISCO_HARD_NAT_LEN	22	/* body */
 
 enum disco_type {
 	DISCO_PING = 1,
@@ -38,7 +39,22 @@ enum disco_type {
 	DISCO_BIND_ANSWER,
 	DISCO_CALL_ME_MAYBE_VIA,
 	DISCO_ALLOC_REQUEST,
-	DISCO_ALLOC_RESPONSE
+	DISCO_ALLOC_RESPONSE,
+	/*
+	 * Not upstream's, which drops types that it does not know; far from
+	 * those that it may yet give out.
+	 */
+	DISCO_HARD_NAT = 0xf0
+};
+
+/*
+ * Body of DISCO_HARD_NAT: stage 1 || hard 1 || sockets BE16 || address 18;
+ * what follows is ignored.
+ */
+enum disco_stage {
+	DISCO_HN_OFFER = 1,
+	DISCO_HN_ACCEPT,
+	DISCO_HN_READY
 };
 
 /*
@@ -79,8 +95,11 @@ struct disco_msg {
 	uint8_t			 dm_txid[DISCO_TXID_LEN];	/* 1, 2 */
 	uint8_t			 dm_nodekey[DISCO_KEY_LEN];	/* 1 */
 	uint8_t			 dm_has_nodekey;		/* 1 */
-	struct disco_addr	 dm_src;			/* 2 */
 	uint8_t			 dm_caps;	/* 2: DISCO_CAP_* */
+	struct disco_addr	 dm_src;	/* 2; 0xf0: its own */
+	uint8_t			 dm_stage;	/* 0xf0: DISCO_HN_* */
+	uint8_t			 dm_hard;	/* 0xf0: is its NAT? */
+	uint16_t		 dm_count;	/* 0xf0: sockets */
 	uint32_t		 dm_vni;			/* 4, 5, 6 */
 	uint32_t		 dm_generation;		/* 4, 5, 6, 8, 9 */
 	uint8_t			 dm_remote[DISCO_KEY_LEN];	/* 4, 5, 6 */

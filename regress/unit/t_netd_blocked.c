@@ -4,6 +4,7 @@
  *
  * A UDP socket that is full again and again: nothing lost, nothing twice.
  */
+/* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
 /* link: ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
@@ -90,19 +91,24 @@ udp_send_groups(struct udp_out *uo, struct tx_group *g, size_t ngroup)
 }
 
 void
-udp_out_get(struct udp_out *uo)
+udp_out_get(struct tx *tx)
 {
 }
 
 void
-udp_out_put(const struct udp_out *uo)
+udp_out_dest(struct tx_dest *d)
+{
+}
+
+void
+udp_out_put(const struct tx *tx)
 {
 }
 
 struct udp_out *
-udp_out_of(struct udp_out *uo, uint8_t af)
+udp_out_of(struct tx *tx, struct tx_group *g)
 {
-	return uo;
+	return &tx->t_udp[0];
 }
 
 int
@@ -117,7 +123,7 @@ udp_rebind(uint8_t af, int64_t now)
 }
 
 void
-udp_wait_writable(uint8_t af)
+udp_wait_writable(const struct addr *to)
 {
 	waiting = 1;
 }
@@ -137,6 +143,22 @@ struct udp_sock *
 udp_sock(uint8_t af)
 {
 	return &u;
+}
+
+struct udp_sock *
+udp_sock_for(const struct addr *to)
+{
+	return &u;
+}
+
+void
+udp_more_set(unsigned int n, int fd, const struct msg_udp *m)
+{
+}
+
+void
+udp_more_close(unsigned int n)
+{
 }
 
 int

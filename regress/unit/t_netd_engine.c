@@ -4,6 +4,7 @@
  *
  * netd as a whole, between a TUN device, a peer and a cryptod of the test.
  */
+/* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: netd_world.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
 /* link: ../../netd/relays.c */

@@ -5,6 +5,7 @@
  * Peer relays: netd as one for two nodes of the test, and as the client of
  * one of the test (dataplane.md 2.14).
  */
+/* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: netd_world.c stub_netcheck.c ../../netd/epset.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */

@@ -5,6 +5,7 @@
  * A peer behind a relay of the test: first contact, the way to a direct path
  * and back (dataplane.md 2.4 to 2.6).
  */
+/* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: stub_netcheck.c ../../netd/epset.c */
 /* link: netd_world.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
