@@ -19,6 +19,7 @@
 /* link: ../../coordd/stored/policy_apply.c ../../coordd/stored/store.c */
 /* link: ../../coordd/stored/store_node.c ../../coordd/stored/user.c */
 /* link: ../../coordd/stored/store_user.c */
+/* link: ../../coordd/stored/follow.c */
 /* libs: -lsqlite3 */
 
 #include "stored_lab.h"
