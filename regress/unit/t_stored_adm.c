@@ -218,6 +218,24 @@ test_nodes(void)
 }
 
 /* A plain WireGuard machine: seen by those who may, with what it may. */
+/* Refusals; what nodes answer is t_stored_ping's. */
+static void
+test_pings(void)
+{
+	bad("node ping node=1 type=x", 2, "no type x");
+	bad("node ping node=1 type=disco", 2, "ping whom");
+	bad("node ping node=1 target=1 type=c2n", 2, "a target can be");
+	bad("node ping node=1 target=1 target=1", 2, "one target");
+	bad("node ping node=1 target=nobody", 1, "no node nobody");
+	bad("node ping node=1 target=100.64.0.9", 1, "not connected");
+	bad("node ping node=1 target=1", 1, "not connected");
+	bad("node ping node=1", 1, "not connected");
+	bad("node ping target=1", 2, "which node");
+	bad("derp probe x=1", 2, "unknown argument");
+	good("derp probe");
+	CHECK(json_array_size(rows) == 0);
+}
+
 static void
 test_wireguard(void)
 {
@@ -359,6 +377,7 @@ main(void)
 	test_users();
 	test_keys();
 	test_nodes();
+	test_pings();
 	test_wireguard();
 	test_policy();
 	test_all_verbs();
