@@ -13,6 +13,16 @@
 
 #include "netd.h"
 
+#define BLOCK	64			/* of a csum_blocks */
+
+static csum_blocks	 blocks;
+
+void
+csum_init(void)
+{
+	blocks = csum_avx2();
+}
+
 /* With the carry that falls out added again: the sum of ones' complement. */
 static inline uint64_t
 add_around(uint64_t a, uint64_t b)
@@ -41,7 +51,14 @@ csum_add(uint64_t sum, const void *buf, size_t len)
 	const uint8_t	*p = buf;
 	uint8_t		 last[8] = { 0 };
 	uint64_t	 s0 = sum, s1 = 0, s2 = 0, s3 = 0;
+	size_t		 n;
 
+	if (blocks != NULL && len >= 2 * BLOCK) {
+		n = len - len % BLOCK;
+		s1 = blocks(p, n);
+		p += n;
+		len -= n;
+	}
 	for (; len >= 32; len -= 32, p += 32) {
 		s0 = add_word(s0, p);
 		s1 = add_word(s1, p + 8);

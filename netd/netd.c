@@ -70,6 +70,7 @@ netd_warmup(void)
 		fatal("cipher");
 	wg_key_free(k);
 	nd.n_cipher = chapoly_init(NULL);
+	csum_init();
 	tlsclient_warmup();
 	arc4random_buf(pkt, sizeof(pkt));
 }

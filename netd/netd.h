@@ -75,6 +75,15 @@ int	 prefix_ok(const struct msg_prefix *);
 
 /* --- checksum.c: the Internet checksum ----------------------------------- */
 
+/*
+ * A sum of whole blocks of 64 bytes, up to 64 KiB, for csum_add(); of this
+ * machine's vector instructions, NULL if it has none that we know.
+ */
+typedef uint64_t (*csum_blocks)(const uint8_t *, size_t);
+csum_blocks csum_avx2(void);
+/* Choose how long packets are summed. Before threads are started. */
+void	 csum_init(void);
+
 /* Sums are of 16-bit words as they lie in memory; RFC 1071. */
 uint64_t csum_add(uint64_t, const void *, size_t);
 uint16_t csum_fold(uint64_t);		/* to 16 bits, not complemented */
@@ -1095,6 +1104,8 @@ struct rx {
 	struct coal	 r_coal;
 	struct rx_stats	 r_stats;
 	struct peer	*r_peer;	/* whose packets come at the moment */
+	struct pkt	 r_passed;	/* last of this batch; p_src NULL: none */
+	struct peer	*r_passer;	/* and whose it was */
 	struct peer	*r_via;		/* sender as a relay says, or NULL */
 	struct addr	 r_src;		/* and from where */
 	uint64_t	 r_bytes;

@@ -30,7 +30,8 @@ static enum filter_verdict
 static int	 icmp_is_answer(const struct pkt *);
 static int	 fam_local(const struct ffamily *, const struct fkey *);
 static int	 rules_allow(const struct filter *, const struct ffamily *,
-		    const struct pkt *, filter_cap_cb, void *);
+		    const struct pkt *, const struct fkey *, filter_cap_cb,
+		    void *);
 static int	 caps_allow(const struct filter *, const struct ffamily *,
 		    const struct pkt *, uint16_t, filter_cap_cb, void *);
 
@@ -39,18 +40,17 @@ static int	 caps_allow(const struct filter *, const struct ffamily *,
 static uint32_t
 key_search(const struct fkey *keys, uint32_t n, const struct fkey *k)
 {
-	uint32_t	 lo, hi, mid;
+	const struct fkey	*base = keys;
+	uint32_t		 half;
 
-	lo = 0;
-	hi = n;
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		if (fkey_cmp(&keys[mid], k) <= 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+	if (n == 0 || !fkey_le(keys, k))
+		return F_NONE;
+	for (; n > 1; n -= half) {
+		half = n / 2;
+		if (fkey_le(&base[half], k))
+			base += half;
 	}
-	return lo == 0 ? F_NONE : lo - 1;
+	return base - keys;
 }
 
 static const struct fcell *
@@ -190,12 +190,12 @@ fam_local(const struct ffamily *ff, const struct fkey *k)
 	hi = ff->ff_nlocal;
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
-		if (fkey_cmp(&ff->ff_local[mid].lo, k) <= 0)
+		if (fkey_le(&ff->ff_local[mid].lo, k))
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo != 0 && fkey_cmp(k, &ff->ff_local[lo - 1].hi) <= 0;
+	return lo != 0 && fkey_le(k, &ff->ff_local[lo - 1].hi);
 }
 
 int
@@ -237,17 +237,16 @@ caps_allow(const struct filter *f, const struct ffamily *ff,
 
 static int
 rules_allow(const struct filter *f, const struct ffamily *ff,
-    const struct pkt *p, filter_cap_cb cb, void *arg)
+    const struct pkt *p, const struct fkey *dst, filter_cap_cb cb, void *arg)
 {
 	const struct fcell	*c = NULL;
-	struct fkey		 src, dst;
+	struct fkey		 src;
 	uint32_t		 i;
 	uint16_t		 mask;
 
 	src = fkey_get(p->p_version, p->p_src);
-	dst = fkey_get(p->p_version, p->p_dst);
 	if ((i = key_search(ff->ff_slo, ff->ff_nsrc, &src)) != F_NONE)
-		c = cell_find(f, ff, ff->ff_sclass[i], &dst);
+		c = cell_find(f, ff, ff->ff_sclass[i], dst);
 	switch (p->p_proto) {
 	case PKT_TCP:
 		mask = F_TCP;
@@ -314,7 +313,7 @@ filter_in(const struct filter *f, struct filter_flows *fl,
 	}
 	if (f->f_shields)
 		return FILTER_DROP_SHIELDS;
-	if (rules_allow(f, ff, p, cb, arg))
+	if (rules_allow(f, ff, p, &dst, cb, arg))
 		return FILTER_ACCEPT;
 	return FILTER_DROP_RULES;
 }

@@ -104,6 +104,13 @@ fkey_cmp(const struct fkey *a, const struct fkey *b)
 	return 0;
 }
 
+/* Is the first not above the second? */
+static inline int
+fkey_le(const struct fkey *a, const struct fkey *b)
+{
+	return a->k_hi < b->k_hi || (a->k_hi == b->k_hi && a->k_lo <= b->k_lo);
+}
+
 static inline uint64_t
 fkey_get64(const uint8_t *p)
 {

@@ -10,7 +10,7 @@
  */
 /* link: ../unit/netd_world.c ../unit/stub_derp.c ../unit/stub_netcheck.c */
 /* link: ../../netd/relayc.o ../../netd/relaykey.o ../../netd/relays.o */
-/* link: ../../netd/epset.o */
+/* link: ../../netd/checksum_avx2.o ../../netd/epset.o */
 /* link: ../../netd/addr.o ../../netd/checksum.o ../../netd/coalesce.o */
 /* link: ../../netd/derpmap.o ../../netd/portmap.o */
 /* link: ../../netd/cookie.o ../../netd/endpoints.o ../../netd/handshake.o */
@@ -301,6 +301,7 @@ main(int argc, char *argv[])
 	setup();
 	netmap(0);
 	rules(strtonum(argv[3], 1, 5000, NULL));
+	csum_init();
 	rx_init(nd.n_rx, tun_coal_caps());
 	packet(p, 1, 2, DPORT, sizeof(p));
 	tun_in(p, sizeof(p));

@@ -6,6 +6,7 @@
  * send. Each segment must be within bounds, each join must keep all bytes.
  */
 /* link: ../../netd/segment.c ../../netd/coalesce.c ../../netd/checksum.c */
+/* link: ../../netd/checksum_avx2.c */
 
 #include <sys/types.h>
 

@@ -9,6 +9,7 @@
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
 /* link: ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
+/* link: ../../netd/checksum_avx2.c */
 /* link: ../../netd/derpmap.c stub_derp.c stub_netcheck.c */
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
 /* link: ../../netd/epset.c */

@@ -9,6 +9,7 @@
 /* link: netd_world.c stub_netcheck.c ../../netd/epset.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
+/* link: ../../netd/checksum_avx2.c */
 /* link: ../../netd/cookie.c ../../netd/endpoints.c ../../netd/handshake.c */
 /* link: ../../netd/heap.c ../../netd/index.c ../../netd/masq.c */
 /* link: ../../netd/netd_disco.c ../../netd/netmap.c ../../netd/path.c */

@@ -6,6 +6,7 @@
  */
 
 /* link: ../../netd/segment.c ../../netd/coalesce.c ../../netd/checksum.c */
+/* link: ../../netd/checksum_avx2.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>
