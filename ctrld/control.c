@@ -20,6 +20,7 @@
 #define LIVED		10	/* seconds: then a session counts as good */
 #define EXPIRY_TURN	600000	/* ms: look at the date at least this often */
 #define EXPIRY_SOON	(72 * 3600)	/* seconds: warn so long before */
+#define KEY_PINNED	3000	/* ms: so long, then the pinned key will do */
 #define SOON		500	/* ms: a report of trouble may wait so long */
 
 /* A loop that fails: how often, and when to try again. */
@@ -242,6 +243,7 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 static void
 control_key_get(void)
 {
+	struct conn_opt	 opt;
 	struct url	 u;
 	size_t		 len;
 
@@ -262,7 +264,9 @@ control_key_get(void)
 		    "comes the first time, then pinned",
 		    ctrld_conf()->c_msg.url);
 	}
-	fetch = fetch_start("GET", &u, NULL, control_key_cb, NULL);
+	memset(&opt, 0, sizeof(opt));
+	opt.co_limit = no_pin ? 0 : KEY_PINNED;
+	fetch = fetch_start("GET", &u, &opt, control_key_cb, NULL);
 }
 
 /* --- the session --- */

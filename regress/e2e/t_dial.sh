@@ -125,6 +125,14 @@ node_run a 2
 check "it starts behind the box, too" wait_for 20 by_port 443
 check "and says so in text" sh -c \
     "$SHOALCTL -s $LAB/a/shoald.sock status | grep -q 'intercepts TLS'"
+node_stop a
+shut 443
+t0=$(now_ms)
+node_run a 6
+check "443 leads nowhere: it starts with the key it knows" \
+    wait_for 20 by_port 80
+took=$(($(now_ms) - t0))
+check "and soon ($took ms)" [ "$took" -lt 9000 ]
 shut
 node_run b
 check "a node that knows no key does not log in there" wait_for 8 \
