@@ -128,7 +128,7 @@ wait_for(int fd, short events, int ms)
 static int
 connect_to(const struct addrinfo *ai)
 {
-	socklen_t	 len = sizeof(errno);
+	socklen_t	 len;
 	int		 error = 0, one = 1, s;
 
 	s = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK |
@@ -142,6 +142,7 @@ connect_to(const struct addrinfo *ai)
 	if (connect(s, ai->ai_addr, ai->ai_addrlen) == 0)
 		return s;
 	if (errno == EINPROGRESS) {
+		len = sizeof(error);
 		if (!wait_for(s, POLLOUT, T_CONNECT))
 			error = ETIMEDOUT;
 		else if (getsockopt(s, SOL_SOCKET, SO_ERROR, &error,
