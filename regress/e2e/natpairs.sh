@@ -80,11 +80,13 @@ pair_run()	# number kind kind
 
 pair_row()	# number kind kind: the result and its judgement
 {
+	_probes=$(sed -n 's/.*NAT: direct after \([0-9]*\) probes.*/\1/p' \
+	    "$LAB/a$1/node.log" "$LAB/b$1/node.log" 2>/dev/null | head -n 1)
 	[ -s "$LAB/a$1/result" ] || echo '{"path": "failed"}' >"$LAB/a$1/result"
 	jq -c --arg a "$2" --arg b "$3" --arg e "$(rule "$2" "$3")" \
 	    --argjson f $FIRST_BAR --argjson d $DIRECT_BAR \
-	    --argjson p $PROBED_BAR '
-	    {a: $a, b: $b, expect: $e} + . + {bad: [
+	    --argjson p $PROBED_BAR --argjson n "${_probes:-null}" '
+	    {a: $a, b: $b, expect: $e, probes: $n} + . + {bad: [
 	    if .path != (if $e == "relay" then "relay" else "direct" end)
 	    then "path" else empty end,
 	    if .first == null or .first > $f then "first" else empty end,
@@ -118,13 +120,14 @@ worker()	# its number
 
 table()
 {
-	printf '# %-8s %-8s %-7s %-7s %6s %7s %5s %4s\n' from to must is \
-	    first direct lost gap
+	printf '# %-8s %-8s %-7s %-7s %6s %7s %5s %4s %6s\n' from to must \
+	    is first direct lost gap probes
 	jq -r '[.a, .b, .expect, .path, .first // "-", .direct // "-",
-	    .lost_after_first // "-", .longest_gap // "-"] | join(" ")' |
-	    while read -r _1 _2 _3 _4 _5 _6 _7 _8; do
-		printf '# %-8s %-8s %-7s %-7s %6s %7s %5s %4s\n' "$_1" "$_2" \
-		    "$_3" "$_4" "$_5" "$_6" "$_7" "$_8"
+	    .lost_after_first // "-", .longest_gap // "-",
+	    .probes // "-"] | join(" ")' |
+	    while read -r _1 _2 _3 _4 _5 _6 _7 _8 _9; do
+		printf '# %-8s %-8s %-7s %-7s %6s %7s %5s %4s %6s\n' "$_1" \
+		    "$_2" "$_3" "$_4" "$_5" "$_6" "$_7" "$_8" "$_9"
 	done
 }
 
