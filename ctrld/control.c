@@ -166,6 +166,7 @@ control_report(int force)
 	if (!m.online)
 		(void)strlcpy(m.error, trouble, sizeof(m.error));
 	m.refused = login_denied();
+	m.version = map_client_version(m.latest, sizeof(m.latest));
 	if ((login_failed() || m.refused) && login_error()[0] != '\0')
 		(void)strlcpy(m.error, login_error(), sizeof(m.error));
 	if (!force && memcmp(&m, &told, sizeof(m)) == 0)

@@ -340,6 +340,8 @@ void	 map_begin(void);
 /* Bytes of the stream: 0, or -1 with a text why. */
 int	 map_data(const uint8_t *, size_t, const char **);
 int	 map_began(void);		/* first message was taken */
+/* What the server says of our version: VERSION_*, and its newest. */
+uint32_t map_client_version(char *, size_t);
 uint32_t map_sleep(void);		/* seconds that the server asked for */
 void	 map_forget(void);		/* logged out */
 struct netmap

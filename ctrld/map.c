@@ -28,6 +28,8 @@ static struct mapframe	*frame;
 static int64_t		 skew;
 static int64_t		 next_expiry;	/* date of the next peer's, or 0 */
 static uint32_t		 sleep_s;
+static uint32_t		 client_version;	/* VERSION_* */
+static char		 client_latest[64];
 static int		 began;
 static int		 shown;		/* the siblings have the map */
 
@@ -241,6 +243,13 @@ map_time(const struct ju_time *t)
 }
 
 /* The server recommends another version, and wants it said. */
+uint32_t
+map_client_version(char *latest, size_t size)
+{
+	(void)strlcpy(latest, client_latest, size);
+	return client_version;
+}
+
 static void
 map_version(json_t *j)
 {
@@ -254,6 +263,12 @@ map_version(json_t *j)
 
 	if (ju_fields(j, names, nitems(names), v) == -1)
 		return;
+	client_version = VERSION_TOLD |
+	    (json_is_true(v[0]) ? VERSION_LATEST : 0) |
+	    (json_is_true(v[2]) ? VERSION_URGENT : 0) |
+	    (json_is_true(v[3]) ? VERSION_NOTIFY : 0);
+	text_vis(client_latest, sizeof(client_latest), v[1] == NULL ? "" :
+	    json_string_value(v[1]));
 	if (json_is_true(v[0]) ||
 	    (!json_is_true(v[2]) && !json_is_true(v[3]))) {
 		health_set(HEALTH_VERSION, NULL);
@@ -324,8 +339,10 @@ map_effects(const struct nm_effects *fx)
 		map_url(fx->ms_url);
 	if (fx->ms_what & NM_SE_DIAL)
 		map_dial(fx->ms_dial);
-	if (fx->ms_what & NM_SE_VERSION)
+	if (fx->ms_what & NM_SE_VERSION) {
 		map_version(fx->ms_version);
+		control_report(0);
+	}
 	if (fx->ms_what & NM_SE_EXIT)
 		log_warnx("the control server asks this node to exit: "
 		    "not obeyed");
@@ -473,6 +490,8 @@ map_forget(void)
 	netmap_free(cur);
 	netmap_free(next);
 	cur = next = NULL;
+	client_version = 0;
+	client_latest[0] = '\0';
 	/* What the stream still brings before it is closed is not read. */
 	mapframe_free(frame);
 	frame = NULL;

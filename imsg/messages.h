@@ -601,9 +601,17 @@ struct msg_ctrl_state {
 	uint32_t	 refused;		/* by the server's own word:
 						 * error says why, and only a
 						 * person can change it */
+	uint32_t	 version;		/* VERSION_*; 0: not told */
+	char		 latest[64];		/* version, or "" */
 	char		 url[MSG_TEXT_LEN];	/* log in here, or "" */
 	char		 error[MSG_TEXT_LEN];	/* last trouble, or "" */
 };
+
+/* What the server says of the version that runs here. */
+#define VERSION_TOLD	0x01
+#define VERSION_LATEST	0x02
+#define VERSION_URGENT	0x04			/* a security update */
+#define VERSION_NOTIFY	0x08
 
 #define LOGIN_NEW_SERVER_KEY	0x01		/* forget the server's pin */
 #define LOGIN_FORCE_REAUTH	0x02		/* a new node key */

@@ -303,6 +303,7 @@ ctrl_state_msg(struct imsg *imsg)
 	struct msg_ctrl_state	 m;
 
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.state > CTRL_RUNNING ||
+	    !msg_str_ok(m.latest, sizeof(m.latest)) ||
 	    !msg_str_ok(m.url, sizeof(m.url)) ||
 	    !msg_str_ok(m.error, sizeof(m.error)))
 		return -1;

@@ -122,6 +122,8 @@ row_cb(struct imsg *imsg, void *arg)
 		clean_text(st->st_state.c.url, sizeof(st->st_state.c.url));
 		clean_text(st->st_state.c.error,
 		    sizeof(st->st_state.c.error));
+		clean_text(st->st_state.c.latest,
+		    sizeof(st->st_state.c.latest));
 		clean_text(st->st_state.version,
 		    sizeof(st->st_state.version));
 		clean_text(st->st_state.tun, sizeof(st->st_state.tun));

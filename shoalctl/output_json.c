@@ -339,6 +339,25 @@ print(json_t *o)
 	json_decref(o);
 }
 
+static json_t *
+client_version(const struct msg_ctrl_state *c)
+{
+	json_t	*o;
+
+	if (!(c->version & VERSION_TOLD))
+		return json_null();
+	o = json_object();
+	if (c->version & VERSION_LATEST)
+		set_bool(o, "RunningLatest", 1);
+	if (c->latest[0] != '\0')
+		set_str(o, "LatestVersion", c->latest);
+	if (c->version & VERSION_URGENT)
+		set_bool(o, "UrgentSecurityUpdate", 1);
+	if (c->version & VERSION_NOTIFY)
+		set_bool(o, "Notify", 1);
+	return o;
+}
+
 /* As with tailscale, any state is a good answer here. */
 static int
 json_status(const struct status *st, const struct args *a)
@@ -361,7 +380,7 @@ json_status(const struct status *st, const struct args *a)
 	set(o, "CertDomains", json_null());
 	set(o, "Peer", peers_json(st, a));
 	set(o, "User", users_json(st));
-	set(o, "ClientVersion", json_null());
+	set(o, "ClientVersion", client_version(&st->st_state.c));
 	print(o);
 	return 0;
 }

@@ -1317,6 +1317,19 @@ is_told(void)
 }
 
 /* What the server says of this node, and what the node finds itself. */
+static int
+is_old(void)
+{
+	return state.version == (VERSION_TOLD | VERSION_NOTIFY) &&
+	    strcmp(state.latest, "9.9") == 0;
+}
+
+static int
+is_latest(void)
+{
+	return state.version == (VERSION_TOLD | VERSION_LATEST);
+}
+
 static void
 test_health(void)
 {
@@ -1350,6 +1363,7 @@ test_health(void)
 	    "\"2024-01-01T00:00:00Z\",\"PopBrowserURL\":\"https://p\"}");
 	want_rows = 3;
 	until("health: own", is_told);
+	until("version: newer", is_old);
 	if (strcmp(rows[0].id, "clock-skew") != 0 ||
 	    strstr(rows[1].text, "9.9") == NULL ||
 	    strstr(rows[2].text, "https://p") == NULL)
@@ -1358,6 +1372,7 @@ test_health(void)
 	    "{\"RunningLatest\":true}}");
 	want_rows = 2;
 	until("health: latest", is_told);
+	until("version: latest", is_latest);
 	send_map(poll_stream, "{\"TKAInfo\":{}}");
 	want_rows = 3;
 	until("health: locked", is_told);

@@ -107,6 +107,8 @@ send_state(struct imsgbuf *ib, uint32_t id, uint32_t state, const char *url)
 	m.c.state = state;
 	m.c.online = 1;
 	m.want_running = 1;
+	m.c.version = VERSION_TOLD | VERSION_URGENT;
+	(void)strlcpy(m.c.latest, "10.1", sizeof(m.c.latest));
 	(void)strlcpy(m.c.url, url, sizeof(m.c.url));
 	(void)strlcpy(m.version, "9.9", sizeof(m.version));
 	(void)imsg_compose(ib, IMSG_CTL_STATE, id, 0, -1, &m, sizeof(m));
@@ -384,6 +386,11 @@ check_json(void)
 	for (i = 0; i < nitems(keys); i++)
 		if (json_object_get(o, keys[i]) == NULL)
 			errx(1, "status --json: no %s", keys[i]);
+	p = json_object_get(o, "ClientVersion");
+	if (strcmp(at(p, "LatestVersion", NULL), "10.1") != 0 ||
+	    !json_is_true(json_object_get(p, "UrgentSecurityUpdate")) ||
+	    json_object_get(p, "RunningLatest") != NULL)
+		errx(1, "status --json: ClientVersion");
 	for (i = 0; i < 32; i++)
 		(void)strlcat(key, "22", sizeof(key));
 	p = json_object_get(json_object_get(o, "Peer"), key);
