@@ -10,6 +10,18 @@
 
 #include "netd.h"
 
+/* --- udp.c, path.c: further sockets -------------------------------------- */
+
+/* By which an address is reached; u_fd -1: it has been closed since. */
+struct udp_sock *udp_sock_for(const struct addr *);
+/* A further socket with a number that is free; and its end, if it is open. */
+#define UDP_MORE	255
+void	 udp_more_set(unsigned int, int, const struct msg_udp *);
+void	 udp_more_close(unsigned int);
+/* Is an address of it reached by that socket? Forget all that are. */
+int	 path_has_sock(const struct path *, unsigned int);
+void	 path_drop_sock(struct path *, unsigned int);
+
 /* --- hnrule.c: who probes whom, how often; pure -------------------------- */
 
 /*

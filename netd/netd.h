@@ -501,9 +501,6 @@ size_t	 path_blind(const struct path *, int64_t, struct addr *, size_t);
 #define PATH_BLIND	4
 /* Links changed: all that was measured is void. */
 void	 path_reset(struct path *);
-/* Is an address of it reached by that socket? Forget all that are. */
-int	 path_has_sock(const struct path *, unsigned int);
-void	 path_drop_sock(struct path *, unsigned int);
 int64_t	 path_next(const struct path *);
 /* How long to wait before the next quick try. */
 int64_t	 path_early_delay(const struct path *);
@@ -1104,7 +1101,7 @@ struct rx {
 	struct coal	 r_coal;
 	struct rx_stats	 r_stats;
 	struct peer	*r_peer;	/* whose packets come at the moment */
-	struct pkt	 r_passed;	/* last of this batch; p_src NULL: none */
+	struct pkt	 r_passed;	/* last of a batch; p_src NULL: none */
 	struct peer	*r_passer;	/* and whose it was */
 	struct peer	*r_via;		/* sender as a relay says, or NULL */
 	struct addr	 r_src;		/* and from where */
@@ -1166,12 +1163,6 @@ void	 udp_set(int, const struct msg_udp *);
 /* The configuration may have forbidden offloads: set them again. */
 void	 udp_offloads(struct udp_sock *);
 struct udp_sock *udp_sock(uint8_t);
-/* By which an address is reached; u_fd -1: it has been closed since. */
-struct udp_sock *udp_sock_for(const struct addr *);
-/* A further socket with a number that is free; and its end, if it is open. */
-#define UDP_MORE	255
-void	 udp_more_set(unsigned int, int, const struct msg_udp *);
-void	 udp_more_close(unsigned int);
 /* One datagram: 0, or -1 with errno. */
 int	 udp_send(const struct addr *, const void *, size_t);
 /*

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardnat.h"
 #include "netd.h"
 
 #define BLIND_AFTER	3		/* quick tries without a pong */

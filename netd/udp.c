@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ecn.h"
+#include "hardnat.h"
 #include "netd.h"
 
 #ifndef SOL_UDP
