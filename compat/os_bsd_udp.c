@@ -16,13 +16,16 @@
 #include "messages.h"
 #include "os.h"
 
-/* OpenBSD has no way to set DF, which it never does by itself. */
-static int
-frag4(int fd, enum os_frag how)
+/* OpenBSD cannot set DF for IPv4, and never does; for IPv6 pledge forbids. */
+int
+os_sock_frag(int fd, int af, enum os_frag how)
 {
 #ifdef IP_DONTFRAG
 	int	 v = how == OS_FRAG_NEVER;
 
+	if (af == AF_WIRE_INET6)
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &v,
+		    sizeof(v));
 	return setsockopt(fd, IPPROTO_IP, IP_DONTFRAG, &v, sizeof(v));
 #else
 	if (how != OS_FRAG_NEVER)
@@ -30,17 +33,6 @@ frag4(int fd, enum os_frag how)
 	errno = ENOPROTOOPT;
 	return -1;
 #endif
-}
-
-int
-os_sock_frag(int fd, int af, enum os_frag how)
-{
-	int	 v;
-
-	if (af != AF_WIRE_INET6)
-		return frag4(fd, how);
-	v = how == OS_FRAG_NEVER;
-	return setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &v, sizeof(v));
 }
 
 /* OpenBSD tells and takes no class of IPv4 datagrams. */

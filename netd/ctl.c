@@ -13,6 +13,7 @@
 
 #include "hardnat.h"
 #include "netd.h"
+#include "pathmtu.h"
 
 static void	 peer_stat(uint32_t, struct peer *, int64_t);
 static void	 text(uint32_t, const char *, ...)
@@ -147,10 +148,12 @@ debug_choice(uint32_t id, struct peer *p, int64_t now)
 	const struct path	*pa = p->p_path;
 	struct path_to		 to;
 	char			 buf[ADDR_TEXT];
+	int			 sure;
 
 	if (!peer_dest(p, now, &to))
 		memset(&to, 0, sizeof(to));
-	text(id, "peer %llu: sends to %s%s%s; best %s, %lld us; session %s",
+	text(id, "peer %llu: sends to %s%s%s; best %s, %lld us, "
+	    "packets of %u; session %s",
 	    (unsigned long long)p->p_id, to.pt_addr.a_af == 0 ? "" :
 	    path_trusted(pa, now) ? "the path" : "the old path",
 	    to.pt_addr.a_af != 0 && to.pt_relay != 0 ? " and " :
@@ -158,6 +161,7 @@ debug_choice(uint32_t id, struct peer *p, int64_t now)
 	    to.pt_relay == 0 ? "" : derpmap_name(to.pt_relay),
 	    addr_print(&pa->pa_best, buf),
 	    (long long)(pa->pa_latency / 1000),
+	    pathmtu_limit(p->p_path, &sure),
 	    p->p_wg != NULL && p->p_wg->w_slots.sl_cur != NULL ?
 	    "up" : "none");
 }

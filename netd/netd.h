@@ -362,7 +362,11 @@ struct path_mtu {
 	int64_t		 m_next;	/* next ping of its test, 0: none */
 	int64_t		 m_again;	/* it does not: ask again then */
 	int64_t		 m_latency;
+	int64_t		 m_grow;	/* next pings of larger sizes, or 0 */
+	uint16_t	 m_size;	/* largest that was answered, or 0 */
 	uint8_t		 m_tries;
+	uint8_t		 m_volleys;	/* of larger sizes */
+	uint8_t		 m_grown;	/* there is no more to be had */
 };
 
 struct path_cand {
@@ -384,6 +388,7 @@ enum ping_why {
 
 /* How a ping is sent: the length of its datagram, or 0 for its own, and */
 #define PING_LEN(how)	((how) & 0xffff)
+#define PING_DF		0x20000		/* not to be cut on its way */
 #define PING_TEST	0x10000		/* that it is lost says nothing */
 #define PATH_FULL	(1280 + WG_TRANSPORT_OVERHEAD)
 
@@ -507,31 +512,6 @@ int64_t	 path_early_delay(const struct path *);
 /* Is a better than b? (address, latency) of both; b's family 0: none. */
 int	 path_better(const struct addr *, int64_t, const struct addr *,
 	    int64_t);
-
-/* --- pathmtu.c: what sizes a path carries; pure ------------------------- */
-
-struct size_ping {
-	struct addr	 sp_addr;
-	uint32_t	 sp_how;
-};
-
-/* What is known of an address of the peer; NULL: it is none. */
-struct path_mtu *pathmtu_of(struct path *, const struct addr *);
-/* Does it carry full packets? NULL does not. */
-int	 pathmtu_fits(const struct path_mtu *, int64_t);
-/* Has it been found not to? */
-int	 pathmtu_unfit(const struct path_mtu *);
-/* A short ping was answered: (its latency, now). Tests start if needed. */
-void	 pathmtu_alive(struct path_mtu *, int64_t, int64_t);
-/* A full one was, sent at that time. */
-void	 pathmtu_proved(struct path_mtu *, int64_t);
-void	 pathmtu_doubt(struct path_mtu *);
-/* Pings of tests to send now, up to so many. How many. */
-size_t	 pathmtu_due(struct path *, int64_t, struct size_ping *, size_t);
-/* When the next one is due, 0: none. */
-int64_t	 pathmtu_next(const struct path *);
-/* How the next heartbeat is sent: (path, bytes sent to the peer, now). */
-uint32_t pathmtu_heartbeat(struct path *, uint64_t, int64_t);
 
 /* --- wgonly.c: peers without disco (2.12) -------------------------------- */
 
@@ -949,6 +929,7 @@ enum tx_drop {
 	TXD_NO_PATH,
 	TXD_SEND,
 	TXD_SEAL,
+	TXD_SIZE,		/* larger than the path carries */
 	TXD_QUEUE,		/* the wire is slower: too much waits */
 	TXD_MAX
 };

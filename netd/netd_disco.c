@@ -15,8 +15,9 @@
 #include "hardnat.h"
 #include "keys.h"
 #include "netd.h"
+#include "pathmtu.h"
 
-#define PLAIN_MAX	2048
+#define PLAIN_MAX	9216		/* a ping of 9000 bytes */
 #define QUEUE_MAX	4		/* packets that wait for a box key */
 #define QUEUE_LEN	768		/* CallMeMaybe with 32 endpoints */
 #define KEY_RETRY	(2 * NSEC)
@@ -244,12 +245,20 @@ disco_ping_how(struct peer *p, const struct addr *to, enum ping_why why,
     uint32_t how, int64_t now)
 {
 	struct disco_msg	 dm;
+	int			 fd, ret;
 
 	ping_make(&dm);
 	if (PING_LEN(how) > DISCO_PING_LEN)
 		dm.dm_padding = PING_LEN(how) - DISCO_PING_LEN;
 	path_ping_sent(p->p_path, to, dm.dm_txid, why, how, now);
-	return disco_send(p, &dm, to);
+	if ((how & PING_DF) == 0)
+		return disco_send(p, &dm, to);
+	fd = nd.n_udp[to->a_af == AF_WIRE_INET6].u_fd;
+	if (os_sock_frag(fd, to->a_af, OS_FRAG_NEVER) == -1)
+		return -1;
+	ret = disco_send(p, &dm, to);
+	(void)os_sock_frag(fd, to->a_af, OS_FRAG_ON_WAY);
+	return ret;
 }
 
 static int
@@ -269,6 +278,9 @@ disco_sizes(struct peer *p, int64_t now)
 	if (!able(p) || !dkey_get(p, now)->dk_ready)
 		return;
 	n = pathmtu_due(p->p_path, now, sp, nitems(sp));
+	if (nd.n_tun.t_mtu > 1280)
+		n += pathmtu_grow(p->p_path, nd.n_tun.t_mtu, now, sp + n,
+		    nitems(sp) - n);
 	for (i = 0; i < n; i++)
 		(void)disco_ping_how(p, &sp[i].sp_addr, PING_SIZE,
 		    sp[i].sp_how, now);

@@ -14,6 +14,7 @@
 
 #include "hardnat.h"
 #include "netd.h"
+#include "pathmtu.h"
 
 #define BLIND_AFTER	3		/* quick tries without a pong */
 #define EARLY_FIRST	(100 * MSEC)	/* then twice that, and so on */
@@ -328,7 +329,8 @@ path_pong(struct path *pa, const uint8_t *txid, int64_t now,
 	if ((m = pathmtu_of(pa, &ping->pp_addr)) == NULL)
 		return 0;
 	if (PING_LEN(ping->pp_how) >= PATH_FULL)
-		pathmtu_proved(m, ping->pp_sent);
+		pathmtu_proved(m, PING_LEN(ping->pp_how),
+		    ping->pp_sent);
 	else
 		pathmtu_alive(m, *latency, now);
 	if (pc != NULL && worth(pa, pc, *latency, now))

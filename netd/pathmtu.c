@@ -18,13 +18,19 @@
 #include <string.h>
 
 #include "netd.h"
+#include "pathmtu.h"
 
 #define TRIES		5
 #define TRY_FIRST	(150 * MSEC)	/* then twice that, and so on */
 #define PROOF_LASTS	(40 * NSEC)
 #define PROOF_OLD	(14 * NSEC)	/* the next heartbeat renews it */
 #define ASK_AGAIN	(60 * NSEC)	/* for what it did not carry */
+#define VOLLEYS		3
+#define GROW_AGAIN	(600 * NSEC)
 #define BULK		8192		/* bytes between two heartbeats */
+
+/* Packets on the wire, as dataplane.md 2.10 has them. */
+static const uint16_t	 wire_sizes[] = { 1400, 1500, 8000, 9000 };
 
 static int64_t	 try_gap(const struct path_mtu *, int64_t);
 
@@ -73,8 +79,10 @@ pathmtu_alive(struct path_mtu *m, int64_t latency, int64_t now)
 }
 
 void
-pathmtu_proved(struct path_mtu *m, int64_t sent)
+pathmtu_proved(struct path_mtu *m, uint32_t len, int64_t sent)
 {
+	if (len > PATH_FULL && len > m->m_size)
+		m->m_size = len;
 	if (m->m_proven < sent)
 		m->m_proven = sent;
 	m->m_next = 0;
@@ -124,15 +132,70 @@ pathmtu_due(struct path *pa, int64_t now, struct size_ping *sp, size_t max)
 	return n;
 }
 
+static void
+grow_ping(struct path *pa, uint32_t len, struct size_ping *sp)
+{
+	sp->sp_addr = pa->pa_best;
+	sp->sp_how = len | PING_TEST | PING_DF;
+}
+
+size_t
+pathmtu_grow(struct path *pa, uint32_t mtu, int64_t now, struct size_ping *sp,
+    size_t max)
+{
+	struct path_mtu	*m = pathmtu_of(pa, &pa->pa_best);
+	uint32_t	 hdr, len, want = mtu + WG_TRANSPORT_OVERHEAD;
+	size_t		 i, n = 0;
+
+	if (!path_trusted(pa, now) || !pathmtu_fits(m, now) ||
+	    m->m_grow > now || max < nitems(wire_sizes) + 1)
+		return 0;
+	hdr = (pa->pa_best.a_af == AF_WIRE_INET6 ? 48 : 28) +
+	    (pa->pa_best.a_vni != 0 ? 8 : 0);
+	for (i = 0; i < nitems(wire_sizes) && m->m_volleys < VOLLEYS; i++) {
+		len = wire_sizes[i] - hdr;
+		if (len > PATH_FULL && len > m->m_size && len < want)
+			grow_ping(pa, len, &sp[n++]);
+	}
+	if (want > PATH_FULL && want > m->m_size && m->m_volleys < VOLLEYS)
+		grow_ping(pa, want, &sp[n++]);
+	m->m_grow = now + (TRY_FIRST << m->m_volleys++) + m->m_latency;
+	if (n == 0) {
+		m->m_grown = 1;
+		m->m_volleys = 0;
+		m->m_grow = now + GROW_AGAIN;
+	}
+	return n;
+}
+
+uint32_t
+pathmtu_limit(struct path *pa, int *sure)
+{
+	struct path_mtu	*m = pathmtu_of(pa, &pa->pa_best);
+
+	*sure = m != NULL && m->m_grown;
+	if (m == NULL || m->m_size == 0)
+		return PATH_FULL - WG_TRANSPORT_OVERHEAD;
+	return m->m_size - WG_TRANSPORT_OVERHEAD;
+}
+
+static int64_t
+next_of(const struct path_mtu *m)
+{
+	if (m->m_next == 0 && m->m_volleys != 0)
+		return m->m_grow;
+	return m->m_next;
+}
+
 int64_t
 pathmtu_next(const struct path *pa)
 {
 	int64_t		 next, when;
 	unsigned int	 i;
 
-	next = pa->pa_best.a_vni != 0 ? pa->pa_via.m_next : 0;
+	next = pa->pa_best.a_vni != 0 ? next_of(&pa->pa_via) : 0;
 	for (i = 0; i < pa->pa_ncand; i++) {
-		when = pa->pa_cand[i].pc_mtu.m_next;
+		when = next_of(&pa->pa_cand[i].pc_mtu);
 		if (when != 0 && (next == 0 || when < next))
 			next = when;
 	}
@@ -153,5 +216,5 @@ pathmtu_heartbeat(struct path *pa, uint64_t tx, int64_t now)
 	if (m == NULL || m->m_proven == 0 ||
 	    (!bulk && now - m->m_proven < PROOF_OLD))
 		return 0;
-	return PATH_FULL;
+	return m->m_size == 0 ? PATH_FULL : m->m_size | PING_DF;
 }

@@ -15,6 +15,8 @@
 #include "disco.h"
 #include "ecn.h"
 #include "netd.h"
+#include "pathmtu.h"
+#include "ptb.h"
 
 static const char *const drop_names[TXD_MAX] = {
 	[TXD_NO_ROUTE] = "no route",
@@ -24,6 +26,7 @@ static const char *const drop_names[TXD_MAX] = {
 	[TXD_NO_PATH] = "no path",
 	[TXD_SEND] = "send",
 	[TXD_SEAL] = "seal",
+	[TXD_SIZE] = "too big",
 	[TXD_QUEUE] = "queue"
 };
 
@@ -37,6 +40,9 @@ static void		 tx_begin(struct tx *, int64_t);
 static void		 tx_plan(struct tx *);
 static void		 tx_input(struct tx *, struct tx_pkt *);
 static struct keypair	*tx_ready(struct peer *, int64_t, struct path_to *);
+static int		 tx_too_big(struct peer *, const struct tx_pkt *,
+			    struct path_to *);
+static void		 tx_tell_size(const struct tx_pkt *, uint32_t);
 static void		 tx_mark(const struct peer *, const uint8_t *,
 			    struct path_to *);
 static int		 tx_add(struct tx *, struct peer *, struct keypair *,
@@ -284,6 +290,51 @@ tx_ready(struct peer *p, int64_t now, struct path_to *to)
 	return k;
 }
 
+/* The stack, or whoever sent it through this host, learns of the size. */
+static void
+tx_tell_size(const struct tx_pkt *tp, uint32_t limit)
+{
+	struct vnet_hdr	 vh;
+	struct iovec	 iov[2];
+	uint8_t		 buf[PTB_MAX];
+	int		 vnet = (nd.n_tun.t_caps & TUN_VNET) != 0;
+
+	memset(&vh, 0, sizeof(vh));
+	iov[0].iov_base = &vh;
+	iov[0].iov_len = VNET_HDR_LEN;
+	iov[1].iov_base = buf;
+	iov[1].iov_len = ptb_build(buf, tp->tp_data, tp->tp_len, limit);
+	(void)tun_write(iov + !vnet, 1 + vnet);
+}
+
+/*
+ * Does the path not carry this? While that is not known a relay takes it,
+ * and what nobody may be told of.
+ */
+static int
+tx_too_big(struct peer *p, const struct tx_pkt *tp, struct path_to *to)
+{
+	size_t		 len;
+	uint32_t	 limit;
+	int		 sure, up;
+	uint16_t	 relay;
+
+	len = ptb_largest(&tp->tp_vnet, tp->tp_data, tp->tp_len);
+	if (len <= 1280 || to->pt_addr.a_af == 0 || p->p_path == NULL ||
+	    p->p_flags & PEER_WGONLY ||
+	    len <= (limit = pathmtu_limit(p->p_path, &sure)))
+		return 0;
+	if (sure && ptb_wanted(tp->tp_data)) {
+		tx_tell_size(tp, limit);
+		return 1;
+	}
+	if ((relay = peer_relay(p, &up)) == 0 || !up)
+		return !sure;
+	memset(&to->pt_addr, 0, sizeof(to->pt_addr));
+	to->pt_relay = relay;
+	return 0;
+}
+
 /*
  * The packet's mark goes outside if the peer will look at it there; else
  * congestion is better told by loss (RFC 6040, 4.3). A peer relay and DERP
@@ -341,9 +392,13 @@ tx_input(struct tx *tx, struct tx_pkt *tp)
 		tx->t_new.s_drop[TXD_FILTER]++;
 		return;
 	}
+	k = tx_ready(p, tx->t_now, &to);
+	if (tx->t_mtu > 1280 && k != NULL && tx_too_big(p, tp, &to)) {
+		tx->t_new.s_drop[TXD_SIZE]++;
+		return;
+	}
 	if (p->p_masq != NULL)
 		masq_out(p, tp->tp_data, &pkt);
-	k = tx_ready(p, tx->t_now, &to);
 	if (k == NULL || p->p_wg->w_nstaged != 0) {
 		peer_stage(p, &tp->tp_vnet, tp->tp_data, tp->tp_len);
 		peer_want(p, k == NULL ? WANT_HANDSHAKE : WANT_FLUSH);

@@ -19,7 +19,7 @@
 /* link: ../../netd/pathmtu.o */
 /* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
 /* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
-/* link: ../../netd/ecn.o */
+/* link: ../../netd/ecn.o ../../netd/ptb.o */
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
 /* link: ../../netd/sendq.o ../../netd/tx.o ../../netd/txbatch.o */
 /* link: ../../netd/udp.o ../../netd/wgonly.o */

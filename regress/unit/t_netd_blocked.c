@@ -18,7 +18,7 @@
 /* link: ../../netd/pathmtu.c */
 /* link: ../../netd/ping.c ../../netd/routes.c ../../netd/rules.c */
 /* link: ../../netd/rx.c ../../netd/segment.c ../../netd/session.c */
-/* link: ../../netd/ecn.c */
+/* link: ../../netd/ecn.c ../../netd/ptb.c */
 /* link: ../../netd/timers.c ../../netd/tx.c ../../netd/txbatch.c */
 /* link: ../../netd/sendq.c */
 /* link: ../../netd/wgonly.c */

@@ -19,7 +19,7 @@
 /* link: ../../netd/peer.c ../../netd/ping.c ../../netd/portmap.c */
 /* link: ../../netd/routes.c */
 /* link: ../../netd/rules.c ../../netd/rx.c ../../netd/segment.c */
-/* link: ../../netd/ecn.c */
+/* link: ../../netd/ecn.c ../../netd/ptb.c */
 /* link: ../../netd/session.c ../../netd/timers.c ../../netd/tun.c */
 /* link: ../../netd/tx.c ../../netd/txbatch.c */
 /* link: ../../netd/sendq.c */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../../netd/netd.h"
+#include "../../netd/pathmtu.h"
 
 #define T0		(1000 * NSEC)
 #define HOME		900
