@@ -114,6 +114,8 @@ udp_offloads(struct udp_sock *u)
 	if ((force & FORCE_NO_GSO) == 0 &&
 	    getsockopt(u->u_fd, SOL_UDP, UDP_SEGMENT, &v, &len) == 0)
 		u->u_gso = 1;
+#else
+	(void)force;			/* there is nothing to forbid */
 #endif
 #ifdef UDP_GRO
 	v = (force & FORCE_NO_GRO) == 0;

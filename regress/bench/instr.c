@@ -20,6 +20,7 @@
 /* link: ../../netd/peer.o ../../netd/ping.o ../../netd/routes.o */
 /* link: ../../netd/rules.o ../../netd/rx.o ../../netd/segment.o */
 /* link: ../../netd/ecn.o ../../netd/ptb.o */
+/* link: ../../netd/hardnat.o ../../netd/hnrule.o */
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
 /* link: ../../netd/sendq.o ../../netd/tx.o ../../netd/txbatch.o */
 /* link: ../../netd/udp.o ../../netd/wgonly.o */
@@ -185,7 +186,7 @@ rx_round(int tcp)
 	memcpy(CMSG_DATA(&c.hdr), &size, sizeof(size));
 	if (sendmsg(sock, &mh, 0) == -1)
 		err(1, "sendmsg");
-	rx_wakeup(nd.n_rx, AF_WIRE_INET);
+	rx_wakeup(nd.n_rx, udp_sock(AF_WIRE_INET));
 	while (read(tun_fd, dg, sizeof(dg)) != -1)
 		continue;
 }
@@ -279,7 +280,7 @@ rx_spread(void)
 		want(n != -1, "seal");
 		udp_out(msg, n);
 	}
-	rx_wakeup(nd.n_rx, AF_WIRE_INET);
+	rx_wakeup(nd.n_rx, udp_sock(AF_WIRE_INET));
 	while (read(tun_fd, dg, sizeof(dg)) != -1)
 		continue;
 }
