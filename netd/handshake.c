@@ -18,6 +18,11 @@
 #define COOKIE_TIME	(WG_COOKIE_SECRET_TIME * NSEC)
 #define CROSSED_DELAY	(200 * MSEC)
 #define RELAY_DELAY	NSEC
+/*
+ * The peer refuses what comes too soon after another (and cannot tell two of
+ * the same 17 ms apart), and the answer to the first is void by then.
+ */
+#define AGAIN_GAP	(3 * WG_INITIATION_GAP_MS * MSEC)
 #define RECOVER_GAP	(5 * NSEC)
 #define RECOVER_SCANS	20		/* of all peers, a second */
 
@@ -53,6 +58,7 @@ static void	 hs_cookie_in(const uint8_t *, int64_t);
 static int	 hs_send(struct peer *, uint8_t *, size_t,
 		    const struct path_to *, int64_t);
 static void	 hs_both_ways(struct peer *, struct path_to *, int64_t);
+static void	 hs_again(struct peer *, int64_t);
 static void	 hs_hurry(struct peer *, int64_t);
 static void	 hs_install(struct peer *, struct keypair *, uint32_t);
 static void	 hs_heard(struct peer *, const struct addr *, int64_t);
@@ -160,6 +166,7 @@ hs_initiate(struct peer *p, int64_t now, int retry)
 	m.peer = p->p_id;
 	m.index = w->w_hs_index = idx_new(&nd.n_idx, IDX_HANDSHAKE, p);
 	w->w_hs_state = HS_ASKED;
+	w->w_hs_made = now;
 	timers_initiation_sent(&w->w_timers, now, hs_jitter(), retry);
 	peer_soon(p, w->w_timers.t_retransmit);
 	(void)chan_compose(&nd.n_cryptod, IMSG_WG_INIT_REQ, 0, -1, &m,
@@ -186,6 +193,22 @@ hs_path_up(struct peer *p, int64_t now)
 }
 
 /*
+ * The next try is due at that time instead of 5 s after the last, and no
+ * packet that waits brings it about sooner.
+ */
+static void
+hs_again(struct peer *p, int64_t when)
+{
+	struct wg_timers	*t = &p->p_wg->w_timers;
+
+	if (when < p->p_wg->w_hs_made + AGAIN_GAP)
+		when = p->p_wg->w_hs_made + AGAIN_GAP;
+	t->t_hs_sent = when - WG_REKEY_TIMEOUT * NSEC;
+	t->t_retransmit = when;
+	peer_soon(p, when);
+}
+
+/*
  * The initiation went where the peer is no longer: do not wait 5 s. If it
  * went by a relay the answer may be on its way, and a second one would undo
  * the first.
@@ -195,14 +218,12 @@ hs_hurry(struct peer *p, int64_t now)
 {
 	struct peer_wg	*w = p->p_wg;
 
-	w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
 	if (w->w_hs_to.pt_relay == 0) {
-		hs_initiate(p, now, 1);
+		hs_again(p, now);
 		return;
 	}
 	w->w_hs_to.pt_addr = p->p_path->pa_best;	/* once is enough */
-	w->w_timers.t_retransmit = now + RELAY_DELAY;
-	peer_soon(p, w->w_timers.t_retransmit);
+	hs_again(p, now + RELAY_DELAY);
 }
 
 /*
@@ -219,9 +240,7 @@ hs_relay_up(uint16_t region, int64_t now)
 		if ((w = p->p_wg) == NULL || w->w_hs_state != HS_SENT ||
 		    w->w_hs_to.pt_relay != region)
 			continue;
-		w->w_timers.t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
-		w->w_timers.t_retransmit = now + RELAY_DELAY;
-		peer_soon(p, w->w_timers.t_retransmit);
+		hs_again(p, now + RELAY_DELAY);
 	}
 }
 
@@ -558,14 +577,10 @@ hs_respond(struct peer *p, uint8_t *msg, const struct addr *src, int64_t now)
 static void
 hs_crossed(struct peer *p, int64_t now)
 {
-	struct wg_timers	*t = &p->p_wg->w_timers;
-
 	hs_forget(p);
 	if (memcmp(nd.n_key, p->p_key, MSG_KEY_LEN) < 0)
 		return;
-	t->t_hs_sent = now - WG_REKEY_TIMEOUT * NSEC;
-	t->t_retransmit = now + CROSSED_DELAY;
-	peer_soon(p, t->t_retransmit);
+	hs_again(p, now + CROSSED_DELAY);
 }
 
 int

@@ -550,6 +550,7 @@ struct peer_wg {
 	size_t		 w_staged_bytes;
 	uint32_t	 w_hs_index;	/* of our initiation, 0: none */
 	enum hs_state	 w_hs_state;
+	int64_t		 w_hs_made;	/* when our last one was asked for */
 	uint8_t		 w_has_mac1;
 	struct addr	 w_resp_src;	/* where the response came from */
 	struct path_to	 w_hs_to;	/* where our initiation went */

@@ -211,7 +211,7 @@ peer(void)
 static void
 test_first(void)
 {
-	uint8_t	 p[101], resp[WG_RESPONSE_LEN];
+	uint8_t	 p[101], init[WG_INITIATION_LEN], resp[WG_RESPONSE_LEN];
 	int64_t	 t0 = os_now();
 
 	peer_deaf = 1;
@@ -220,7 +220,13 @@ test_first(void)
 	want(relay_get(WG_MSG_INITIATION, SECOND) == 0,
 	    "initiation by the relay");
 	want(os_now() - t0 < 100 * MSEC, "at once");
-	respond(dg, resp, 2);
+	memcpy(init, dg, sizeof(init));
+	/* The relay is there only now; a packet more does not begin anew. */
+	hs_relay_up(RELAY, os_now());
+	tun_in(p, sizeof(p));
+	want(relay_get(WG_MSG_INITIATION, 300) == -1,
+	    "a second initiation voids the answer to the first");
+	respond(init, resp, 2);
 	relay_put(rpub, resp, sizeof(resp));
 	want(relay_data(SECOND) == 0 && memcmp(tunpkt, p, sizeof(p)) == 0,
 	    "what waited");
