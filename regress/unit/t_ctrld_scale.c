@@ -106,6 +106,11 @@ control_self_changed(void)
 }
 
 void
+control_report(int force)
+{
+}
+
+void
 ping_request(json_t *j)
 {
 }

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../netd/hardnat.h"
 #include "../../netd/netd.h"
 
 #define PACKETS		200

@@ -6,6 +6,7 @@
  */
 
 /* link: ../../netd/ecn.c ../../netd/checksum.c */
+/* link: ../../netd/checksum_avx2.c */
 
 #include <sys/types.h>
 
