@@ -383,13 +383,34 @@ grace(const struct path *pa)
 	return g < GRACE_MIN ? GRACE_MIN : g > GRACE_MAX ? GRACE_MAX : g;
 }
 
-/* Does this ping decide whether the best path is still there? */
+/* When the latest full-size ping that the best path answered was sent. */
+static int64_t
+best_proven(const struct path *pa)
+{
+	unsigned int	 i;
+
+	if (pa->pa_best.a_vni != 0)
+		return pa->pa_via.m_proven;
+	for (i = 0; i < pa->pa_ncand; i++)
+		if (addr_eq(&pa->pa_cand[i].pc_addr, &pa->pa_best))
+			return pa->pa_cand[i].pc_mtu.m_proven;
+	return 0;
+}
+
+/*
+ * Does this ping decide whether the best path is still there? A short one
+ * that was answered later says nothing of what a long one asked.
+ */
 static int
 doubtful(const struct path *pa, const struct path_ping *pp)
 {
-	return pp->pp_used && (pp->pp_how & PING_TEST) == 0 &&
-	    pp->pp_sent > pa->pa_answered && pp->pp_sent <= pa->pa_trusted &&
-	    addr_eq(&pp->pp_addr, &pa->pa_best);
+	if (!pp->pp_used || (pp->pp_how & PING_TEST) != 0 ||
+	    pp->pp_sent > pa->pa_trusted ||
+	    !addr_eq(&pp->pp_addr, &pa->pa_best))
+		return 0;
+	if (PING_LEN(pp->pp_how) != 0 && best_proven(pa) != 0)
+		return pp->pp_sent > best_proven(pa);
+	return pp->pp_sent > pa->pa_answered;
 }
 
 int

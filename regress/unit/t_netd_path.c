@@ -520,6 +520,24 @@ test_sizes(void)
 	want(is_best(&a), "long pings that are lost leave it");
 }
 
+/* A long ping was lost: a short one that was answered later is no excuse. */
+static void
+test_long_lost(void)
+{
+	struct addr	 a = at(1);
+
+	fresh();
+	netmap(1);
+	ping_how(&a, 1, PATH_FULL, T0);
+	want(pong(1, T0 + MSEC) == 0 && path_trusted(pa, T0 + MSEC), "good");
+	ping_how(&a, 2, PATH_FULL, T0 + 3 * NSEC);
+	ping_how(&a, 3, 0, T0 + 3 * NSEC + MSEC);
+	want(pong(3, T0 + 3 * NSEC + 2 * MSEC) == 0, "the short one");
+	want(path_expire(pa, T0 + 3 * NSEC + 3 * MSEC) == 0, "not yet");
+	want(path_expire(pa, T0 + 6 * NSEC) == 1 &&
+	    !path_trusted(pa, T0 + 6 * NSEC), "doubt");
+}
+
 static void
 heartbeat(uint64_t tx, int64_t now, uint32_t how, const char *what)
 {
@@ -612,6 +630,7 @@ main(void)
 	test_want_full();
 	test_install();
 	test_sizes();
+	test_long_lost();
 	test_long_heartbeats();
 	test_error();
 	test_reset();
