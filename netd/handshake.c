@@ -209,20 +209,20 @@ hs_again(struct peer *p, int64_t when)
 }
 
 /*
- * The initiation went where the peer is no longer: do not wait 5 s. If it
- * went by a relay the answer may be on its way, and a second one would undo
- * the first.
+ * The initiation went another way, maybe nowhere: the same one goes by the
+ * path too. A second one would undo the first, whose answer may be on its way
+ * by a relay; the same is refused where it came twice. If that answer is
+ * lost, do not wait 5 s.
  */
 static void
 hs_hurry(struct peer *p, int64_t now)
 {
 	struct peer_wg	*w = p->p_wg;
+	struct path_to	 to;
 
-	if (w->w_hs_to.pt_relay == 0) {
-		hs_again(p, now);
-		return;
-	}
-	w->w_hs_to.pt_addr = p->p_path->pa_best;	/* once is enough */
+	memset(&to, 0, sizeof(to));
+	to.pt_addr = w->w_hs_to.pt_addr = p->p_path->pa_best;
+	(void)hs_send(p, w->w_init, sizeof(w->w_init), &to, now);
 	hs_again(p, now + RELAY_DELAY);
 }
 
@@ -297,9 +297,10 @@ hs_both_ways(struct peer *p, struct path_to *to, int64_t now)
  * or over a relay that does not answer. 0: nowhere.
  */
 static size_t
-hs_send_init(struct peer *p, uint8_t *msg, int64_t now)
+hs_send_init(struct peer *p, int64_t now)
 {
 	struct path_to	*to = &p->p_wg->w_hs_to, guess;
+	uint8_t		*msg = p->p_wg->w_init;
 	struct addr	 blind[PATH_BLIND];
 	size_t		 i, n = 0;
 	int		 known, up;
@@ -326,7 +327,6 @@ hs_wg_init(const struct msg_wg_init *m)
 {
 	struct peer		*p;
 	struct peer_wg		*w;
-	uint8_t			 msg[WG_INITIATION_LEN];
 	int64_t			 now = os_now();
 
 	if ((p = peer_find(m->peer)) == NULL || (w = p->p_wg) == NULL ||
@@ -342,8 +342,8 @@ hs_wg_init(const struct msg_wg_init *m)
 			hs_tell_peer(p, 0);
 		return 0;
 	}
-	memcpy(msg, m->msg, sizeof(msg));
-	if (hs_send_init(p, msg, now) == 0) {
+	memcpy(w->w_init, m->msg, sizeof(w->w_init));
+	if (hs_send_init(p, now) == 0) {
 		hs_forget(p);
 		w->w_hs_state = HS_WANTED;
 	} else

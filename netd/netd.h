@@ -554,6 +554,7 @@ struct peer_wg {
 	uint8_t		 w_has_mac1;
 	struct addr	 w_resp_src;	/* where the response came from */
 	struct path_to	 w_hs_to;	/* where our initiation went */
+	uint8_t		 w_init[WG_INITIATION_LEN];	/* while HS_SENT */
 	uint8_t		 w_mac1[WG_MAC_LEN];	/* of the last sent */
 	uint8_t		 w_cookie[WG_COOKIE_LEN];
 	int64_t		 w_cookie_time;	/* 0: none */
