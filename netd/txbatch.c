@@ -246,7 +246,11 @@ pkt_flow(const struct tx_pkt *tp)
 	return (h ^ pkt.p_dport) * 16777619U;
 }
 
-/* May the next segment join the queue, marked? If not, it is left out. */
+/*
+ * May the next segment, for which there is room, join the queue, marked? If
+ * not, it is left out, and so is a group that was begun for it. To be asked
+ * once: it is booked with the queue.
+ */
 static enum sendq_verdict
 batch_admit(struct tx *tx, struct sendq *sq, struct tx_pkt *tp, uint32_t flow,
     size_t len)
@@ -257,6 +261,8 @@ batch_admit(struct tx *tx, struct sendq *sq, struct tx_pkt *tp, uint32_t flow,
 	    tx->t_now);
 	if (v == SENDQ_DROP) {
 		segment_skip(&tp->tp_seg);
+		if (tx->t_group[tx->t_ngroup - 1].g_n == 0)
+			tx->t_ngroup--;
 		tx->t_new.s_drop[TXD_QUEUE]++;
 	}
 	return v;
@@ -269,7 +275,7 @@ batch_fill(struct tx *tx)
 	struct tx_dest	*d;
 	struct tx_pkt	*tp;
 	struct sendq	*sq;
-	enum sendq_verdict v = SENDQ_PASS;
+	enum sendq_verdict v;
 	uint32_t	 flow = 0;
 	size_t		 hdr, len, size;
 
@@ -283,14 +289,13 @@ batch_fill(struct tx *tx)
 		if ((sq = batch_queue(tx, d)) != NULL)
 			flow = pkt_flow(tp);
 		while ((len = segment_len(&tp->tp_seg)) != 0) {
-			if (sq != NULL)
-				v = batch_admit(tx, sq, tp, flow, len);
-			if (v == SENDQ_DROP)
-				continue;
 			size = wire_len(tx, len) + hdr;
 			if (batch_room(tx, d, size) == -1)
 				return;
-			batch_cut(tx, tp, len, size, v == SENDQ_MARK);
+			if (sq != NULL)
+				v = batch_admit(tx, sq, tp, flow, len);
+			if (v != SENDQ_DROP)
+				batch_cut(tx, tp, len, size, v == SENDQ_MARK);
 		}
 	} while (batch_next(tx));
 }
