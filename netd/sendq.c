@@ -211,17 +211,18 @@ sendq_sent(struct sendq *sq, size_t before, size_t after)
 	sq->sq_in += after - before;
 }
 
+/* Begin one; what is two of them old is forgotten. */
 static void
 epoch(struct sendq *sq, int64_t now)
 {
-	int	 twice = now - sq->sq_epoch >= 2 * EPOCH;
+	unsigned int	 i;
 
 	sq->sq_cur ^= 1;
-	memset(sq->sq_flow[sq->sq_cur], 0, sizeof(sq->sq_flow[0]));
-	sq->sq_total[sq->sq_cur] = 0;
-	if (twice) {
-		memset(sq->sq_flow, 0, sizeof(sq->sq_flow));
-		memset(sq->sq_total, 0, sizeof(sq->sq_total));
+	for (i = 0; i < 2; i++) {
+		if (i != sq->sq_cur && now - sq->sq_epoch < 2 * EPOCH)
+			continue;
+		memset(sq->sq_flow[i], 0, sizeof(sq->sq_flow[i]));
+		sq->sq_total[i] = 0;
 	}
 	sq->sq_epoch = now;
 }
