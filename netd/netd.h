@@ -128,6 +128,8 @@ struct segmenter {
 	size_t		 s_hlen;	/* all headers */
 	size_t		 s_off;		/* payload done */
 	size_t		 s_size;	/* payload of each; 0: one packet */
+	uint64_t	 s_ipsum;	/* of what the IPv4 headers share */
+	uint64_t	 s_sum;		/* the same of what is above */
 	unsigned int	 s_n;		/* segments made */
 	uint16_t	 s_csum;	/* one packet: its checksum begins */
 	uint16_t	 s_field;	/* and stands there, 0: complete */
