@@ -16,6 +16,7 @@
 #include "aead.h"
 #include "chapoly.h"
 #include "chapoly_int.h"
+#include "simd.h"
 
 #define BLOCK		64
 #define JOBS		64		/* of one round */
@@ -32,7 +33,6 @@ static const struct chapoly_kernel *const kernels[] = {
 };
 static const struct chapoly_kernel	*kernel;
 
-static int	 named(const char *, const char *);
 static int	 self_test(const struct chapoly_kernel *);
 static int	 self_test_len(size_t, uint8_t);
 static void	 lane_add(struct lanes *, const struct chapoly_job *,
@@ -46,21 +46,6 @@ static void	 macs(struct chapoly_mac *, const struct chapoly_job *,
 static void	 seal_round(struct chapoly_job *, size_t);
 static void	 open_round(struct chapoly_job *, size_t);
 
-/* Is the name one of the list? */
-static int
-named(const char *list, const char *name)
-{
-	size_t	 n, len = strlen(name);
-
-	for (; list != NULL && *list != '\0'; list += n) {
-		n = strcspn(list, ",");
-		if (n == len && strncmp(list, name, n) == 0)
-			return 1;
-		n += list[n] == ',';
-	}
-	return 0;
-}
-
 const char *
 chapoly_init(const char *avoid)
 {
@@ -68,7 +53,7 @@ chapoly_init(const char *avoid)
 
 	kernel = NULL;
 	for (i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
-		if (!named(avoid, kernels[i]->ck_name) &&
+		if (!simd_named(avoid, kernels[i]->ck_name) &&
 		    kernels[i]->ck_usable() && self_test(kernels[i]) == 0)
 			break;
 	if (i < sizeof(kernels) / sizeof(kernels[0]))

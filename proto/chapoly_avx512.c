@@ -14,20 +14,11 @@
 #include <string.h>
 
 #include "chapoly_int.h"
+#include "simd.h"
 
 #ifdef __x86_64__
 
 #include <immintrin.h>
-
-#define AVX512	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,"\
-			"avx512ifma")))
-/* Registers cannot be indexed: every loop over them must be unrolled. */
-#ifdef __clang__
-#define UNROLL	_Pragma("unroll")
-#else
-#define UNROLL	_Pragma("GCC unroll 16")
-#endif
-#define INLINE	AVX512 __attribute__((always_inline)) static inline
 
 #define LANES	16
 #define MACS	8
@@ -549,36 +540,19 @@ avx512_poly(struct chapoly_mac *m, size_t n)
 		poly8(m, n);
 }
 
-static int
-avx512_usable(void)
-{
-	__builtin_cpu_init();
-	return __builtin_cpu_supports("avx512f") &&
-	    __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512ifma");
-}
-
 const struct chapoly_kernel	 chapoly_avx512 = {
 	.ck_name = "avx512",
 	.ck_min = 3,
-	.ck_usable = avx512_usable,
+	.ck_usable = simd_avx512,
 	.ck_chacha = avx512_chacha,
 	.ck_poly = avx512_poly
 };
 
-#else /* not x86-64 */
-
-static int
-avx512_usable(void)
-{
-	return 0;
-}
+#else
 
 const struct chapoly_kernel	 chapoly_avx512 = {
 	.ck_name = "avx512",
-	.ck_usable = avx512_usable
+	.ck_usable = simd_avx512
 };
 
-#endif
+#endif /* __x86_64__ */

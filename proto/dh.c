@@ -13,6 +13,7 @@
 
 #include "dh_int.h"
 #include "keys.h"
+#include "simd.h"
 
 static const struct dh_kernel	*kernel;
 
@@ -84,27 +85,13 @@ agrees(const struct dh_kernel *k)
 	return good;
 }
 
-static int
-named(const char *list, const char *name)
-{
-	size_t	 n = strlen(name), len;
-
-	for (; list != NULL && *list != '\0'; list += len + (list[len] != 0)) {
-		len = strcspn(list, ",");
-		if (len == n && memcmp(list, name, n) == 0)
-			return 1;
-	}
-	return 0;
-}
-
 const char *
 dh_init(const char *avoid)
 {
 	const struct dh_kernel	*k = &dh_avx512;
 
 	kernel = NULL;
-	if (k->dk_here != NULL && !named(avoid, k->dk_name) &&
-	    k->dk_here() && agrees(k))
+	if (!simd_named(avoid, k->dk_name) && k->dk_usable() && agrees(k))
 		kernel = k;
 	return kernel == NULL ? "none" : kernel->dk_name;
 }

@@ -15,19 +15,11 @@
 #include <string.h>
 
 #include "dh_int.h"
+#include "simd.h"
 
 #ifdef __x86_64__
 
 #include <immintrin.h>
-
-#define AVX512	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,"\
-			"avx512ifma")))
-#ifdef __clang__
-#define UNROLL	_Pragma("unroll")
-#else
-#define UNROLL	_Pragma("GCC unroll 16")
-#endif
-#define INLINE	AVX512 __attribute__((always_inline)) static inline
 
 #define M51	((1ULL << 51) - 1)
 #define A24	121665		/* (486662 - 2) / 4 */
@@ -388,20 +380,10 @@ ladder(const struct dh_job *j, size_t n)
 	explicit_bzero(&l, sizeof(l));
 }
 
-static int
-here(void)
-{
-	return __builtin_cpu_supports("avx512f") &&
-	    __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512ifma");
-}
-
-const struct dh_kernel	 dh_avx512 = { "avx512", here, ladder };
+const struct dh_kernel	 dh_avx512 = { "avx512", simd_avx512, ladder };
 
 #else
 
-const struct dh_kernel	 dh_avx512 = { "avx512", NULL, NULL };
+const struct dh_kernel	 dh_avx512 = { "avx512", simd_avx512, NULL };
 
 #endif /* __x86_64__ */

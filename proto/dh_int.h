@@ -14,8 +14,7 @@
 
 struct dh_kernel {
 	const char	*dk_name;
-	/* Can this machine run it? */
-	int		(*dk_here)(void);
+	int		(*dk_usable)(void);
 	/* Up to DH_LANES jobs; does not look for low order. */
 	void		(*dk_ladder)(const struct dh_job *, size_t);
 };
