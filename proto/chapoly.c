@@ -20,13 +20,6 @@
 
 #define BLOCK		64
 #define JOBS		64		/* of one round */
-#define LANES		256		/* collected before they are run */
-
-/* Blocks that wait for enough others. */
-struct lanes {
-	struct chapoly_lane	 ls_lane[LANES];
-	size_t			 ls_n;
-};
 
 static const struct chapoly_kernel *const kernels[] = {
 	&chapoly_avx512
@@ -35,11 +28,8 @@ static const struct chapoly_kernel	*kernel;
 
 static int	 self_test(const struct chapoly_kernel *);
 static int	 self_test_len(size_t, uint8_t);
-static void	 lane_add(struct lanes *, const struct chapoly_job *,
-		    uint8_t *, size_t, uint32_t);
-static void	 lanes_flush(struct lanes *);
-static void	 add_data(struct lanes *, const struct chapoly_job *);
-static void	 add_keys(struct lanes *, const struct chapoly_job *,
+static size_t	 add_data(struct chapoly_run *, const struct chapoly_job *);
+static size_t	 add_keys(struct chapoly_run *, const struct chapoly_job *,
 		    uint8_t (*)[BLOCK], size_t);
 static void	 macs(struct chapoly_mac *, const struct chapoly_job *,
 		    uint8_t (*)[BLOCK], size_t);
@@ -117,49 +107,29 @@ self_test(const struct chapoly_kernel *k)
 	return 0;
 }
 
-static void
-lanes_flush(struct lanes *ls)
+/* How many runs that makes. */
+static size_t
+add_data(struct chapoly_run *r, const struct chapoly_job *j)
 {
-	kernel->ck_chacha(ls->ls_lane, ls->ls_n);
-	ls->ls_n = 0;
-}
-
-static void
-lane_add(struct lanes *ls, const struct chapoly_job *j, uint8_t *data,
-    size_t len, uint32_t block)
-{
-	struct chapoly_lane	*l;
-
-	if (ls->ls_n == LANES)
-		lanes_flush(ls);
-	l = &ls->ls_lane[ls->ls_n++];
-	l->cl_key = j->cj_key;
-	l->cl_data = data;
-	l->cl_counter = j->cj_counter;
-	l->cl_block = block;
-	l->cl_len = (uint32_t)(len < BLOCK ? len : BLOCK);
-}
-
-static void
-add_data(struct lanes *ls, const struct chapoly_job *j)
-{
-	uint32_t	 block = 1;
-	size_t		 off;
-
-	for (off = 0; off < j->cj_len; off += BLOCK)
-		lane_add(ls, j, j->cj_data + off, j->cj_len - off, block++);
+	*r = (struct chapoly_run){ .cr_key = j->cj_key,
+	    .cr_data = j->cj_data, .cr_len = j->cj_len,
+	    .cr_counter = j->cj_counter, .cr_block = 1 };
+	return j->cj_len != 0;
 }
 
 /* Block 0 of each packet is the key of its tag. */
-static void
-add_keys(struct lanes *ls, const struct chapoly_job *j,
+static size_t
+add_keys(struct chapoly_run *r, const struct chapoly_job *j,
     uint8_t (*key)[BLOCK], size_t n)
 {
 	size_t	 i;
 
 	memset(key, 0, n * sizeof(*key));
 	for (i = 0; i < n; i++)
-		lane_add(ls, &j[i], key[i], BLOCK, 0);
+		r[i] = (struct chapoly_run){ .cr_key = j[i].cj_key,
+		    .cr_data = key[i], .cr_len = BLOCK,
+		    .cr_counter = j[i].cj_counter };
+	return n;
 }
 
 static void
@@ -180,15 +150,14 @@ static void
 seal_round(struct chapoly_job *j, size_t n)
 {
 	struct chapoly_mac	 m[JOBS];
-	struct lanes		 ls;
+	struct chapoly_run	 r[2 * JOBS];
 	uint8_t			 key[JOBS][BLOCK];
-	size_t			 i;
+	size_t			 i, k;
 
-	ls.ls_n = 0;
-	add_keys(&ls, j, key, n);
+	k = add_keys(r, j, key, n);
 	for (i = 0; i < n; i++)
-		add_data(&ls, &j[i]);
-	lanes_flush(&ls);
+		k += add_data(&r[k], &j[i]);
+	kernel->ck_chacha(r, k);
 	macs(m, j, key, n);
 	for (i = 0; i < n; i++)
 		memcpy(j[i].cj_tag, m[i].cm_tag, CHAPOLY_TAG_LEN);
@@ -199,22 +168,19 @@ static void
 open_round(struct chapoly_job *j, size_t n)
 {
 	struct chapoly_mac	 m[JOBS];
-	struct lanes		 ls;
+	struct chapoly_run	 r[JOBS];
 	uint8_t			 key[JOBS][BLOCK];
-	size_t			 i;
+	size_t			 i, k = 0;
 
-	ls.ls_n = 0;
-	add_keys(&ls, j, key, n);
-	lanes_flush(&ls);
+	kernel->ck_chacha(r, add_keys(r, j, key, n));
 	macs(m, j, key, n);
 	for (i = 0; i < n; i++) {
 		j[i].cj_good = CRYPTO_memcmp(j[i].cj_tag, m[i].cm_tag,
 		    CHAPOLY_TAG_LEN) == 0;
 		if (j[i].cj_good)
-			add_data(&ls, &j[i]);
+			k += add_data(&r[k], &j[i]);
 	}
-	if (ls.ls_n > 0)
-		lanes_flush(&ls);
+	kernel->ck_chacha(r, k);
 	explicit_bzero(key, n * sizeof(key[0]));
 	explicit_bzero(m, n * sizeof(m[0]));
 }

@@ -39,42 +39,118 @@
 	b = _mm512_rol_epi32(_mm512_xor_si512(b, c), 7);		\
 } while (0)
 
+/* What the lanes of one pass differ in, and where their stream goes. */
+struct pass {
+	__m512i	 p_key[8];
+	__m512i	 p_block;
+	__m512i	 p_lo;			/* counter of the nonce */
+	__m512i	 p_hi;
+	uint8_t	*p_data[LANES];
+	uint8_t	 p_len[LANES];		/* read only if not all are whole */
+	size_t	 p_n;
+	int	 p_whole;		/* all lanes, with 64 bytes each */
+};
+
+/* What is left to do: the first run may be done in part. */
+struct work {
+	const struct chapoly_run *w_run;
+	size_t	 w_n;
+	size_t	 w_off;			/* bytes */
+};
+
+INLINE __m512i
+key_word(const struct chapoly_run *r, size_t i)
+{
+	return _mm512_set1_epi32((int)le32dec(r->cr_key + 4 * i));
+}
+
+/* Where each lane's stream goes: so many, from that byte of the run on. */
+INLINE void
+pass_places(struct pass *p, const struct chapoly_run *r, size_t off, size_t k)
+{
+	size_t	 i, left = r->cr_len - off;
+
+	for (i = 0; i < k; i++)
+		p->p_data[p->p_n + i] = r->cr_data + off + 64 * i;
+	if (left < 64 * k) {
+		p->p_whole = 0;
+		p->p_len[p->p_n + k - 1] = (uint8_t)(left - 64 * (k - 1));
+	}
+}
+
+/* As many lanes as there are left of one run, or room for. */
+INLINE void
+pass_add(struct pass *p, struct work *w, const uint8_t **key)
+{
+	const __m512i	 iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8,
+			    9, 10, 11, 12, 13, 14, 15);
+	const struct chapoly_run *r = w->w_run;
+	size_t		 i, k = (r->cr_len - w->w_off + 63) / 64;
+	uint32_t	 block = r->cr_block + (uint32_t)(w->w_off / 64);
+	__mmask16	 m;
+
+	if (k > LANES - p->p_n)
+		k = LANES - p->p_n;
+	m = (__mmask16)(((1U << k) - 1) << p->p_n);
+	p->p_block = _mm512_mask_add_epi32(p->p_block, m, iota,
+	    _mm512_set1_epi32((int)(block - (uint32_t)p->p_n)));
+	p->p_lo = _mm512_mask_set1_epi32(p->p_lo, m, (int)r->cr_counter);
+	p->p_hi = _mm512_mask_set1_epi32(p->p_hi, m,
+	    (int)(r->cr_counter >> 32));
+	if (r->cr_key != *key) {
+		*key = r->cr_key;
+		UNROLL
+		for (i = 0; i < 8; i++)
+			p->p_key[i] = _mm512_mask_mov_epi32(p->p_key[i], m,
+			    key_word(r, i));
+	}
+	pass_places(p, r, w->w_off, k);
+	p->p_n += k;
+	w->w_off += 64 * k;
+	if (w->w_off >= r->cr_len) {
+		w->w_run++;
+		w->w_n--;
+		w->w_off = 0;
+	}
+}
+
+INLINE void
+pass_fill(struct pass *p, struct work *w)
+{
+	const uint8_t	*key = w->w_run->cr_key;
+	size_t		 i;
+
+	UNROLL
+	for (i = 0; i < 8; i++)
+		p->p_key[i] = key_word(w->w_run, i);
+	p->p_block = p->p_lo = p->p_hi = _mm512_setzero_si512();
+	memset(p->p_len, 64, sizeof(p->p_len));
+	p->p_n = 0;
+	p->p_whole = 1;
+	while (w->w_n > 0 && p->p_n < LANES)
+		pass_add(p, w, &key);
+	p->p_whole &= p->p_n == LANES;
+}
+
 /* The initial state of each lane, word by word. */
 INLINE void
-load_state(__m512i *s, const struct chapoly_lane *l, size_t n)
+load_state(__m512i *s, const struct pass *p)
 {
 	static const uint32_t	 sigma[4] = {
 		0x61707865, 0x3320646e, 0x79622d32, 0x6b206574
 	};
-	uint32_t		 w[11][LANES] __attribute__((aligned(64)));
-	size_t			 i, j;
-	int			 same = 1;
+	size_t			 i;
 
-	for (i = 0; i < LANES; i++) {
-		const struct chapoly_lane	*c = &l[i < n ? i : 0];
-
-		same &= c->cl_key == l[0].cl_key;
-		w[8][i] = c->cl_block;
-		w[9][i] = (uint32_t)c->cl_counter;
-		w[10][i] = (uint32_t)(c->cl_counter >> 32);
-	}
-	if (!same)
-		for (i = 0; i < LANES; i++)
-			for (j = 0; j < 8; j++)
-				w[j][i] = le32dec(l[i < n ? i : 0].cl_key +
-				    4 * j);
 	UNROLL
-	for (j = 0; j < 4; j++)
-		s[j] = _mm512_set1_epi32((int)sigma[j]);
+	for (i = 0; i < 4; i++)
+		s[i] = _mm512_set1_epi32((int)sigma[i]);
 	UNROLL
-	for (j = 0; j < 8; j++)
-		s[4 + j] = same ?
-		    _mm512_set1_epi32((int)le32dec(l[0].cl_key + 4 * j)) :
-		    _mm512_load_si512(w[j]);
-	s[12] = _mm512_load_si512(w[8]);
+	for (i = 0; i < 8; i++)
+		s[4 + i] = p->p_key[i];
+	s[12] = p->p_block;
 	s[13] = _mm512_setzero_si512();
-	s[14] = _mm512_load_si512(w[9]);
-	s[15] = _mm512_load_si512(w[10]);
+	s[14] = p->p_lo;
+	s[15] = p->p_hi;
 }
 
 /* From 16 words of 16 lanes to 16 lanes of 64 bytes. */
@@ -113,28 +189,46 @@ transpose(__m512i *x)
 }
 
 INLINE void
-xor_lane(const struct chapoly_lane *l, __m512i stream)
+xor_whole(uint8_t *data, __m512i stream)
 {
-	__mmask64	 m;
-	__m512i		 v;
+	__m512i	 v = _mm512_loadu_si512(data);
 
-	if (l->cl_len == 64) {
-		v = _mm512_loadu_si512(l->cl_data);
-		_mm512_storeu_si512(l->cl_data, _mm512_xor_si512(v, stream));
-		return;
-	}
-	m = ((__mmask64)1 << l->cl_len) - 1;
-	v = _mm512_maskz_loadu_epi8(m, l->cl_data);
-	_mm512_mask_storeu_epi8(l->cl_data, m, _mm512_xor_si512(v, stream));
+	_mm512_storeu_si512(data, _mm512_xor_si512(v, stream));
 }
 
 INLINE void
-chacha16(const struct chapoly_lane *l, size_t n)
+xor_part(uint8_t *data, size_t len, __m512i stream)
+{
+	__mmask64	 m = ~(__mmask64)0 >> (64 - len);
+	__m512i		 v = _mm512_maskz_loadu_epi8(m, data);
+
+	_mm512_mask_storeu_epi8(data, m, _mm512_xor_si512(v, stream));
+}
+
+INLINE void
+pass_xor(const struct pass *p, const __m512i *x)
+{
+	size_t	 i;
+
+	if (p->p_whole) {
+		UNROLL
+		for (i = 0; i < LANES; i++)
+			xor_whole(p->p_data[i], x[i]);
+		return;
+	}
+	UNROLL
+	for (i = 0; i < LANES; i++)
+		if (i < p->p_n)
+			xor_part(p->p_data[i], p->p_len[i], x[i]);
+}
+
+INLINE void
+chacha16(const struct pass *p)
 {
 	__m512i	 s[16], x[16];
 	size_t	 i;
 
-	load_state(s, l, n);
+	load_state(s, p);
 	UNROLL
 	for (i = 0; i < 16; i++)
 		x[i] = s[i];
@@ -152,17 +246,19 @@ chacha16(const struct chapoly_lane *l, size_t n)
 	for (i = 0; i < 16; i++)
 		x[i] = _mm512_add_epi32(x[i], s[i]);
 	transpose(x);
-	for (i = 0; i < n; i++)
-		xor_lane(&l[i], x[i]);
+	pass_xor(p, x);
 }
 
 AVX512 static void
-avx512_chacha(const struct chapoly_lane *l, size_t n)
+avx512_chacha(const struct chapoly_run *r, size_t n)
 {
-	for (; n > LANES; l += LANES, n -= LANES)
-		chacha16(l, LANES);
-	if (n > 0)
-		chacha16(l, n);
+	struct work	 w = { r, n, 0 };
+	struct pass	 p;
+
+	while (w.w_n > 0) {
+		pass_fill(&p, &w);
+		chacha16(&p);
+	}
 }
 
 /* --- Poly1305 ------------------------------------------------------------ */

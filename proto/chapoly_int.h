@@ -11,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One block of one packet's key stream, to be XORed into its place. */
-struct chapoly_lane {
-	const uint8_t	*cl_key;
-	uint8_t		*cl_data;
-	uint64_t	 cl_counter;	/* of the nonce */
-	uint32_t	 cl_block;
-	uint32_t	 cl_len;	/* 1 to 64 */
+/* Blocks of one packet's key stream, to be XORed into their place. */
+struct chapoly_run {
+	const uint8_t	*cr_key;
+	uint8_t		*cr_data;
+	size_t		 cr_len;	/* bytes, at least 1 */
+	uint64_t	 cr_counter;	/* of the nonce */
+	uint32_t	 cr_block;	/* the first */
 };
 
 /* One message to authenticate: padded and with its length behind it. */
@@ -32,7 +32,7 @@ struct chapoly_kernel {
 	const char	*ck_name;
 	size_t		 ck_min;	/* packets that make it worth while */
 	int		(*ck_usable)(void);
-	void		(*ck_chacha)(const struct chapoly_lane *, size_t);
+	void		(*ck_chacha)(const struct chapoly_run *, size_t);
 	void		(*ck_poly)(struct chapoly_mac *, size_t);
 };
 
