@@ -14,11 +14,34 @@ words()
 	    tr '\n' ' '
 }
 
+# Is any of the files newer than that program? Those that are not there: no.
+newer()
+{
+	_prog=$1
+	shift
+	for _f in "$@"; do
+		[ "$_f" -nt "$_prog" ] && return 0
+	done
+	return 1
+}
+
+# Of a test and what it links: also what it includes, and what those sources
+# may include, the headers beside them and a directory up.
 stale()
 {
 	[ -e "bin/$1" ] || return 0
-	for f in "$1.c" $2 $libs $R/imsg/*.h $R/proto/*.h $R/compat/*.h; do
-		[ "$f" -nt "bin/$1" ] && return 0
+	newer "bin/$1" "$1.c" $2 $libs $R/imsg/*.h $R/proto/*.h \
+	    $R/compat/*.h $(sed -n 's|^#include "\(.*\)"$|\1|p' "$1.c") &&
+	    return 0
+	_last=
+	for _src in $2; do
+		case $_src in
+		*/*)	_dir=${_src%/*} ;;
+		*)	_dir=. ;;
+		esac
+		[ "$_dir" != "$_last" ] || continue
+		_last=$_dir
+		newer "bin/$1" "$_dir"/*.h "$_dir"/../*.h && return 0
 	done
 	return 1
 }
