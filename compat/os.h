@@ -58,6 +58,14 @@ void	 os_mem_release(void);
 void	 os_privdrop(const struct passwd *, const char *);
 
 /*
+ * The part of it for who needs the files of the system: real, effective and
+ * saved ids and all groups become the user's, who must not be root nor in
+ * root's group; they are read back, and the way back is tried. Fatal on
+ * error. The caller is root.
+ */
+void	 os_ids_drop(const struct passwd *);
+
+/*
  * Close the sandbox of this process for a stage; fatal on error. STARTUP
  * before the first byte of input is read; RUN after IMSG_STARTUP, when
  * threads run. os_sandbox_status: OS_SANDBOX_* bits of what is on.

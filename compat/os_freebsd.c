@@ -13,7 +13,6 @@
 #include <sys/sysctl.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,15 +30,10 @@ os_exe_path(char *path, size_t len)
 	return sysctl(mib, 4, path, &len, NULL, 0);
 }
 
-/*
- * No dumps, no tracing. On this system the effective group is groups[0]:
- * forgetting that left a daemon's group to others once (CVE-2023-28436).
- */
+/* No dumps, no tracing. */
 void
 os_privdrop(const struct passwd *pw, const char *root)
 {
-	gid_t	 groups[8];
-	uid_t	 r, e, s;
 	int	 off = PROC_TRACE_CTL_DISABLE;
 
 	if (pw->pw_uid == 0 || pw->pw_gid == 0)
@@ -49,17 +43,7 @@ os_privdrop(const struct passwd *pw, const char *root)
 	if (chroot(root) == -1 || chdir("/") == -1)
 		fatal("chroot %s", root);
 	status |= OS_SANDBOX_CHROOT;
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		fatal("dropping privileges to %s", pw->pw_name);
-	if (getresuid(&r, &e, &s) == -1 || r != pw->pw_uid ||
-	    e != pw->pw_uid || s != pw->pw_uid || getegid() != pw->pw_gid)
-		fatalx("ids are not those of %s", pw->pw_name);
-	if (getgroups(8, groups) < 1 || groups[0] != pw->pw_gid)
-		fatalx("groups are not those of %s", pw->pw_name);
-	if (setresuid(-1, 0, -1) != -1 || setresgid(-1, 0, -1) != -1)
-		fatalx("privileges can be regained");
+	os_ids_drop(pw);
 }
 
 static void

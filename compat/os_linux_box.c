@@ -17,7 +17,6 @@
 #include <linux/securebits.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,28 +125,6 @@ check_root(const struct passwd *pw, const char *root)
 		fatalx("%s: belongs to somebody else", root);
 }
 
-/* Read back what was set, and try the way back. */
-static void
-check_dropped(const struct passwd *pw)
-{
-	gid_t	 groups[8], r, e, s;
-	uid_t	 ru, eu, su;
-	int	 n;
-
-	if (getresuid(&ru, &eu, &su) == -1 || getresgid(&r, &e, &s) == -1)
-		fatal("getresuid");
-	if (ru != pw->pw_uid || eu != pw->pw_uid || su != pw->pw_uid ||
-	    r != pw->pw_gid || e != pw->pw_gid || s != pw->pw_gid)
-		fatalx("ids are not those of %s", pw->pw_name);
-	n = getgroups(sizeof(groups) / sizeof(groups[0]), groups);
-	if (n != 1 || groups[0] != pw->pw_gid)
-		fatalx("groups are not those of %s", pw->pw_name);
-	if (setresuid(-1, 0, -1) != -1 || setresgid(-1, 0, -1) != -1)
-		fatalx("privileges can be regained");
-	if (caps_get() != 0)
-		fatalx("capabilities are left");
-}
-
 void
 os_privdrop(const struct passwd *pw, const char *root)
 {
@@ -171,13 +148,11 @@ os_privdrop(const struct passwd *pw, const char *root)
 	    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
 	    0, 0, 0) == -1)
 		fatal("PR_SET_SECUREBITS");
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		fatal("dropping privileges to %s", pw->pw_name);
+	os_ids_drop(pw);
 	if (caps_set(0) == -1)
 		fatal("capset");
-	check_dropped(pw);
+	if (caps_get() != 0)
+		fatalx("capabilities are left");
 	/* Changing ids may have made it dumpable again. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		fatal("PR_SET_DUMPABLE");

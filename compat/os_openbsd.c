@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,25 +54,12 @@ os_exe_path(char *path, size_t len)
 void
 os_privdrop(const struct passwd *pw, const char *root)
 {
-	gid_t	 groups[8];
-	uid_t	 r, e, s;
-
 	if (pw->pw_uid == 0 || pw->pw_gid == 0)
 		fatalx("user %s is root", pw->pw_name);
 	if (chroot(root) == -1 || chdir("/") == -1)
 		fatal("chroot %s", root);
 	status |= OS_SANDBOX_CHROOT;
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		fatal("dropping privileges to %s", pw->pw_name);
-	if (getresuid(&r, &e, &s) == -1 || r != pw->pw_uid ||
-	    e != pw->pw_uid || s != pw->pw_uid)
-		fatalx("ids are not those of %s", pw->pw_name);
-	if (getgroups(8, groups) != 1 || groups[0] != pw->pw_gid)
-		fatalx("groups are not those of %s", pw->pw_name);
-	if (setresuid(-1, 0, -1) != -1 || setresgid(-1, 0, -1) != -1)
-		fatalx("privileges can be regained");
+	os_ids_drop(pw);
 }
 
 static void

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
@@ -65,12 +64,9 @@ drop_root(void)
 
 	if (geteuid() != 0)
 		return;
-	if ((pw = getpwnam(USER)) == NULL || pw->pw_uid == 0)
+	if ((pw = getpwnam(USER)) == NULL)
 		fatalx("unknown user %s", USER);
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		fatal("dropping privileges to %s", USER);
+	os_ids_drop(pw);
 }
 
 /* Before the rights go: the administrator's file may be his alone. */

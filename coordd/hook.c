@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <event.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -130,10 +129,8 @@ hook_process(const char *path, const struct passwd *pw, int fd)
 	if (dup2(fd, HOOK_FD) == -1)
 		_exit(1);
 	closefrom(HOOK_FD + 1);
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1 ||
-	    chdir("/") == -1)
+	os_ids_drop(pw);
+	if (chdir("/") == -1)
 		_exit(1);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
@@ -152,8 +149,9 @@ hook_init(const struct coord_conf *c)
 		return;
 	if ((pw = getpwnam(c->c_hook_user)) == NULL)
 		fatalx("dns update: unknown user %s", c->c_hook_user);
-	if (pw->pw_uid == 0)
-		fatalx("dns update: its user must not be root");
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		fatalx("dns update: its user must not be root, nor in its "
+		    "group");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp) == -1)
 		fatal("socketpair");
 	switch (fork()) {

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <event.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
 #include <signal.h>
@@ -40,15 +39,6 @@ struct resolve {
 };
 
 /* --- the process without rights --- */
-
-static void
-resolve_drop(const struct passwd *pw)
-{
-	if (setgroups(1, &pw->pw_gid) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		_exit(1);
-}
 
 static int
 resolve_ip(const struct addrinfo *ai, struct msg_ip *ip)
@@ -81,7 +71,7 @@ resolve_child(const struct passwd *pw, const char *name, int fd)
 	if (dup2(fd, 3) == -1)
 		_exit(1);
 	closefrom(4);
-	resolve_drop(pw);
+	os_ids_drop(pw);
 	(void)alarm(RESOLVE_TIME);
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
