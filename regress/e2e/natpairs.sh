@@ -131,6 +131,23 @@ table()
 	done
 }
 
+# why kind kind: what is bad about the rows of that pair, or nothing.
+why()
+{
+	jq -sr --arg a "$1" --arg b "$2" --argjson f $FIRST_BAR \
+	    --argjson d $DIRECT_BAR --argjson p $PROBED_BAR '
+	    [.[] | select(.a == $a and .b == $b)] |
+	    if length == 0 then "no result" else [.[] | . as $r |
+	    .bad[] | {path: "path is \($r.path)",
+	    first: (if $r.first == null then "no packet came" else
+	    "first \($r.first) ms, bar \($f)" end),
+	    slow: ((if $r.direct == null then "never direct" else
+	    "direct \($r.direct - ($r.first // 0)) ms after the first" end) +
+	    ", bar \(if $r.expect == "probed" then $p else $d end)"),
+	    loss: "\($r.lost_after_first // "all") lost after the first"}[.]] |
+	    join("; ") end' || echo "malformed result"
+}
+
 case ${NATLAB:-} in
 '')	PAIRS=$CI ;;
 all)	PAIRS=$(all_pairs) ;;
@@ -157,9 +174,15 @@ wait $WORKERS
 cat "$LAB"/row.* >"$LAB/rows"
 table <"$LAB/rows"
 [ -z "${NATLAB_JSON:-}" ] || jq -s . "$LAB/rows" >"$NATLAB_JSON"
+_k=0
 for p in $PAIRS; do
-	check "$p: $(rule "${p%%-*}" "${p#*-}")" jq -se \
-	    --arg a "${p%%-*}" --arg b "${p#*-}" \
-	    '[.[] | select(.a == $a and .b == $b)] |
-	    length > 0 and all(.[]; .bad == [])' "$LAB/rows"
+	_k=$((_k + 1))
+	_what="$p: $(rule "${p%%-*}" "${p#*-}")"
+	WHY=$(why "${p%%-*}" "${p#*-}" <"$LAB/rows")
+	if [ -z "$WHY" ]; then
+		ok "$_what"
+		continue
+	fi
+	fail "$_what: $WHY"
+	[ ! -s "$LAB/pair.$_k" ] || tail -n 15 "$LAB/pair.$_k" | sed 's/^/#	/'
 done
