@@ -11,6 +11,9 @@
 #	node_wait_up name	until it is Running
 #	lab_relay		derpd in host "relay", 10.77.0.9, self-signed
 #	lab_relay_pin		its pin on standard output
+#	lab_relay_home		coordd's line for it
+#	two_nodes, two_up	the usual beginning
+#	tls_ca, tls_cert, tls_proxy	https in front of coordd
 #	ok text, fail text, check text command...
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -208,13 +211,14 @@ key_create()
 	    .[0].key else .key end'
 }
 
-# node_conf name [lines]: writes the configuration of a node.
+# node_conf name [lines]: writes the configuration of a node; LAB_MTU: not
+# 1280.
 node_conf()
 {
 	cat >"$LAB/$1/shoald.conf" <<-EOF
 	control "http://10.77.0.1:8080"
 	hostname "$1"
-	interface "shoal0" mtu 1280
+	interface "shoal0" mtu ${LAB_MTU:-1280}
 	state "$LAB/$1/state"
 	socket "$LAB/$1/shoald.sock"
 	${2:-}
@@ -315,21 +319,52 @@ child_pid()
 	pgrep -P "$_pp" -f "$2" | head -n 1
 }
 
-# two_nodes: coordd and nodes a, b that are up; the usual beginning. Their
-# keys are for one use, or what LAB_KEYS says.
+# two_up [lines [lines]]: coordd and nodes a, b that are up, with these lines
+# in their configurations, in hosts that are there. Their keys are for one
+# use, or what LAB_KEYS says.
+two_up()
+{
+	coord_start "${1-policy allow all}" || return 1
+	coordctl user create u >/dev/null
+	for _t in a b; do
+		node_start $_t "auth key \"$(key_create --user u ${LAB_KEYS:-})\"
+${2:-}"
+	done
+	for _t in a b; do
+		node_wait_up $_t || { fail "node $_t is up"; return 1; }
+	done
+}
+
+# two_nodes [lines [lines]]: the same with the hosts; the usual beginning.
 two_nodes()
 {
 	lab_host coord 1
 	lab_host a 2
 	lab_host b 3
-	coord_start "${1-policy allow all}" || return 1
-	coordctl user create u >/dev/null
-	for _t in a b; do
-		node_start $_t "auth key \"$(key_create --user u ${LAB_KEYS:-})\""
-	done
-	for _t in a b; do
-		node_wait_up $_t || { fail "node $_t is up"; return 1; }
-	done
+	two_up "$@"
+}
+
+ping_ok()	# from address
+{
+	on "$1" ping -c 1 -W 1 "$2"
+}
+
+status_says()	# node pattern
+{
+	ctl "$1" status | grep -q "$2"
+}
+
+rx_bytes()	# node
+{
+	on "$1" cat /sys/class/net/shoal0/statistics/rx_bytes
+}
+
+# rx_moves node: more than 50 kB come out of its tunnel in 0.3 s.
+rx_moves()
+{
+	_b=$(rx_bytes "$1")
+	sleep 0.3
+	[ $(($(rx_bytes "$1") - _b)) -gt 50000 ]
 }
 
 lab_relay()
@@ -349,4 +384,48 @@ lab_relay()
 lab_relay_pin()
 {
 	sed -n 's/.*"\(sha256-raw:[0-9a-f]*\)".*/\1/p' "$LAB/relay/derpd.log"
+}
+
+# The line of coordd's configuration that makes it the nodes' home.
+lab_relay_home()
+{
+	echo "derp region 900 \"home\" { host \"10.77.0.9\" stun 3478" \
+	    "pin \"$(lab_relay_pin)\" }"
+}
+
+# tls_ca name [organisation]: an authority; its files are in $LAB.
+tls_ca()
+{
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+	    -subj "${2:+/O=$2}/CN=$1" -keyout "$LAB/$1.key" \
+	    -out "$LAB/$1.pem" 2>/dev/null
+}
+
+tls_cert()	# name ca subject-alt-name
+{
+	openssl req -newkey rsa:2048 -nodes -subj "/CN=x" \
+	    -keyout "$LAB/$1.key" -out "$LAB/$1.csr" 2>/dev/null
+	echo "subjectAltName=$3" >"$LAB/$1.ext"
+	openssl x509 -req -in "$LAB/$1.csr" -CA "$LAB/$2.pem" \
+	    -CAkey "$LAB/$2.key" -CAcreateserial -days 2 \
+	    -extfile "$LAB/$1.ext" -out "$LAB/$1.pem" 2>/dev/null
+}
+
+# tls_proxy certificate port: in front of coordd, instead of the one before.
+tls_proxy()
+{
+	[ -z "${PROXY:-}" ] || kill_wait "$PROXY"
+	cat >"$LAB/stunnel.conf" <<-X
+	foreground = yes
+	pid =
+	[control]
+	accept = 10.77.0.1:$2
+	connect = 10.77.0.1:8080
+	cert = $LAB/$1.pem
+	key = $LAB/$1.key
+	X
+	on_bg coord "$LAB/coord/stunnel.log" \
+	    "$(command -v stunnel4 || command -v stunnel)" "$LAB/stunnel.conf"
+	PROXY=$BGPID
+	wait_for 5 on coord sh -c "ss -ltn | grep -q :$2"
 }

@@ -13,11 +13,6 @@ step()	# node: seconds for the steady clock, seconds for the date
 	sleep 0.3
 }
 
-ping_ok()
-{
-	on "$1" ping -c 1 -W 1 "$2"
-}
-
 lab_init clock
 lab_host coord 1
 lab_host a 2

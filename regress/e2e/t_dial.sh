@@ -6,41 +6,6 @@ command -v stunnel >/dev/null || command -v stunnel4 >/dev/null ||
     { echo "skip: needs stunnel"; exit 77; }
 . "$(dirname "$0")/lib.sh"
 
-mkca()	# name organisation
-{
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
-	    -subj "/O=$2/CN=$1" -keyout "$LAB/$1.key" \
-	    -out "$LAB/$1.pem" 2>/dev/null
-}
-
-cert()	# name ca
-{
-	openssl req -newkey rsa:2048 -nodes -subj "/CN=coord.test" \
-	    -keyout "$LAB/$1.key" -out "$LAB/$1.csr" 2>/dev/null
-	echo "subjectAltName=DNS:coord.test" >"$LAB/$1.ext"
-	openssl x509 -req -in "$LAB/$1.csr" -CA "$LAB/$2.pem" \
-	    -CAkey "$LAB/$2.key" -CAcreateserial -days 2 \
-	    -extfile "$LAB/$1.ext" -out "$LAB/$1.pem" 2>/dev/null
-}
-
-proxy()	# certificate
-{
-	[ -z "${PROXY:-}" ] || kill_wait "$PROXY"
-	cat >"$LAB/stunnel.conf" <<-X
-	foreground = yes
-	pid =
-	[control]
-	accept = 10.77.0.1:443
-	connect = 10.77.0.1:8080
-	cert = $LAB/$1.pem
-	key = $LAB/$1.key
-	X
-	on_bg coord "$LAB/coord/stunnel.log" \
-	    "$(command -v stunnel4 || command -v stunnel)" "$LAB/stunnel.conf"
-	PROXY=$BGPID
-	wait_for 5 on coord sh -c "ss -ltn | grep -q :443"
-}
-
 # shut port: packets to that port vanish, as they do behind some firewalls.
 shut()
 {
@@ -91,10 +56,10 @@ sed -i 's|^url .*|url "https://coord.test"|' "$LAB/coord/coordd.conf"
 coord_run || exit 1
 coordctl user create u >/dev/null
 key=$(key_create --user u --reusable)
-mkca ca "Test CA"
-mkca box "Corporate Inspection Ltd"
-cert good ca
-cert forged box
+tls_ca ca "Test CA"
+tls_ca box "Corporate Inspection Ltd"
+tls_cert good ca DNS:coord.test
+tls_cert forged box DNS:coord.test
 chmod 644 "$LAB/ca.pem"
 for h in a b; do
 	node_conf $h "auth key \"$key\"
@@ -102,7 +67,7 @@ ca file \"$LAB/ca.pem\""
 	sed -i 's|^control .*|control "https://coord.test"|' "$LAB/$h/shoald.conf"
 done
 
-proxy good
+tls_proxy good 443
 node_run a
 check "a node logs in" node_wait_up a 10
 check "its session goes over plain HTTP, which was first" \
@@ -114,7 +79,7 @@ shut 443
 cut
 check "port 443 shut: it goes over plain HTTP" wait_for 20 by_port 80
 shut 80
-proxy forged
+tls_proxy forged 443
 cut
 check "TLS intercepted: the pinned key carries it all the same" \
     wait_for 20 by_port 443
@@ -138,7 +103,7 @@ node_run b
 check "a node that knows no key does not log in there" wait_for 8 \
     grep -q 'Corporate Inspection Ltd' "$LAB/b/shoald.1.log"
 check "nothing was registered" nodes_is 'length == 1'
-proxy good
+tls_proxy good 443
 check "the box is gone: it logs in" node_wait_up b 35
 
 # Of the addresses of a name one leads nowhere: the other is tried soon.

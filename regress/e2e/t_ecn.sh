@@ -102,14 +102,7 @@ for h in a:2 b:3; do
 	    'add chain inet only in { type filter hook input priority 0; }'
 	on "${h%:*}" nft add rule inet only in ip6 nexthdr udp drop
 done
-coord_start || exit 1
-coordctl user create u >/dev/null
-for h in a b; do
-	node_start $h "auth key \"$(key_create --user u)\""
-done
-for h in a b; do
-	node_wait_up $h || { fail "node $h is up"; exit 1; }
-done
+two_up || exit 1
 IP4B=$(ip4 b) IP6B=$(ip6 b)
 for e in ect0 ect1; do
 	see b prerouting eth0 outip_$e "ip ecn $e udp sport 41641"

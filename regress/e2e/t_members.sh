@@ -3,11 +3,6 @@
 # rotates its key, expires; keys are one-shot, expired, revoked.
 . "$(dirname "$0")/lib.sh"
 
-ping_ok()
-{
-	on "$1" ping -c 1 -W 1 "$2"
-}
-
 nodekey()
 {
 	ctl "$1" status --json | jq -r .Self.PublicKey

@@ -118,31 +118,19 @@ known()
 	ctl a debug netd peers | grep 'does not carry full packets'
 }
 
-bytes()
-{
-	on b cat /sys/class/net/shoal0/statistics/rx_bytes
-}
-
-moves()
-{
-	_b=$(bytes)
-	sleep 0.3
-	[ $(($(bytes) - _b)) -gt 50000 ]
-}
-
 # flow_start; moving "what" seconds: it goes on, and how long that took.
 flow_start()
 {
 	on_bg a "$LAB/a/iperf.log" iperf3 -c "$IP4B" -t 60 -b 40M
 	FLOW=$BGPID
-	wait_for 5 moves
+	wait_for 5 rx_moves b
 }
 
 moving()
 {
 	sleep 0.2
 	_t=$(now_ms)
-	wait_for "$2" moves
+	wait_for "$2" rx_moves b
 	_st=$?
 	check "$1: after $(($(now_ms) - _t - 300)) ms" [ $_st -eq 0 ]
 }
@@ -170,16 +158,8 @@ lab_host a 2
 routers
 only 4
 deaf no
-coord_start "policy allow all
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
-    exit 1
-coordctl user create u >/dev/null
-for h in a b; do
-	node_start $h "auth key \"$(key_create --user u)\""
-done
-for h in a b; do
-	node_wait_up $h || { fail "node $h is up"; exit 1; }
-done
+two_up "policy allow all
+$(lab_relay_home)" || exit 1
 IP4A=$(ip4 a) IP4B=$(ip4 b) IP6B=$(ip6 b)
 on_bg b "$LAB/b/iperf.log" iperf3 -s
 

@@ -43,11 +43,6 @@ wall()
 	    meta l4proto udp drop
 }
 
-status_says()	# node pattern
-{
-	ctl "$1" status | grep -q "$2"
-}
-
 gap()	# since
 {
 	python3 "$FLOW" gap "$LAB/a/flow" "$1" "$(now_ms)"
@@ -61,8 +56,7 @@ policy tag:nobody
 sed -i 's/"tag:end": \[\]/"tag:end": [], "tag:nobody": []/' \
     "$LAB/coord/policy.hujson"
 coord_start "policy file \"$LAB/coord/policy.hujson\"
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
-    exit 1
+$(lab_relay_home)" || exit 1
 wall a 3
 wall b 2
 node_start r "auth key \"$(key_create --tag tag:relay)\"

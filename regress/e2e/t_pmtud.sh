@@ -45,19 +45,8 @@ carries()	# node size
 	ctl "$1" debug netd peers | grep -q "packets of $2"
 }
 
-lab_host coord 1
-lab_host a 2
-lab_host b 3
-coord_start || exit 1
-coordctl user create u >/dev/null
-for h in a b; do
-	node_conf $h "auth key \"$(key_create --user u)\""
-	sed -i 's/mtu 1280/mtu 8920/' "$LAB/$h/shoald.conf"
-	node_run $h
-done
-for h in a b; do
-	node_wait_up $h || { fail "node $h is up"; exit 1; }
-done
+LAB_MTU=8920
+two_nodes || exit 1
 on_bg b "$LAB/b/iperf.log" iperf3 -s
 check "they talk" wait_for 5 on a ping -c 1 -W 1 "$(ip4 b)"
 check "1440 bytes fit a wire of 1500" wait_for 5 carries a 1440

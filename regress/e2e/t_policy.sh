@@ -9,11 +9,6 @@ policy()	# writes the file and makes coordd read it
 	kill -HUP "$COORDPID"
 }
 
-ping_ok()
-{
-	on "$1" ping -c 1 -W 1 "$2"
-}
-
 tcp_ok()	# from address port
 {
 	on "$1" timeout 2 sh -c "echo x | socat -t1 - TCP:$2:$3"

@@ -127,18 +127,6 @@ s.close()' "$2" "$LAB/bulk" || return 1
 	    cut -d ' ' -f 1)" ]
 }
 
-bytes()
-{
-	on b cat /sys/class/net/shoal0/statistics/rx_bytes
-}
-
-moves()
-{
-	_b=$(bytes)
-	sleep 0.3
-	[ $(($(bytes) - _b)) -gt 50000 ]
-}
-
 back()	# old-pid command...: a child that was killed is there again
 {
 	_old=$1
@@ -164,16 +152,8 @@ for n in a b; do
 	on $n nft 'add chain inet t o { type filter hook output priority 0; }'
 	on $n nft add rule inet t o oifname eth0 udp dport != 3478 drop
 done
-coord_start "policy allow all
-$(pinned "$pin")" || exit 1
-coordctl user create u >/dev/null
-for n in a b; do
-	node_start $n "auth key \"$(key_create --user u)\"
-ca file \"$LAB/relay/ca.pem\""
-done
-for n in a b; do
-	node_wait_up $n || { fail "node $n is up"; exit 1; }
-done
+two_up "policy allow all
+$(pinned "$pin")" "ca file \"$LAB/relay/ca.pem\"" || exit 1
 
 check "a is at home there" wait_for 5 derp_says a \
     'relay 900 home (home): connected'
@@ -188,19 +168,19 @@ on_bg b "$LAB/b/iperf.log" iperf3 -s
 sleep 0.3
 on_bg a "$LAB/a/iperf.log" iperf3 -c "$(ip4 b)" -t 60 -b 20M
 flow=$BGPID
-check "a flow" wait_for 5 moves
+check "a flow" wait_for 5 rx_moves b
 old=$(relay_child relay)
 kill -KILL "$old"
 check "the relay's process is replaced" wait_for 5 back "$old" \
     relay_child relay
-check "the flow goes on" wait_for 8 moves
+check "the flow goes on" wait_for 8 rx_moves b
 kill_wait "$RELAYPID"
 check "derpd starts again" relay_start 2
-check "the flow goes on without the old derpd" wait_for 8 moves
+check "the flow goes on without the old derpd" wait_for 8 rx_moves b
 old=$(child_pid a netd)
 kill -KILL "$old"
 check "netd is replaced" wait_for 5 back "$old" child_pid a netd
-check "the flow goes on without its old netd" wait_for 10 moves
+check "the flow goes on without its old netd" wait_for 10 rx_moves b
 check "the flow never ended" kill -0 "$flow"
 kill -INT "$flow"
 

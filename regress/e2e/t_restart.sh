@@ -3,11 +3,6 @@
 # node that starts while the server is down talks from its cache.
 . "$(dirname "$0")/lib.sh"
 
-ping_ok()
-{
-	on "$1" ping -c 1 -W 1 "$2"
-}
-
 online()
 {
 	[ "$(coordctl --json node list |

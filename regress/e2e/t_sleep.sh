@@ -19,16 +19,6 @@ asleep()
 	sleep 0.3			# until all its processes know
 }
 
-ping_ok()
-{
-	on "$1" ping -c 1 -W 1 "$2"
-}
-
-status_says()	# node pattern
-{
-	ctl "$1" status | grep -q "$2"
-}
-
 # wakes seconds from to what: the first ping after that.
 wakes()
 {
@@ -44,8 +34,7 @@ for h in coord:1 a:2 b:3; do
 	lab_host "${h%:*}" "${h#*:}"
 done
 coord_start "policy allow all
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
-    exit 1
+$(lab_relay_home)" || exit 1
 coordctl user create u >/dev/null
 echo "0 0" >"$LAB/a/clock"
 export SHOAL_CLOCK_FILE="$LAB/a/clock"

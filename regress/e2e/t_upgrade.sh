@@ -31,11 +31,6 @@ free()
 	on a nft delete table inet wall
 }
 
-status_says()	# node pattern
-{
-	ctl "$1" status | grep -q "$2"
-}
-
 # lost from to: numbers sent in that time, of which no answer has come.
 lost()
 {
@@ -65,8 +60,7 @@ direct_after()
 
 check "derpd starts" lab_relay || exit 1
 two_nodes "policy allow all
-derp region 900 \"home\" { host \"10.77.0.9\" stun 3478 pin \"$(lab_relay_pin)\" }" ||
-    exit 1
+$(lab_relay_home)" || exit 1
 wall drop
 on_bg b "$LAB/b/echo.log" python3 "$FLOW" echo
 on_bg a "$LAB/a/stream.log" python3 "$FLOW" stream "$(ip4 b)" "$LAB/a/flow"
