@@ -80,7 +80,7 @@ pass_places(struct pass *p, const struct chapoly_run *r, size_t off, size_t k)
 
 /* As many lanes as there are left of one run, or room for. */
 INLINE void
-pass_add(struct pass *p, struct work *w, const uint8_t **key)
+pass_add(struct pass *p, struct work *w, const uint8_t *first)
 {
 	const __m512i	 iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8,
 			    9, 10, 11, 12, 13, 14, 15);
@@ -97,8 +97,7 @@ pass_add(struct pass *p, struct work *w, const uint8_t **key)
 	p->p_lo = _mm512_mask_set1_epi32(p->p_lo, m, (int)r->cr_counter);
 	p->p_hi = _mm512_mask_set1_epi32(p->p_hi, m,
 	    (int)(r->cr_counter >> 32));
-	if (r->cr_key != *key) {
-		*key = r->cr_key;
+	if (r->cr_key != first) {
 		UNROLL
 		for (i = 0; i < 8; i++)
 			p->p_key[i] = _mm512_mask_mov_epi32(p->p_key[i], m,
@@ -117,7 +116,7 @@ pass_add(struct pass *p, struct work *w, const uint8_t **key)
 INLINE void
 pass_fill(struct pass *p, struct work *w)
 {
-	const uint8_t	*key = w->w_run->cr_key;
+	const uint8_t	*first = w->w_run->cr_key;
 	size_t		 i;
 
 	UNROLL
@@ -128,7 +127,7 @@ pass_fill(struct pass *p, struct work *w)
 	p->p_n = 0;
 	p->p_whole = 1;
 	while (w->w_n > 0 && p->p_n < LANES)
-		pass_add(p, w, &key);
+		pass_add(p, w, first);
 	p->p_whole &= p->p_n == LANES;
 }
 
