@@ -8,7 +8,6 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +25,6 @@
 #include "os.h"
 #include "proc.h"
 #include "rate.h"
-#include "statefile.h"
 
 #define NSEC_PER_SEC	1000000000LL
 #define STACK_WIPE	16384	/* deeper than any operation goes */
@@ -62,8 +60,6 @@ static int64_t		 stamp_told;	/* to the parent */
  * Keys are told once they are on disk: lost with the disk's cache, they
  * would leave a node behind that nobody can be any more.
  */
-static int		 loaded;	/* STATE_FD has come */
-static int		 published;
 static uint64_t		 pending_gen;	/* change with st_pending; 0: saved */
 static uint32_t		 waiting[WAITING_MAX];	/* for it: ids of ctrld */
 static unsigned int	 nwaiting;
@@ -127,7 +123,7 @@ keys_send(struct chan *c, uint32_t id)
 {
 	struct msg_keys	 mk;
 
-	if (!published || !c->c_open)
+	if (!keeper.k_published || !c->c_open)
 		return;
 	memset(&mk, 0, sizeof(mk));
 	public_of(state->st_machine, mk.machine);
@@ -164,9 +160,8 @@ nodekey_changed(void)
 }
 
 static void
-publish(void)
+cryptod_publish(void)
 {
-	published = 1;
 	nodekey_changed();
 	keys_changed(0);
 }
@@ -206,69 +201,30 @@ state_complete(void)
 	return changed;
 }
 
-static void
-state_result(uint32_t error, unsigned int line, const char *text)
-{
-	struct msg_state_result	 mr;
-
-	memset(&mr, 0, sizeof(mr));
-	mr.error = error;
-	mr.line = line;
-	(void)strlcpy(mr.text, text, sizeof(mr.text));
-	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
-	    sizeof(mr));
-}
-
-/* 0, or -1: the parent has been told. */
-static int
-state_load(int fd)
-{
-	struct statefile_error	 error;
-	char			 text[STATEFILE_WHY_MAX];
-	ssize_t			 len;
-	int			 ret;
-
-	if ((len = keeper_read(&keeper, fd)) == -1) {
-		(void)snprintf(text, sizeof(text), "cannot be read: %s",
-		    strerror(errno));
-		state_result(MSG_E_IO, 0, text);
-		return -1;
-	}
-	ret = state_parse(state, keeper.k_buf, len, &error);
-	explicit_bzero(keeper.k_buf, keeper.k_size);
-	if (ret == -1)
-		state_result(MSG_E_BAD, error.se_line, error.se_why);
-	return ret;
-}
-
 static int
 state_fd(struct imsg *imsg)
 {
-	struct msg_u32	 m;
+	enum keeper_fd	 what;
 	unsigned int	 i;
-	int		 changed, fd;
 
-	fd = imsg_get_fd(imsg);
-	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
-	    (fd != -1) != (m.v != 0)) {
-		if (fd != -1)
-			(void)close(fd);
-		return -1;
-	}
-	loaded = 1;
-	if (fd != -1 && state_load(fd) == -1)
-		return 0;
-	changed = state_complete();
-	if (changed)
+	what = keeper_load(&keeper, imsg);
+	if (what == KEEPER_BAD || what == KEEPER_FAILED)
+		return what == KEEPER_BAD ? -1 : 0;
+	if (state_complete())
 		(void)keeper_change(&keeper);
-	if (fd == -1)
-		return 0;	/* LOADED when these keys are on disk */
+	if (what == KEEPER_NONE)
+		return 0;	/* published when these keys are on disk */
 	for (i = 0; i < state->st_nprefs; i++)
 		(void)chan_compose(proc_parent(), IMSG_STATE_PREF, 0, -1,
 		    &state->st_pref[i], sizeof(state->st_pref[i]));
-	state_result(MSG_OK, 0, "");
-	publish();
+	keeper_publish(&keeper);
 	return 0;
+}
+
+static int
+cryptod_parse(char *buf, size_t len, struct statefile_error *error)
+{
+	return state_parse(state, buf, len, error);
 }
 
 static ssize_t
@@ -279,7 +235,7 @@ cryptod_render(char *buf, size_t size)
 
 /* Answer those who wait for a pending key that is saved, or not to be had. */
 static void
-pending_ended(int error)
+cryptod_ended(int error)
 {
 	unsigned int	 i;
 
@@ -292,24 +248,6 @@ pending_ended(int error)
 	for (i = 1; i < nwaiting; i++)
 		keys_send(&chan_ctrld, waiting[i]);
 	nwaiting = 0;
-}
-
-static void
-cryptod_ended(int error)
-{
-	char	 text[STATEFILE_WHY_MAX];
-
-	if (!published && error != 0) {
-		(void)snprintf(text, sizeof(text), "cannot be written: %s",
-		    strerror(error));
-		state_result(MSG_E_IO, 0, text);
-		return;
-	}
-	if (!published) {
-		state_result(MSG_OK, 0, "");
-		publish();
-	}
-	pending_ended(error);
 }
 
 static int
@@ -510,8 +448,8 @@ noise_start(struct imsg *imsg)
 		return -1;
 	memset(&m1, 0, sizeof(m1));
 	arc4random_buf(random, sizeof(random));
-	m1.error = !published ? MSG_E_NOKEY : noiseop_start(noise, state, id,
-	    &ms, os_now(), random, m1.msg);
+	m1.error = !keeper.k_published ? MSG_E_NOKEY : noiseop_start(noise,
+	    state, id, &ms, os_now(), random, m1.msg);
 	explicit_bzero(random, sizeof(random));
 	if (m1.error == MSG_E_PIN)
 		log_warnx("%s: the server's key is not the pinned one: "
@@ -718,7 +656,7 @@ disco_key_req(struct imsg *imsg)
 		return -1;
 	memset(&md, 0, sizeof(md));
 	memcpy(md.pub, mk.key, sizeof(md.pub));
-	if (!published)
+	if (!keeper.k_published)
 		md.error = MSG_E_NOKEY;
 	else if (!rate_take(&disco_rate, os_now()))
 		md.error = MSG_E_RATE;
@@ -734,7 +672,7 @@ static int
 derp_login_req(struct imsg *imsg)
 {
 	static const uint8_t	 none[KEY_LEN];
-	const uint8_t		*node = published ? state->st_node : none;
+	const uint8_t		*node;
 	struct msg_derp_sealed	 sealed;
 	struct msg_derp_opened	 opened;
 	struct msg_derp_open	 in;
@@ -742,6 +680,7 @@ derp_login_req(struct imsg *imsg)
 	uint8_t			 nonce[KEY_BOX_NONCE_LEN];
 	uint32_t		 id = imsg_get_id(imsg);
 
+	node = keeper.k_published ? state->st_node : none;
 	if (imsg_get_type(imsg) == IMSG_DERP_OPEN) {
 		if (msg_get(imsg, &in, sizeof(in)) == -1 ||
 		    derpop_open(&derp, node, &in, os_now(), &opened) ==
@@ -808,7 +747,9 @@ main(int argc, char *argv[])
 {
 	proc_child_init(&self, cryptod_warmup, argc, argv);
 	keeper.k_parent = proc_parent();
+	keeper.k_parse = cryptod_parse;
 	keeper.k_render = cryptod_render;
+	keeper.k_publish = cryptod_publish;
 	keeper.k_ended = cryptod_ended;
 	keeper_init(&keeper);
 	evtimer_set(&ev_batch, batch_cb, NULL);

@@ -8,12 +8,14 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "keeper.h"
 #include "log.h"
+#include "statefile.h"
 
 static void
 keeper_begin(struct keeper *k)
@@ -45,6 +47,46 @@ keeper_change(struct keeper *k)
 	return k->k_gen;
 }
 
+void
+keeper_answer(struct keeper *k, uint32_t error, unsigned int line,
+    const char *text)
+{
+	struct msg_state_result	 mr;
+
+	memset(&mr, 0, sizeof(mr));
+	mr.error = error;
+	mr.line = line;
+	(void)strlcpy(mr.text, text, sizeof(mr.text));
+	(void)chan_compose(k->k_parent, IMSG_STATE_LOADED, 0, -1, &mr,
+	    sizeof(mr));
+}
+
+void
+keeper_publish(struct keeper *k)
+{
+	keeper_answer(k, MSG_OK, 0, "");
+	k->k_published = 1;
+	k->k_publish();
+}
+
+/* What an attempt came to; the first good one publishes the state. */
+static void
+keeper_tell(struct keeper *k, int error)
+{
+	char	 text[STATEFILE_WHY_MAX];
+
+	if (!k->k_published && error != 0) {
+		(void)snprintf(text, sizeof(text), "cannot be written: %s",
+		    strerror(error));
+		keeper_answer(k, MSG_E_IO, 0, text);
+		return;
+	}
+	if (!k->k_published)
+		keeper_publish(k);
+	if (k->k_ended != NULL)
+		k->k_ended(error);
+}
+
 /* The attempt is over; go on with what has changed since. */
 static void
 keeper_end(struct keeper *k, int error)
@@ -62,7 +104,7 @@ keeper_end(struct keeper *k, int error)
 		tv.tv_sec = k->k_pause;
 		(void)evtimer_add(&k->k_retry, &tv);
 	}
-	k->k_ended(error);
+	keeper_tell(k, error);
 	keeper_begin(k);
 }
 
@@ -143,7 +185,11 @@ keeper_msg(struct keeper *k, struct imsg *imsg)
 	}
 }
 
-ssize_t
+/*
+ * All of the file into k_buf; the descriptor is closed. Its length, or -1
+ * with errno (EFBIG: longer than any of ours).
+ */
+static ssize_t
 keeper_read(struct keeper *k, int fd)
 {
 	size_t	 len = 0;
@@ -172,4 +218,44 @@ keeper_read(struct keeper *k, int fd)
 		return -1;
 	}
 	return len;
+}
+
+static enum keeper_fd
+keeper_parse(struct keeper *k, int fd)
+{
+	struct statefile_error	 error;
+	char			 text[STATEFILE_WHY_MAX];
+	ssize_t			 len;
+	int			 ret;
+
+	if ((len = keeper_read(k, fd)) == -1) {
+		(void)snprintf(text, sizeof(text), "cannot be read: %s",
+		    strerror(errno));
+		keeper_answer(k, MSG_E_IO, 0, text);
+		return KEEPER_FAILED;
+	}
+	ret = k->k_parse(k->k_buf, len, &error);
+	explicit_bzero(k->k_buf, k->k_size);
+	if (ret == -1) {
+		keeper_answer(k, MSG_E_BAD, error.se_line, error.se_why);
+		return KEEPER_FAILED;
+	}
+	return KEEPER_READ;
+}
+
+enum keeper_fd
+keeper_load(struct keeper *k, struct imsg *imsg)
+{
+	struct msg_u32	 m;
+	int		 fd;
+
+	fd = imsg_get_fd(imsg);
+	if (msg_get(imsg, &m, sizeof(m)) == -1 || k->k_loaded ||
+	    (fd != -1) != (m.v != 0)) {
+		if (fd != -1)
+			(void)close(fd);
+		return KEEPER_BAD;
+	}
+	k->k_loaded = 1;
+	return fd == -1 ? KEEPER_NONE : keeper_parse(k, fd);
 }

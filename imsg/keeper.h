@@ -23,20 +23,39 @@
 
 #define KEEPER_RETRY	64
 
+struct statefile_error;
+
+/* What STATE_FD was. */
+enum keeper_fd {
+	KEEPER_BAD,		/* against the rules */
+	KEEPER_FAILED,		/* not to be used: the parent has been told */
+	KEEPER_NONE,		/* the first start: there is no file yet */
+	KEEPER_READ
+};
+
 struct keeper {
 	/* Filled by the owner. */
 	struct chan	*k_parent;
 	char		*k_buf;		/* secret memory for the text */
 	size_t		 k_size;
+	/* Read the state from a text (it is written to).  0, or -1. */
+	int		(*k_parse)(char *, size_t, struct statefile_error *);
 	/* Write the whole state to k_buf: its length, or -1 with errno. */
 	ssize_t		(*k_render)(char *, size_t);
-	/* An attempt ended: 0, or the errno.  k_saved tells what is safe. */
+	/* It is on disk, and the parent told: others may hear of the keys. */
+	void		(*k_publish)(void);
+	/*
+	 * An attempt ended: 0, or the errno.  k_saved tells what is safe.
+	 * Not called before k_publish; may be NULL.
+	 */
 	void		(*k_ended)(int);
 
 	uint64_t	 k_gen;		/* the last change */
 	uint64_t	 k_writing;	/* the one that the attempt holds */
 	uint64_t	 k_saved;	/* the one on disk */
 	int		 k_busy;	/* an attempt is under way */
+	int		 k_loaded;	/* STATE_FD has come */
+	int		 k_published;
 	unsigned int	 k_pause;	/* seconds, 0: the last one was good */
 	struct event	 k_retry;
 };
@@ -51,9 +70,14 @@ uint64_t keeper_change(struct keeper *);
 int	 keeper_msg(struct keeper *, struct imsg *);
 
 /*
- * Read a state file: all of it into k_buf, from a descriptor that is closed.
- * Its length, or -1 with errno (EFBIG: longer than any of ours).
+ * STATE_FD of the parent: read the state, if there is one.  After KEEPER_NONE
+ * new keys and keeper_change: they are published when they are on disk.
  */
-ssize_t	 keeper_read(struct keeper *, int);
+enum keeper_fd keeper_load(struct keeper *, struct imsg *);
+
+/* The state can be used: tell the parent, and publish. */
+void	 keeper_publish(struct keeper *);
+/* It cannot: tell the parent with which error, MSG_E_*, and line (or 0). */
+void	 keeper_answer(struct keeper *, uint32_t, unsigned int, const char *);
 
 #endif

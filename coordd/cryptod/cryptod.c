@@ -8,8 +8,6 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +23,6 @@
 #include "ossl.h"
 #include "proc.h"
 #include "rate.h"
-#include "statefile.h"
 #include "tlskey.h"
 
 #define NSEC_PER_SEC	1000000000LL
@@ -47,8 +44,6 @@ static struct rate	 noise_rate = { NOISE_GAP, NOISE_BURST, 0 };
 static struct rate	 sign_rate = { SIGN_GAP, SIGN_BURST, 0 };
 static struct log_limit	 noise_limit;
 static int		 key_bad;	/* of the new configuration */
-static int		 loaded;	/* STATE_FD has come */
-static int		 published;	/* the key is on disk, and told */
 
 static int	coordcrypt_msg(struct imsg *);
 static int	coordcrypt_channel(enum proc, int, int);
@@ -101,7 +96,7 @@ key_send(struct chan *c)
 {
 	struct msg_key	 mk;
 
-	if (!published || !c->c_open)
+	if (!keeper.k_published || !c->c_open)
 		return;
 	memset(&mk, 0, sizeof(mk));
 	key_public(state->ss_server, mk.key);
@@ -115,111 +110,62 @@ jwt_send(void)
 	struct msg_jwt_key	 m;
 
 	memset(&m, 0, sizeof(m));
-	if (published && chan_frontd.c_open &&
+	if (keeper.k_published && chan_frontd.c_open &&
 	    jwt_public(state->ss_jwt, m.point) == 0)
 		(void)chan_compose(&chan_frontd, IMSG_JWT_KEY, 0, -1, &m,
 		    sizeof(m));
 }
 
 static void
-publish(void)
+coordcrypt_publish(void)
 {
-	published = 1;
 	key_send(proc_parent());
 	key_send(&chan_frontd);
 	jwt_send();
 }
 
 static void
-state_result(uint32_t error, unsigned int line, const char *text)
+state_use(void)
 {
-	struct msg_state_result	 mr;
-
-	memset(&mr, 0, sizeof(mr));
-	mr.error = error;
-	mr.line = line;
-	(void)strlcpy(mr.text, text, sizeof(mr.text));
-	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
-	    sizeof(mr));
-}
-
-static void
-state_load(int fd)
-{
-	struct statefile_error	 error;
-	char			 text[STATEFILE_WHY_MAX];
-	ssize_t			 len;
-	int			 ret;
-
-	if ((len = keeper_read(&keeper, fd)) == -1) {
-		(void)snprintf(text, sizeof(text), "cannot be read: %s",
-		    strerror(errno));
-		state_result(MSG_E_IO, 0, text);
+	if (!key_is_zero(state->ss_jwt, sizeof(state->ss_jwt))) {
+		keeper_publish(&keeper);
 		return;
 	}
-	ret = srvstate_parse(state, keeper.k_buf, len, &error);
-	explicit_bzero(keeper.k_buf, keeper.k_size);
-	if (ret == -1) {
-		state_result(MSG_E_BAD, error.se_line, error.se_why);
-		return;
-	}
-	if (key_is_zero(state->ss_jwt, sizeof(state->ss_jwt))) {
-		/* Of a time before there was one: LOADED when it is there. */
-		jwt_make_key(state->ss_jwt);
-		(void)keeper_change(&keeper);
-		return;
-	}
-	state_result(MSG_OK, 0, "");
-	publish();
+	/* Of a time before there was one: LOADED when it is there. */
+	jwt_make_key(state->ss_jwt);
+	(void)keeper_change(&keeper);
 }
 
 static int
 state_fd(struct imsg *imsg)
 {
-	struct msg_u32	 m;
-	int		 fd;
-
-	fd = imsg_get_fd(imsg);
-	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
-	    (fd != -1) != (m.v != 0)) {
-		if (fd != -1)
-			(void)close(fd);
+	switch (keeper_load(&keeper, imsg)) {
+	case KEEPER_READ:
+		state_use();
+		return 0;
+	case KEEPER_NONE:
+		arc4random_buf(state->ss_server, sizeof(state->ss_server));
+		key_clamp(state->ss_server);
+		jwt_make_key(state->ss_jwt);
+		(void)keeper_change(&keeper);
+		return 0;
+	case KEEPER_FAILED:
+		return 0;
+	default:
 		return -1;
 	}
-	loaded = 1;
-	if (fd != -1) {
-		state_load(fd);
-		return 0;
-	}
-	/* The first start: LOADED when the key is on disk. */
-	arc4random_buf(state->ss_server, sizeof(state->ss_server));
-	key_clamp(state->ss_server);
-	jwt_make_key(state->ss_jwt);
-	(void)keeper_change(&keeper);
-	return 0;
+}
+
+static int
+coordcrypt_parse(char *buf, size_t len, struct statefile_error *error)
+{
+	return srvstate_parse(state, buf, len, error);
 }
 
 static ssize_t
 coordcrypt_render(char *buf, size_t size)
 {
 	return srvstate_render(state, buf, size);
-}
-
-static void
-coordcrypt_ended(int error)
-{
-	char	 text[STATEFILE_WHY_MAX];
-
-	if (published)
-		return;
-	if (error != 0) {
-		(void)snprintf(text, sizeof(text), "cannot be written: %s",
-		    strerror(error));
-		state_result(MSG_E_IO, 0, text);
-		return;
-	}
-	state_result(MSG_OK, 0, "");
-	publish();
 }
 
 static int
@@ -310,7 +256,7 @@ noise_in(struct imsg *imsg)
 		return -1;
 	memset(&out, 0, sizeof(out));
 	arc4random_buf(random, sizeof(random));
-	if (!published)
+	if (!keeper.k_published)
 		out.error = MSG_E_NOKEY;
 	else if (!rate_take(&noise_rate, os_now()))
 		out.error = MSG_E_RATE;
@@ -348,7 +294,7 @@ jwt_in(struct imsg *imsg)
 
 	if (msg_get_str(imsg, claims, sizeof(claims)) == -1)
 		return -1;
-	if (!published || !rate_take(&sign_rate, os_now()) ||
+	if (!keeper.k_published || !rate_take(&sign_rate, os_now()) ||
 	    jwt_sign(state->ss_jwt, claims, token, sizeof(token)) == -1)
 		token[0] = '\0';
 	return chan_compose(&chan_stored, IMSG_JWT_SIGNED, imsg_get_id(imsg),
@@ -391,8 +337,9 @@ main(int argc, char *argv[])
 {
 	proc_child_init(&self, coordcrypt_warmup, argc, argv);
 	keeper.k_parent = proc_parent();
+	keeper.k_parse = coordcrypt_parse;
 	keeper.k_render = coordcrypt_render;
-	keeper.k_ended = coordcrypt_ended;
+	keeper.k_publish = coordcrypt_publish;
 	keeper_init(&keeper);
 	proc_child_run();
 }

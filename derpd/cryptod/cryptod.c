@@ -8,8 +8,6 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +24,6 @@
 #include "ossl.h"
 #include "proc.h"
 #include "rate.h"
-#include "statefile.h"
 #include "tlskey.h"
 
 #define NSEC_PER_SEC	1000000000LL
@@ -44,9 +41,7 @@ static struct chan	 chan_relay;
 static struct rate	 work_rate = { WORK_GAP, WORK_BURST, 0 };
 static struct event	 ev_meta;
 static struct msg_conf_relay conf;
-static int		 loaded;	/* STATE_FD has come */
 static int		 key_bad;	/* of the new configuration */
-static int		 published;	/* the key is on disk, and told */
 
 static int	derpcrypt_msg(struct imsg *);
 static int	derpcrypt_channel(enum proc, int, int);
@@ -94,7 +89,7 @@ key_send(struct chan *c)
 {
 	struct msg_key	 mk;
 
-	if (!published || !c->c_open)
+	if (!keeper.k_published || !c->c_open)
 		return;
 	memset(&mk, 0, sizeof(mk));
 	key_public(state->ds_derp, mk.key);
@@ -118,7 +113,7 @@ relay_tell(void)
 	uint8_t	 meta[1024], key[MSG_KEY_LEN];
 	ssize_t	 len;
 
-	if (!published)
+	if (!keeper.k_published)
 		return;
 	key_send(&chan_relay);
 	if (conf.tls == RELAY_TLS_SELF)
@@ -151,25 +146,11 @@ pin_send(void)
 }
 
 static void
-publish(void)
+derpcrypt_publish(void)
 {
-	published = 1;
 	pin_send();
 	key_send(proc_parent());
 	meta_cb(-1, 0, NULL);
-}
-
-static void
-state_result(uint32_t error, unsigned int line, const char *text)
-{
-	struct msg_state_result	 mr;
-
-	memset(&mr, 0, sizeof(mr));
-	mr.error = error;
-	mr.line = line;
-	(void)strlcpy(mr.text, text, sizeof(mr.text));
-	(void)chan_compose(proc_parent(), IMSG_STATE_LOADED, 0, -1, &mr,
-	    sizeof(mr));
 }
 
 /* The keys are there: is there a certificate for them too? */
@@ -182,89 +163,55 @@ state_use(void)
 		changed = derpcert_self(state, conf.hostname,
 		    os_date() / NSEC_PER_SEC);
 	if (changed == -1) {
-		state_result(MSG_E_BAD, 1, "no certificate can be made of it");
+		keeper_answer(&keeper, MSG_E_BAD, 1,
+		    "no certificate can be made of it");
 		return;
 	}
 	if (changed) {
 		(void)keeper_change(&keeper);
 		return;
 	}
-	state_result(MSG_OK, 0, "");
-	publish();
+	keeper_publish(&keeper);
 }
 
 static void
-state_load(int fd)
+state_make(void)
 {
-	struct statefile_error	 error;
-	char			 text[STATEFILE_WHY_MAX];
-	ssize_t			 len;
-	int			 ret;
-
-	if ((len = keeper_read(&keeper, fd)) == -1) {
-		(void)snprintf(text, sizeof(text), "cannot be read: %s",
-		    strerror(errno));
-		state_result(MSG_E_IO, 0, text);
-		return;
-	}
-	ret = derpstate_parse(state, keeper.k_buf, len, &error);
-	explicit_bzero(keeper.k_buf, keeper.k_size);
-	if (ret == -1) {
-		state_result(MSG_E_BAD, error.se_line, error.se_why);
-		return;
-	}
-	state_use();
-}
-
-static int
-state_fd(struct imsg *imsg)
-{
-	struct msg_u32	 m;
-	int		 fd;
-
-	fd = imsg_get_fd(imsg);
-	if (msg_get(imsg, &m, sizeof(m)) == -1 || loaded ||
-	    (fd != -1) != (m.v != 0)) {
-		if (fd != -1)
-			(void)close(fd);
-		return -1;
-	}
-	loaded = 1;
-	if (fd != -1) {
-		state_load(fd);
-		return 0;
-	}
-	/* The first start: LOADED when the key is on disk. */
 	arc4random_buf(state->ds_derp, sizeof(state->ds_derp));
 	key_clamp(state->ds_derp);
 	if (conf.tls == RELAY_TLS_SELF && derpcert_self(state, conf.hostname,
 	    os_date() / NSEC_PER_SEC) == -1)
 		fatalx("no certificate can be made");
 	(void)keeper_change(&keeper);
-	return 0;
+}
+
+static int
+state_fd(struct imsg *imsg)
+{
+	switch (keeper_load(&keeper, imsg)) {
+	case KEEPER_READ:
+		state_use();
+		return 0;
+	case KEEPER_NONE:
+		state_make();
+		return 0;
+	case KEEPER_FAILED:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
+derpcrypt_parse(char *buf, size_t len, struct statefile_error *error)
+{
+	return derpstate_parse(state, buf, len, error);
 }
 
 static ssize_t
 derpcrypt_render(char *buf, size_t size)
 {
 	return derpstate_render(state, buf, size);
-}
-
-static void
-derpcrypt_ended(int error)
-{
-	char	 text[STATEFILE_WHY_MAX];
-
-	if (published)
-		return;
-	if (error != 0) {
-		(void)snprintf(text, sizeof(text), "cannot be written: %s",
-		    strerror(error));
-		state_result(MSG_E_IO, 0, text);
-		return;
-	}
-	state_result(MSG_OK, 0, "");
-	publish();
 }
 
 static int
@@ -388,7 +335,7 @@ login_in(struct imsg *imsg)
 	    in.len > sizeof(in.box))
 		return -1;
 	memset(&out, 0, sizeof(out));
-	if (!published)
+	if (!keeper.k_published)
 		out.error = MSG_E_NOKEY;
 	else if (!rate_take(&work_rate, os_now()))
 		out.error = MSG_E_RATE;
@@ -461,8 +408,9 @@ main(int argc, char *argv[])
 {
 	proc_child_init(&self, derpcrypt_warmup, argc, argv);
 	keeper.k_parent = proc_parent();
+	keeper.k_parse = derpcrypt_parse;
 	keeper.k_render = derpcrypt_render;
-	keeper.k_ended = derpcrypt_ended;
+	keeper.k_publish = derpcrypt_publish;
 	keeper_init(&keeper);
 	evtimer_set(&ev_meta, meta_cb, NULL);
 	proc_child_run();
