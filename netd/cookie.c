@@ -16,12 +16,12 @@
 #define TOKEN		(NSEC / RATE_PER_SEC)
 #define TOKENS_MAX	(RATE_BURST * TOKEN)
 
-static size_t	 bucket_of(const struct rate *, const uint8_t *);
+static size_t	 bucket_of(const struct srcrate *, const uint8_t *);
 static void	 cookie_of(struct load *, const struct addr *, int64_t,
 		    uint8_t *);
 
 static size_t
-bucket_of(const struct rate *r, const uint8_t *ip)
+bucket_of(const struct srcrate *r, const uint8_t *ip)
 {
 	uint64_t	 a, b, h;
 
@@ -37,7 +37,7 @@ bucket_of(const struct rate *r, const uint8_t *ip)
  * sources have proven by cookie that they are where they say.
  */
 int
-rate_allow(struct rate *r, const struct addr *a, int64_t now)
+rate_allow(struct srcrate *r, const struct addr *a, int64_t now)
 {
 	int64_t	 *tokens;
 	size_t	  i;

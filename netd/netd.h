@@ -721,7 +721,7 @@ void	 hs_init(void);
 #define RATE_BURST	5
 #define RATE_PER_SEC	20
 
-struct rate {
+struct srcrate {
 	struct {
 		uint8_t	 b_ip[16];
 		int64_t	 b_time;
@@ -731,7 +731,7 @@ struct rate {
 };
 
 /* May this source have one more? 1 or 0. */
-int	 rate_allow(struct rate *, const struct addr *, int64_t);
+int	 rate_allow(struct srcrate *, const struct addr *, int64_t);
 
 #define LOAD_QUEUE	128		/* this many waiting: under load */
 #define LOAD_QUEUE_MAX	1024
@@ -742,7 +742,7 @@ struct load {
 	int64_t		 l_secret_time;	/* 0: none yet */
 	int64_t		 l_until;	/* under load until then */
 	unsigned int	 l_pending;
-	struct rate	 l_rate;
+	struct srcrate	 l_rate;
 };
 
 enum load_verdict {

@@ -10,14 +10,28 @@
 #include <sys/endian.h>
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "netd.h"
+#include "packet.h"
 #include "ptb.h"
+#include "rate.h"
 
 #define HOPS		64
 #define QUOTE4		548		/* 576 bytes in all */
 #define QUOTE6		(PTB_MAX - 48)
+
+/*
+ * Errors of one flow, at once and per second, and how many flows are told
+ * apart: 2560 errors a second at most for all of them.
+ */
+#define BURST		10
+#define PER_SECOND	10
+#define FLOWS		256
+
+static struct rate	 rates[FLOWS];
+static uint32_t		 salt;		/* nobody chooses whose he shares */
 
 size_t
 ptb_largest(const struct vnet_hdr *vh, const uint8_t *pkt, size_t len)
@@ -39,6 +53,38 @@ int
 ptb_wanted(const uint8_t *pkt)
 {
 	return pkt[0] >> 4 == 6 || pkt[6] & 0x40;
+}
+
+static uint32_t
+flow_of(const uint8_t *p, size_t len)
+{
+	struct pkt	 pkt;
+	uint32_t	 h = 2166136261U;	/* FNV-1a */
+	size_t		 i, n;
+
+	while (salt == 0)
+		salt = arc4random();
+	h ^= salt;
+	pkt_parse(&pkt, p, len);
+	if (pkt.p_src == NULL)
+		return 0;
+	n = pkt.p_version == 4 ? 8 : 32;	/* source and destination */
+	for (i = 0; i < n; i++)
+		h = (h ^ pkt.p_src[i]) * 16777619U;
+	h = (h ^ pkt.p_proto) * 16777619U;
+	h = (h ^ pkt.p_sport) * 16777619U;
+	h = (h ^ pkt.p_dport) * 16777619U;
+	return h ^ h >> 16;
+}
+
+int
+ptb_allowed(const uint8_t *pkt, size_t len, int64_t now)
+{
+	struct rate	*r = &rates[flow_of(pkt, len) % FLOWS];
+
+	r->r_burst = BURST;
+	r->r_gap = NSEC / PER_SECOND;
+	return rate_take(r, now);
 }
 
 size_t

@@ -20,6 +20,12 @@ size_t	 ptb_largest(const struct vnet_hdr *, const uint8_t *, size_t);
 /* May it not be cut on its way: IPv6, or DF? */
 int	 ptb_wanted(const uint8_t *);
 /*
+ * (packet, its length, os_now()): may it be answered now? RFC 4443, 2.4 (f)
+ * wants a limit. It is one for each flow: who does not listen is answered no
+ * more for a while, and others find out what the path carries nevertheless.
+ */
+int	 ptb_allowed(const uint8_t *, size_t, int64_t);
+/*
  * The ICMP error for a packet (of at least its header) that is too big:
  * (buffer of PTB_MAX, packet, its length, what the path carries). Its length.
  * It comes from where the packet went: an address of this host's own would

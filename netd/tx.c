@@ -299,6 +299,8 @@ tx_tell_size(const struct tx_pkt *tp, uint32_t limit)
 	uint8_t		 buf[PTB_MAX];
 	int		 vnet = (nd.n_tun.t_caps & TUN_VNET) != 0;
 
+	if (!ptb_allowed(tp->tp_data, tp->tp_len, os_now()))
+		return;
 	memset(&vh, 0, sizeof(vh));
 	iov[0].iov_base = &vh;
 	iov[0].iov_len = VNET_HDR_LEN;

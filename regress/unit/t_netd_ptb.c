@@ -98,9 +98,53 @@ test_build(int version)
 	want(len == 2 * hlen + 16, "of a short packet");
 }
 
+/* A flow, and what of n packets of it is answered in that second. */
+static unsigned int
+answered(int version, uint16_t port, unsigned int n, int64_t now)
+{
+	uint8_t		 p[1500];
+	unsigned int	 i, got = 0;
+
+	packet(p, sizeof(p), version);
+	if (version == 4) {
+		p[7] = 0;		/* no fragment */
+		p[9] = PKT_TCP;
+	}
+	be16enc(p + (version == 4 ? 20 : 40), port);
+	for (i = 0; i < n; i++)
+		got += ptb_allowed(p, sizeof(p), now + NSEC / n * i);
+	return got;
+}
+
+/* One that does not listen hears less; all others are told at once. */
+static void
+test_allowed(int version, int64_t now)
+{
+	unsigned int	 got, port, others = 0, sum = 0;
+
+	got = answered(version, 1, 100000, now);
+	want(got >= 15 && got <= 20, "a flood");
+	got = answered(version, 1, 100000, now + NSEC);
+	want(got >= 9 && got <= 11, "and it goes on");
+	for (port = 2; port < 102; port++)
+		others += answered(version, port, 1, now + 2 * NSEC) == 1;
+	/* 100 in 256 places, a full one among them: hardly any bad luck. */
+	want(others >= 90, "another flow");
+	want(answered(version, 1, 1, now + 10 * NSEC) == 1 &&
+	    answered(version, 1, 5, now + 20 * NSEC) == 5,
+	    "it listens by now");
+
+	now += 60 * NSEC;
+	for (port = 0; port < 20000; port++)
+		sum += answered(version, port, 1, now + NSEC / 20000 * port);
+	want(sum > 2000 && sum < 5200, "many flows, all in all");
+}
+
 int
 main(void)
 {
+	test_allowed(4, 1000 * NSEC);
+	test_allowed(6, 2000 * NSEC);
 	test_largest();
 	test_build(4);
 	test_build(6);
