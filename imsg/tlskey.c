@@ -20,6 +20,7 @@
 #include <openssl/x509.h>
 
 #include "log.h"
+#include "os.h"
 #include "tlskey.h"
 
 #define FILE_LEN_MAX	(1024 * 1024)
@@ -40,6 +41,7 @@ struct tlskey {
 static TAILQ_HEAD(, tlskey)	 keys = TAILQ_HEAD_INITIALIZER(keys);
 static X509			*next_cert;	/* its key comes next */
 static int			 keyless;	/* one came without */
+static int			 bad;		/* some file was */
 
 static void
 ssl_warn(const char *name, const char *what)
@@ -110,8 +112,8 @@ file_read(int fd, size_t *len)
 	return text;
 }
 
-int
-tlskey_cert(int fd, const char *name)
+static int
+cert_take(int fd, const char *name)
 {
 	BIO	*bio;
 	char	*text;
@@ -132,8 +134,8 @@ tlskey_cert(int fd, const char *name)
 	return -1;
 }
 
-int
-tlskey_file(int fd, const char *name)
+static int
+key_take(int fd, const char *name)
 {
 	EVP_PKEY	*key = NULL;
 	BIO		*bio;
@@ -162,8 +164,29 @@ tlskey_file(int fd, const char *name)
 }
 
 int
+tlskey_msg(struct imsg *imsg)
+{
+	char	 name[MSG_NAME_LEN];
+	int	 fd, ret;
+
+	if ((fd = imsg_get_fd(imsg)) == -1)
+		return -1;
+	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	ret = imsg_get_type(imsg) == IMSG_CERT_FD ? cert_take(fd, name) :
+	    key_take(fd, name);
+	if (ret == -1)
+		bad = 1;
+	return 0;
+}
+
+int
 tlskey_complete(void)
 {
+	if (bad)
+		return 0;
 	if (next_cert == NULL && !keyless)
 		return 1;
 	log_warnx("a certificate has no key");
@@ -183,7 +206,7 @@ tlskey_abort(void)
 {
 	X509_free(next_cert);
 	next_cert = NULL;
-	keyless = 0;
+	keyless = bad = 0;
 	keys_drop(KEY_NEXT);
 }
 
@@ -247,21 +270,22 @@ key_find(const uint8_t *cert)
 	return NULL;
 }
 
-int
-tlskey_sign_ok(const struct msg_tls_sign *m)
+/* Could that come from a server process that keeps the rules? */
+static int
+sign_ok(const struct msg_tls_sign *m)
 {
 	return m->len <= sizeof(m->data) && m->op >= TLS_OP_ECDSA &&
 	    m->op <= TLS_OP_RSA_RAW;
 }
 
-void
-tlskey_sign(const struct msg_tls_sign *in, struct msg_tls_signed *out)
+/* The answer is filled, its error too. */
+static void
+sign_answer(const struct msg_tls_sign *in, struct msg_tls_signed *out)
 {
 	EVP_PKEY_CTX	*ctx;
 	EVP_PKEY	*key;
 	int		 ec;
 
-	memset(out, 0, sizeof(*out));
 	out->error = MSG_E_CRYPTO;
 	if ((key = key_find(in->cert)) == NULL) {
 		out->error = MSG_E_NOKEY;
@@ -277,6 +301,24 @@ tlskey_sign(const struct msg_tls_sign *in, struct msg_tls_signed *out)
 	else
 		ERR_clear_error();
 	EVP_PKEY_CTX_free(ctx);
+}
+
+int
+tlskey_sign(struct chan *c, struct imsg *imsg, struct rate *rate)
+{
+	struct msg_tls_sign	 in;
+	struct msg_tls_signed	 out;
+
+	if (msg_get(imsg, &in, sizeof(in)) == -1 || !sign_ok(&in))
+		return -1;
+	memset(&out, 0, sizeof(out));
+	if (rate_take(rate, os_now()))
+		sign_answer(&in, &out);
+	else
+		out.error = MSG_E_RATE;
+	(void)chan_compose(c, IMSG_TLS_SIGNED, imsg_get_id(imsg), -1, &out,
+	    sizeof(out));
+	return 0;
 }
 
 void

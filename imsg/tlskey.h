@@ -13,17 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "messages.h"
+#include "channel.h"
+#include "imsg.h"
+#include "rate.h"
 
 /*
  * CERT_FD, then TLSKEY_FD of the key that belongs to it, PEM both; any number
  * of such pairs. They are not in use before tlskey_commit, which retires
- * those before them: what they began is still signed. The descriptor is
- * closed; the name is for messages. 0, or -1 (logged).
+ * those before them: what they began is still signed. 0, or -1 if bad; what
+ * is wrong with a file is logged.
  */
-int	 tlskey_cert(int, const char *);
-int	 tlskey_file(int, const char *);
-/* The configuration is complete: has each certificate its key? */
+int	 tlskey_msg(struct imsg *);
+/* The configuration is complete: each file good, each certificate a key? */
 int	 tlskey_complete(void);
 void	 tlskey_commit(void);
 void	 tlskey_abort(void);
@@ -31,10 +32,11 @@ void	 tlskey_abort(void);
 /* Use this key (DER) for this certificate (DER), and no other. 0, or -1. */
 int	 tlskey_set(const uint8_t *, size_t, const uint8_t *, size_t);
 
-/* Sign with the certificate's key; the answer is filled, its error too. */
-void	 tlskey_sign(const struct msg_tls_sign *, struct msg_tls_signed *);
-/* Could that come from a server process that keeps the rules? */
-int	 tlskey_sign_ok(const struct msg_tls_sign *);
+/*
+ * TLS_SIGN: sign with the certificate's key, if not too often, and answer on
+ * that channel. 0, or -1 if bad.
+ */
+int	 tlskey_sign(struct chan *, struct imsg *, struct rate *);
 
 /* What the library does at first use. */
 void	 tlskey_warmup(void);

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
@@ -43,7 +42,6 @@ static struct chan	 chan_frontd, chan_stored;
 static struct rate	 noise_rate = { NOISE_GAP, NOISE_BURST, 0 };
 static struct rate	 sign_rate = { SIGN_GAP, SIGN_BURST, 0 };
 static struct log_limit	 noise_limit;
-static int		 key_bad;	/* of the new configuration */
 
 static int	coordcrypt_msg(struct imsg *);
 static int	coordcrypt_channel(enum proc, int, int);
@@ -169,25 +167,6 @@ coordcrypt_render(char *buf, size_t size)
 }
 
 static int
-key_take(struct imsg *imsg)
-{
-	char	 name[MSG_NAME_LEN];
-	int	 fd, ret;
-
-	if ((fd = imsg_get_fd(imsg)) == -1)
-		return -1;
-	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
-		(void)close(fd);
-		return -1;
-	}
-	ret = imsg_get_type(imsg) == IMSG_CERT_FD ? tlskey_cert(fd, name) :
-	    tlskey_file(fd, name);
-	if (ret == -1)
-		key_bad = 1;
-	return 0;
-}
-
-static int
 coordcrypt_msg(struct imsg *imsg)
 {
 	struct msg_u32	 m = { 0 };
@@ -195,18 +174,17 @@ coordcrypt_msg(struct imsg *imsg)
 	switch (imsg_get_type(imsg)) {
 	case IMSG_CERT_FD:
 	case IMSG_TLSKEY_FD:
-		return key_take(imsg);
+		return tlskey_msg(imsg);
 	case IMSG_STATE_FD:
 		return state_fd(imsg);
 	case IMSG_STATE_NEWFD:
 	case IMSG_STATE_SAVED:
 		return keeper_msg(&keeper, imsg);
 	case IMSG_RECONF_END:
-		m.v = key_bad || !tlskey_complete() ? MSG_E_BAD : MSG_OK;
+		m.v = tlskey_complete() ? MSG_OK : MSG_E_BAD;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
 		    &m, sizeof(m));
 	case IMSG_RECONF_START:
-		key_bad = 0;
 		tlskey_abort();
 		return 0;
 	case IMSG_RECONF_COMMIT:
@@ -271,23 +249,6 @@ noise_in(struct imsg *imsg)
 }
 
 static int
-sign_in(struct imsg *imsg)
-{
-	struct msg_tls_sign	 in;
-	struct msg_tls_signed	 out;
-
-	if (msg_get(imsg, &in, sizeof(in)) == -1 || !tlskey_sign_ok(&in))
-		return -1;
-	memset(&out, 0, sizeof(out));
-	out.error = MSG_E_RATE;
-	if (rate_take(&sign_rate, os_now()))
-		tlskey_sign(&in, &out);
-	(void)chan_compose(&chan_frontd, IMSG_TLS_SIGNED, imsg_get_id(imsg),
-	    -1, &out, sizeof(out));
-	return 0;
-}
-
-static int
 jwt_in(struct imsg *imsg)
 {
 	static char	 claims[JWT_CLAIMS_MAX], token[MSG_CHUNK_MAX];
@@ -323,7 +284,7 @@ frontd_msg(struct chan *c, struct imsg *imsg)
 		ret = noise_in(imsg);
 		break;
 	case IMSG_TLS_SIGN:
-		ret = sign_in(imsg);
+		ret = tlskey_sign(&chan_frontd, imsg, &sign_rate);
 		break;
 	default:
 		return -1;

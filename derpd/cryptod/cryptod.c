@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
@@ -41,7 +40,7 @@ static struct chan	 chan_relay;
 static struct rate	 work_rate = { WORK_GAP, WORK_BURST, 0 };
 static struct event	 ev_meta;
 static struct msg_conf_relay conf;
-static int		 key_bad;	/* of the new configuration */
+static int		 mesh_bad;	/* of the new configuration */
 
 static int	derpcrypt_msg(struct imsg *);
 static int	derpcrypt_channel(enum proc, int, int);
@@ -227,25 +226,6 @@ conf_take(struct imsg *imsg)
 }
 
 static int
-key_take(struct imsg *imsg)
-{
-	char	 name[MSG_NAME_LEN];
-	int	 fd, ret;
-
-	if ((fd = imsg_get_fd(imsg)) == -1)
-		return -1;
-	if (msg_get_str(imsg, name, sizeof(name)) == -1) {
-		(void)close(fd);
-		return -1;
-	}
-	ret = imsg_get_type(imsg) == IMSG_CERT_FD ? tlskey_cert(fd, name) :
-	    tlskey_file(fd, name);
-	if (ret == -1)
-		key_bad = 1;
-	return 0;
-}
-
-static int
 derpcrypt_msg(struct imsg *imsg)
 {
 	struct msg_u32	 m = { 0 };
@@ -261,19 +241,19 @@ derpcrypt_msg(struct imsg *imsg)
 		return conf_take(imsg);
 	case IMSG_CERT_FD:
 	case IMSG_TLSKEY_FD:
-		return key_take(imsg);
+		return tlskey_msg(imsg);
 	case IMSG_MESHKEY_FD:
 		if ((fd = imsg_get_fd(imsg)) == -1)
 			return -1;
 		if (mesh_file(fd) == -1)
-			key_bad = 1;
+			mesh_bad = 1;
 		return 0;
 	case IMSG_RECONF_END:
-		m.v = key_bad || !tlskey_complete() ? MSG_E_BAD : MSG_OK;
+		m.v = mesh_bad || !tlskey_complete() ? MSG_E_BAD : MSG_OK;
 		return chan_compose(proc_parent(), IMSG_RECONF_READY, 0, -1,
 		    &m, sizeof(m));
 	case IMSG_RECONF_START:
-		key_bad = 0;
+		mesh_bad = 0;
 		tlskey_abort();
 		mesh_abort();
 		return 0;
@@ -348,23 +328,6 @@ login_in(struct imsg *imsg)
 }
 
 static int
-sign_in(struct imsg *imsg)
-{
-	struct msg_tls_sign	 in;
-	struct msg_tls_signed	 out;
-
-	if (msg_get(imsg, &in, sizeof(in)) == -1 || !tlskey_sign_ok(&in))
-		return -1;
-	memset(&out, 0, sizeof(out));
-	out.error = MSG_E_RATE;
-	if (rate_take(&work_rate, os_now()))
-		tlskey_sign(&in, &out);
-	(void)chan_compose(&chan_relay, IMSG_TLS_SIGNED, imsg_get_id(imsg),
-	    -1, &out, sizeof(out));
-	return 0;
-}
-
-static int
 mesh_in(struct imsg *imsg)
 {
 	struct msg_mesh_login	 out;
@@ -391,7 +354,7 @@ relay_msg(struct chan *c, struct imsg *imsg)
 		ret = login_in(imsg);
 		break;
 	case IMSG_TLS_SIGN:
-		ret = sign_in(imsg);
+		ret = tlskey_sign(&chan_relay, imsg, &work_rate);
 		break;
 	case IMSG_MESH_LOGIN:
 		ret = mesh_in(imsg);
