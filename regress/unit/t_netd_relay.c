@@ -30,6 +30,7 @@
 #include <sys/endian.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <netinet/in.h>
 
@@ -411,10 +412,58 @@ test_refused(void)
 	want(relay_data(SECOND) == 0, "not lost");
 }
 
+/*
+ * The relay does not answer, then there is a path: the same initiation goes
+ * by that, at once, and no other.
+ */
+static void
+test_same(void)
+{
+	uint8_t	 p[101], init[WG_INITIATION_LEN], resp[WG_RESPONSE_LEN];
+	int64_t	 t0 = os_now();
+
+	peer_deaf = 1;
+	packet(p, 1, 2, 80, sizeof(p));
+	tun_in(p, sizeof(p));
+	want(relay_get(WG_MSG_INITIATION, SECOND) == 0,
+	    "initiation by the relay");
+	memcpy(init, dg, sizeof(init));
+	peer_deaf = 0;
+	want(receive(WG_MSG_INITIATION, SECOND) == 0, "and by the path");
+	want(os_now() - t0 < 300 * MSEC, "soon");
+	want(memcmp(dg, init, sizeof(init)) == 0, "the same");
+	tun_in(p, sizeof(p));
+	want(receive(WG_MSG_INITIATION, 300) == -1, "and no other");
+	respond(init, resp, 1);
+	want(receive(WG_MSG_TRANSPORT, SECOND) == 0 && unseal() > 0 &&
+	    memcmp(tunpkt, p, sizeof(p)) == 0, "what waited");
+}
+
+/* In a world of its own. */
+static void
+alone(void (*test)(void))
+{
+	pid_t	 pid;
+	int	 status;
+
+	if ((pid = fork()) == -1)
+		err(1, "fork");
+	if (pid == 0) {
+		setup();
+		own_endpoint();
+		netmap(NM_RELAY);
+		test();
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		errx(1, "a test alone has failed");
+}
+
 int
 main(void)
 {
 	log_init(1, "t_netd_relay");
+	alone(test_same);
 	setup();
 	own_endpoint();
 	netmap(NM_RELAY);
