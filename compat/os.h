@@ -175,6 +175,13 @@ enum os_frag {
 };
 int	 os_sock_frag(int, int, enum os_frag);
 /*
+ * The path to there carries IPv6 packets of 1280 bytes only, as a probe has
+ * shown, or larger ones again: datagrams of this socket to it are cut by this
+ * host, or not. Longer than 600 s only if told again. For a parent. -1 errno.
+ */
+struct msg_endpoint;
+int	 os_path_narrow(int, const struct msg_endpoint *, int);
+/*
  * Memory of what a UDP socket has sent and its interface has not taken yet;
  * 0 where the system does not tell.
  */

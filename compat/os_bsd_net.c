@@ -467,6 +467,16 @@ os_sock_pktinfo(int fd, int af)
 	return setsockopt(fd, IPPROTO_IP, IP_RECVIF, &on, sizeof(on));
 }
 
+/* For all that the socket sends: the systems have it so. */
+int
+os_path_narrow(int fd, const struct msg_endpoint *to, int on)
+{
+	if (!on)
+		return 0;	/* others may need it still */
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_USE_MIN_MTU, &on,
+	    sizeof(on));
+}
+
 /* --- what the host is --- */
 
 void

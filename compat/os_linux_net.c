@@ -12,7 +12,9 @@
 #include <sys/utsname.h>
 
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip6.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +58,7 @@
 #define RULE_LAST	5270
 
 #define UDP_BUFFER	(7 << 20)
+#define IPV6_MIN_MTU	1280
 /* One read of a full super-packet is one GSO send: perf-notes.md 8. */
 #define TUN_GSO_SEGS	48
 
@@ -827,6 +830,103 @@ os_sock_pktinfo(int fd, int af)
 		return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on,
 		    sizeof(on));
 	return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+}
+
+/*
+ * IPV6_MTU of a socket does not cut what its route takes whole. What does is
+ * the size that the kernel keeps for a destination, and that comes from
+ * Packet Too Big alone: if routers' are lost, ours says it. Such an entry
+ * ends after 600 s, or here.
+ */
+struct too_big {
+	struct icmp6_hdr	 icmp;
+	struct ip6_hdr		 ip;
+	uint8_t			 udp[8];	/* ports, length, checksum */
+} __attribute__((__packed__));
+
+static int
+narrow_forget(const struct msg_endpoint *to)
+{
+	char		 buf[256];
+	struct nlmsghdr	*nlh;
+	struct rtmsg	*rtm;
+
+	nlh = nl_head(buf, RTM_DELROUTE, NLM_F_ACK);
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = AF_INET6;
+	rtm->rtm_dst_len = 128;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_flags = RTM_F_CLONED;
+	mnl_attr_put(nlh, RTA_DST, sizeof(to->addr), to->addr);
+	if (nl_request(nlh, NULL, NULL) == 0 || errno == ESRCH)
+		return 0;
+	return -1;
+}
+
+/* The address that datagrams to there come from. */
+static int
+narrow_source(const struct msg_endpoint *to, struct sockaddr_in6 *src)
+{
+	struct sockaddr_in6	 dst;
+	socklen_t		 len = sizeof(*src);
+	int			 fd, ret, save;
+
+	memset(&dst, 0, sizeof(dst));
+	dst.sin6_family = AF_INET6;
+	dst.sin6_port = htons(to->port);
+	memcpy(&dst.sin6_addr, to->addr, sizeof(dst.sin6_addr));
+	if ((fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	ret = os_sock_escape(fd);
+	if (ret == 0)
+		ret = connect(fd, (struct sockaddr *)&dst, sizeof(dst));
+	if (ret == 0)
+		ret = getsockname(fd, (struct sockaddr *)src, &len);
+	save = errno;
+	close(fd);
+	errno = save;
+	return ret;
+}
+
+int
+os_path_narrow(int fd, const struct msg_endpoint *to, int on)
+{
+	struct sockaddr_in6	 src, self;
+	struct too_big		 tb;
+	socklen_t		 len = sizeof(self);
+	ssize_t			 n;
+	int			 icmp, save;
+
+	if (!on)
+		return narrow_forget(to);
+	(void)narrow_forget(to);	/* an old one, or it would not renew */
+	if (getsockname(fd, (struct sockaddr *)&self, &len) == -1 ||
+	    narrow_source(to, &src) == -1)
+		return -1;
+	memset(&tb, 0, sizeof(tb));
+	tb.icmp.icmp6_type = ICMP6_PACKET_TOO_BIG;
+	tb.icmp.icmp6_mtu = htonl(IPV6_MIN_MTU);
+	tb.ip.ip6_flow = htonl(6U << 28);
+	tb.ip.ip6_plen = htons(IPV6_MIN_MTU);
+	tb.ip.ip6_nxt = IPPROTO_UDP;
+	tb.ip.ip6_hlim = 64;
+	tb.ip.ip6_src = src.sin6_addr;
+	memcpy(&tb.ip.ip6_dst, to->addr, sizeof(tb.ip.ip6_dst));
+	memcpy(tb.udp, &self.sin6_port, 2);
+	tb.udp[2] = to->port >> 8;
+	tb.udp[3] = to->port & 0xff;
+	tb.udp[4] = IPV6_MIN_MTU >> 8;
+	src.sin6_port = 0;
+	if ((icmp = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC,
+	    IPPROTO_ICMPV6)) == -1)
+		return -1;
+	/* From and to this host; the kernel adds the checksum. */
+	n = sendto(icmp, &tb, sizeof(tb), MSG_DONTWAIT,
+	    (struct sockaddr *)&src, sizeof(src));
+	save = errno;
+	close(icmp);
+	errno = save;
+	return n == -1 ? -1 : 0;
 }
 
 /* --- what the host is --- */

@@ -1189,6 +1189,8 @@ M(PROBE_SOCK, P_PARENT, P_NETD, LEN_FIX(msg_udp), FD_YES, \
     "one of them; it is netd's alone") \
 M(PROBE_SOCKS_END, P_PARENT, P_NETD, LEN_FIX(msg_u32), FD_NO, \
     "that was all: so many") \
+M(PATH_NARROW, P_NETD, P_PARENT, LEN_FIX(msg_endpoint), FD_NO, \
+    "of id 1: an IPv6 path that carries 1280 bytes only; of id 0: more") \
 M(LOCALADDR_BEGIN, P_PARENT, P_NETD | P_CTRLD, LEN_NONE, FD_NO, \
     "the host's addresses follow") \
 M(LOCALADDR, P_PARENT, P_NETD | P_CTRLD, LEN_FIX(msg_localaddr), FD_NO, \

@@ -188,6 +188,8 @@ debug_candidates(uint32_t id, const struct peer *p, int64_t now)
 		    pathmtu_unfit(&pc->pc_mtu) ?
 		    ", does not carry full packets" :
 		    pathmtu_fits(&pc->pc_mtu, now) ?
+		    pathmtu_cut(&pc->pc_mtu) ?
+		    ", carries full packets in fragments" :
 		    ", carries full packets" : "");
 	}
 }

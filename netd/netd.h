@@ -369,6 +369,11 @@ struct path_mtu {
 	uint8_t		 m_tries;
 	uint8_t		 m_volleys;	/* of larger sizes */
 	uint8_t		 m_grown;	/* there is no more to be had */
+	uint8_t		 m_told;	/* to cut, in this test */
+	uint8_t		 m_checks;	/* pings that were not to be cut */
+	uint8_t		 m_whole;	/* and one was answered */
+	int64_t		 m_cut;		/* datagrams are cut since, 0: not */
+	int64_t		 m_check;	/* must they be? Next step, or 0 */
 };
 
 struct path_cand {
@@ -410,6 +415,9 @@ struct path_to {
 	uint8_t		 pt_ecn;	/* mark of the datagrams */
 };
 
+#define NOGSO_FAILED	1
+#define NOGSO_CUT	2		/* the system cuts datagrams */
+
 struct path {
 	struct path_cand *pa_cand;
 	struct path_ping *pa_ping;	/* PATH_MAXPINGS once one is sent */
@@ -433,7 +441,7 @@ struct path {
 	struct path_mtu	 pa_via;	/* of best, if a peer relay */
 	unsigned int	 pa_early;	/* quick tries made */
 	unsigned int	 pa_ncand;
-	uint8_t		 pa_nogso;	/* large sends failed on this path */
+	uint8_t		 pa_nogso;	/* no large sends on this path */
 	uint8_t		 pa_ecn[2];	/* it minds our marks, IPv4 and 6 */
 };
 

@@ -54,6 +54,7 @@ static int	 disco_ping(struct peer *, const struct addr *,
 		    enum ping_why, int64_t);
 static int	 disco_ping_how(struct peer *, const struct addr *,
 		    enum ping_why, uint32_t, int64_t);
+static void	 disco_cut(const struct addr *, int);
 static void	 disco_sizes(struct peer *, int64_t);
 static int	 disco_ping_relay(struct peer *, enum ping_why, int64_t);
 static void	 disco_call(struct peer *, int64_t);
@@ -268,6 +269,23 @@ disco_ping(struct peer *p, const struct addr *to, enum ping_why why,
 	return disco_ping_how(p, to, why, 0, now);
 }
 
+/* The parent tells the system, which sends. */
+static void
+disco_cut(const struct addr *to, int on)
+{
+	struct msg_endpoint	 ep;
+	char			 text[ADDR_TEXT];
+
+	memset(&ep, 0, sizeof(ep));
+	ep.af = to->a_af;
+	ep.port = to->a_port;
+	memcpy(ep.addr, to->a_ip, sizeof(ep.addr));
+	log_info("%s: datagrams are %s", addr_print(to, text),
+	    on ? "cut at 1280 bytes" : "not cut any more");
+	(void)chan_compose(proc_parent(), IMSG_PATH_NARROW, on, -1, &ep,
+	    sizeof(ep));
+}
+
 /* Pings that find out what the peer's addresses carry. */
 static void
 disco_sizes(struct peer *p, int64_t now)
@@ -281,9 +299,14 @@ disco_sizes(struct peer *p, int64_t now)
 	if (nd.n_tun.t_mtu > 1280)
 		n += pathmtu_grow(p->p_path, nd.n_tun.t_mtu, now, sp + n,
 		    nitems(sp) - n);
-	for (i = 0; i < n; i++)
-		(void)disco_ping_how(p, &sp[i].sp_addr, PING_SIZE,
-		    sp[i].sp_how, now);
+	for (i = 0; i < n; i++) {
+		if ((sp[i].sp_how & (SIZE_CUT | SIZE_WHOLE)) != 0)
+			disco_cut(&sp[i].sp_addr,
+			    (sp[i].sp_how & SIZE_CUT) != 0);
+		else
+			(void)disco_ping_how(p, &sp[i].sp_addr, PING_SIZE,
+			    sp[i].sp_how, now);
+	}
 	peer_soon(p, pathmtu_next(p->p_path));
 }
 

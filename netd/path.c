@@ -244,12 +244,14 @@ path_take(struct path *pa, const struct addr *a)
 		memset(&pa->pa_via, 0, sizeof(pa->pa_via));
 	}
 	pa->pa_best = *a;
+	if (pa->pa_nogso == 0 && pathmtu_cut(pathmtu_of(pa, a)))
+		pa->pa_nogso = NOGSO_CUT;
 }
 
 /*
  * A candidate has answered: is it to be the best? One that carries full
  * packets goes before one of which that is not known, and that before one
- * that does not.
+ * that does not; whole ones before fragments.
  */
 static int
 worth(struct path *pa, const struct path_cand *pc, int64_t latency,
@@ -263,8 +265,10 @@ worth(struct path *pa, const struct path_cand *pc, int64_t latency,
 	best = pathmtu_of(pa, &pa->pa_best);
 	better = path_better(&pc->pc_addr, latency, &pa->pa_best,
 	    pa->pa_latency);
+	a = pathmtu_cut(&pc->pc_mtu);
+	b = pathmtu_cut(best);
 	if (pathmtu_fits(&pc->pc_mtu, now))
-		return now > pa->pa_trusted || better;
+		return now > pa->pa_trusted || (a == b ? better : b);
 	if (pathmtu_fits(best, now))
 		return 0;
 	if (now - pa->pa_answered >= PATH_PING_TIMEOUT)
@@ -329,8 +333,7 @@ path_pong(struct path *pa, const uint8_t *txid, int64_t now,
 	if ((m = pathmtu_of(pa, &ping->pp_addr)) == NULL)
 		return 0;
 	if (PING_LEN(ping->pp_how) >= PATH_FULL)
-		pathmtu_proved(m, PING_LEN(ping->pp_how),
-		    ping->pp_sent);
+		pathmtu_proved(m, ping->pp_how, ping->pp_sent);
 	else
 		pathmtu_alive(m, *latency, now);
 	if (pc != NULL && worth(pa, pc, *latency, now))

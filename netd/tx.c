@@ -167,7 +167,7 @@ tx_nogso(const struct tx_dest *d)
 		return;
 	log_info("%s: large sends fail on this path",
 	    addr_print(&d->d_to.pt_addr, text));
-	p->p_path->pa_nogso = 1;
+	p->p_path->pa_nogso = NOGSO_FAILED;
 }
 
 /* A relay takes datagrams one by one, and none of a peer relay's headers. */

@@ -332,6 +332,16 @@ netd_probe_msg(struct proc_child *pc, struct imsg *imsg)
 }
 
 static int
+netd_narrow_msg(struct imsg *imsg)
+{
+	struct msg_endpoint	 ep;
+
+	if (msg_get(imsg, &ep, sizeof(ep)) == -1)
+		return -1;
+	return tunnel_narrow(&ep, imsg_get_id(imsg));
+}
+
+static int
 netd_active_msg(struct imsg *imsg)
 {
 	struct msg_nm_list	 ml;
@@ -372,6 +382,8 @@ children_msg(struct proc_child *pc, struct imsg *imsg)
 		return netd_rebind_msg(pc, imsg);
 	case IMSG_PROBE_SOCKS_REQ:
 		return netd_probe_msg(pc, imsg);
+	case IMSG_PATH_NARROW:
+		return netd_narrow_msg(imsg);
 	case IMSG_WG_ACTIVE:
 		return netd_active_msg(imsg);
 	case IMSG_PORTMAP:

@@ -205,6 +205,11 @@ int	 tunnel_set_port(uint16_t, char *, size_t);
  * such number may be asked for.
  */
 int	 tunnel_probe_socks(struct proc_child *, uint32_t);
+/*
+ * netd has found that an IPv6 path carries 1280 bytes only (1), or more (0):
+ * the system is told, or not if it asks too often. -1: malformed.
+ */
+int	 tunnel_narrow(const struct msg_endpoint *, uint32_t);
 /* Sockets of the peer relay, or none. -1: why not, in the text. */
 int	 tunnel_set_relay(int, uint16_t, char *, size_t);
 /* The families of which the device has an address now: open, close DNS. */

@@ -27,6 +27,8 @@
 #define REBIND_NS	(10 * 1000000000LL)
 #define PROBE_BURST	8			/* requests: two bundles */
 #define PROBE_NS	(15 * 1000000000LL)	/* then one a minute */
+#define NARROW_BURST	64
+#define NARROW_NS	(1 * 1000000000LL)
 
 struct udp_sock {
 	int		 fd;
@@ -50,7 +52,9 @@ static uint16_t		 relay_port;		/* wanted; 0: any */
 static uint16_t		 want_port;
 static struct bucket	 rebinds;
 static struct bucket	 probes;
+static struct bucket	 narrows;
 static struct log_limit	 dns_limit;
+static struct log_limit	 narrow_limit;
 
 static struct dns_sock	 dns[] = {
 	{ -1, { AF_WIRE_INET, { 0 }, { 100, 100, 100, 100 } }, 0 },
@@ -409,6 +413,29 @@ tunnel_probe_socks(struct proc_child *pc, uint32_t n)
 	}
 	(void)chan_compose(&pc->pc_chan, IMSG_PROBE_SOCKS_END, 0, -1, &end,
 	    sizeof(end));
+	return 0;
+}
+
+/*
+ * The least size that IPv6 has, for one address: a netd that lies makes some
+ * packets small. Not of the host itself, nor of a link.
+ */
+int
+tunnel_narrow(const struct msg_endpoint *ep, uint32_t on)
+{
+	static const uint8_t	 zero[15];
+	const uint8_t		*a = ep->addr;
+
+	if (ep->af != AF_WIRE_INET6 || ep->port == 0 || on > 1 ||
+	    a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80) ||
+	    memcmp(a, zero, sizeof(zero)) == 0)
+		return -1;
+	if (udp6.fd == -1 ||
+	    !bucket_take(&narrows, os_now(), NARROW_BURST, NARROW_NS))
+		return 0;
+	if (os_path_narrow(udp6.fd, ep, on) == -1 &&
+	    log_limit(&narrow_limit, os_now(), 5, 60))
+		log_warn("a path of 1280 bytes");
 	return 0;
 }
 

@@ -57,6 +57,18 @@ at(uint8_t n)
 }
 
 static struct addr
+at6(uint8_t n)
+{
+	struct addr	 a = at(n);
+
+	a.a_af = AF_WIRE_INET6;
+	memset(a.a_ip, 0, sizeof(a.a_ip));
+	a.a_ip[0] = 0x20;
+	a.a_ip[15] = n;
+	return a;
+}
+
+static struct addr
 relayed(uint8_t n, uint32_t vni)
 {
 	struct addr	 a = at(n);
@@ -538,6 +550,127 @@ test_long_lost(void)
 	    !path_trusted(pa, T0 + 6 * NSEC), "doubt");
 }
 
+/* The IPv6 path to there answers short pings, not long ones: when, next. */
+static int64_t
+lost(struct addr *a, int n, int64_t now)
+{
+	int	 i;
+
+	for (i = 0; i < n; i++) {
+		now = pathmtu_next(pa);
+		due(1, a, now, "an IPv6 try");
+		ping_how(a, 50 + i, PATH_FULL | PING_TEST, now);
+	}
+	return pathmtu_next(pa);
+}
+
+/* What the system is told, if anything: (what, address, now). */
+static void
+told(uint32_t how, const struct addr *a, int64_t now, const char *what)
+{
+	struct size_ping	 sp[8];
+	size_t			 i, n;
+
+	n = pathmtu_due(pa, now, sp, nitems(sp));
+	for (i = 0; i < n; i++)
+		if (sp[i].sp_how == how && addr_eq(&sp[i].sp_addr, a))
+			return;
+	errx(1, "%s", what);
+}
+
+/* A path of 1280 bytes, found out and cut from then on. Until when. */
+static int64_t
+narrow(struct addr *a)
+{
+	int64_t	 now;
+
+	fresh();
+	*a = at6(1);
+	path_netmap(pa, a, 1);
+	ping_how(a, 1, 0, T0 - MSEC);
+	want(pong(1, T0) == 0 && is_best(a), "answers");
+	now = lost(a, 3, T0);
+	told(SIZE_CUT, a, now, "three lost: the system is told");
+	want(pathmtu_cut(pathmtu_of(pa, a)) && pa->pa_nogso == NOGSO_CUT,
+	    "and no large sends");
+	return now;
+}
+
+/* And not even fragments pass. */
+static int64_t
+lost_all(struct addr *a)
+{
+	int64_t	 now;
+
+	(void)narrow(a);
+	now = lost(a, 3, T0);
+	due(0, a, now, "no more tries");
+	return now;
+}
+
+/* Pings that are not to be cut, in vain. When it is clear. */
+static int64_t
+checks(const struct addr *a, int64_t now)
+{
+	int	 i;
+
+	for (i = 0; i < 3; i++) {
+		told(PATH_FULL | PING_TEST | PING_DF, a, now, "not cut");
+		now = pathmtu_next(pa);
+	}
+	return now;
+}
+
+/* Datagrams over IPv6 are cut where only small ones pass. */
+static void
+test_cut(void)
+{
+	struct addr	 a, b = at(1);
+	int64_t		 now;
+
+	now = lost_all(&a);
+	want(pathmtu_unfit(pathmtu_of(pa, &a)) && now - T0 < 8 * NSEC,
+	    "fragments do not pass either");
+
+	(void)narrow(&a);
+	now = lost(&a, 1, T0);
+	want(now - T0 < 2 * NSEC, "soon asked again");
+	want(pong(50, now) == 0 && path_trusted(pa, now) &&
+	    pa->pa_nogso == NOGSO_CUT, "in fragments");
+	want(pathmtu_heartbeat(pa, 100000, now) == PATH_FULL &&
+	    pa->pa_nogso == NOGSO_CUT, "they stay");
+
+	now += 300 * NSEC;
+	ping_how(&a, 2, PATH_FULL, now);
+	want(pong(2, now + MSEC) == 0 && pathmtu_next(pa) <= now + MSEC,
+	    "must they?");
+	now = checks(&a, now);
+	told(SIZE_CUT, &a, now, "they must");
+	want(pathmtu_next(pa) == 0 && pathmtu_cut(pathmtu_of(pa, &a)),
+	    "for some minutes");
+
+	now += 300 * NSEC;
+	ping_how(&a, 3, 0, now);
+	want(pong(3, now) == 0, "again");
+	told(PATH_FULL | PING_TEST | PING_DF, &a, now, "asked");
+	ping_how(&a, 4, PATH_FULL | PING_TEST | PING_DF, now);
+	want(pong(4, now + MSEC) == 0, "one whole");
+	told(SIZE_WHOLE, &a, now + MSEC, "the system is told");
+	want(!pathmtu_cut(pathmtu_of(pa, &a)) &&
+	    pathmtu_heartbeat(pa, 200000, now) == PATH_FULL &&
+	    pa->pa_nogso == 0, "large sends, too");
+
+	now = narrow(&a);
+	path_netmap(pa, (struct addr[]){ a, b }, 2);
+	ping_how(&a, 1, PATH_FULL, now);
+	want(pong(1, now) == 0 && path_trusted(pa, now), "fragments");
+	ping_how(&b, 2, PATH_FULL, now);
+	want(pong(2, now + 9 * MSEC) == 0 && is_best(&b) &&
+	    pa->pa_nogso == 0, "whole packets are better, if slower");
+	ping_how(&a, 3, PATH_FULL, now + 9 * MSEC);
+	want(pong(3, now + 9 * MSEC + 1) == 0 && is_best(&b), "and stay");
+}
+
 static void
 heartbeat(uint64_t tx, int64_t now, uint32_t how, const char *what)
 {
@@ -631,6 +764,7 @@ main(void)
 	test_install();
 	test_sizes();
 	test_long_lost();
+	test_cut();
 	test_long_heartbeats();
 	test_error();
 	test_reset();

@@ -1,0 +1,102 @@
+#!/bin/sh
+# A path over a narrow link, with no relay and no other path, and nobody hears
+# what its routers say: full packets get through all the same, by IPv6 in
+# 1280 bytes and by IPv4 in as few as 1000; and whole again over a wide one.
+set -u
+# shellcheck disable=SC1091
+. "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC1091
+. "$(dirname "$0")/mtulab.sh"
+lab_init narrow
+
+tcp()	# [-R]
+{
+	on a timeout 10 iperf3 -J -c "$IP4B" -t 1 "$@" >"$LAB/i.json" &&
+	    MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' \
+	    "$LAB/i.json") && echo "$MBIT Mbit/s" && [ "$MBIT" -ge 20 ]
+}
+
+via()	# pattern: so a is said to reach b
+{
+	ctl a status | grep " b " | grep -q "$1"
+}
+
+known()	# node text: that it says so of a candidate
+{
+	ctl "$1" debug netd peers | grep -q "$2"
+}
+
+# within seconds command...: checked, with the time that it took.
+within()
+{
+	_what=$1 _secs=$2 _t=$(now_ms)
+	shift 2
+	wait_for "$_secs" "$@"
+	_st=$?
+	check "$_what: after $(($(now_ms) - _t)) ms" [ $_st -eq 0 ]
+}
+
+# What comes out of a is counted from now on.
+count()
+{
+	on s nft 'add chain inet t n { type filter hook prerouting priority -450; }'
+	on s nft flush chain inet t n
+	on s nft add rule inet t n iifname eth1 exthdr frag exists counter
+	on s nft add rule inet t n iifname eth1 ip frag-off '&' 0x3fff != 0 \
+	    counter
+}
+
+fragments()
+{
+	_n=$(on s nft -j list chain inet t n |
+	    jq '[.. | .counter? | objects | .packets] | add')
+	echo "$_n fragments"
+	[ "$_n" -gt 100 ]
+}
+
+whole()
+{
+	! fragments
+}
+
+lab_host coord 1
+lab_host a 2
+routers
+only 6
+deaf yes
+count
+coord_start || exit 1
+coordctl user create u >/dev/null
+for h in a b; do
+	node_start $h "auth key \"$(key_create --user u)\""
+done
+for h in a b; do
+	node_wait_up $h || { fail "node $h is up"; exit 1; }
+done
+IP4A=$(ip4 a) IP4B=$(ip4 b) IP6B=$(ip6 b)
+on_bg b "$LAB/b/iperf.log" iperf3 -s
+
+within "IPv6, 1280 bytes: full packets" 6 big
+within "TCP" 5 tcp
+within "TCP back" 5 tcp -R
+check "in fragments" fragments
+check "it is known why" known a 'full packets in fragments'
+narrow 1500
+on a ip addr add 10.77.0.22/24 dev eth0		# the network changes
+within "a wide link: whole packets again" 6 known a 'carries full packets$'
+check "full packets" big
+count
+check "TCP" tcp
+check "no fragments" whole
+
+narrow 1280
+only 4
+count
+within "IPv4, 1280 bytes: full packets" 10 big
+check "directly" wait_for 5 via 'direct 10.79.0.2'
+check "TCP" tcp
+check "in fragments" fragments
+narrow 1000
+check "1000 bytes: TCP" tcp
+check "TCP back" tcp -R
+check "full packets" big
