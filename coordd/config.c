@@ -183,33 +183,6 @@ conf_set_addresses(struct coord_conf *c, const char *s)
 	return why;
 }
 
-const char *
-conf_add_listen(struct coord_conf *c, const char *s, int64_t port, int cert)
-{
-	struct msg_endpoint	*ep;
-	struct msg_ip		 ip;
-	size_t			 i;
-
-	if (ip_parse(&ip, s) == -1)
-		return "is no address";
-	if (port < 1 || port > UINT16_MAX)
-		return "port is not between 1 and 65535";
-	if (c->c_nlisten == LISTEN_MAX)
-		return "is one too many";
-	for (i = 0; i < c->c_nlisten; i++)
-		if (c->c_listen[i].af == ip.af &&
-		    c->c_listen[i].port == port &&
-		    memcmp(c->c_listen[i].addr, ip.addr, 16) == 0)
-			return "stands here twice";
-	c->c_listen_cert[c->c_nlisten] = cert;
-	ep = &c->c_listen[c->c_nlisten++];
-	memset(ep, 0, sizeof(*ep));
-	ep->af = ip.af;
-	ep->port = port;
-	memcpy(ep->addr, ip.addr, sizeof(ep->addr));
-	return NULL;
-}
-
 static const char *
 cert_read(struct coord_conf *c, struct conf_cert *k)
 {
@@ -225,7 +198,7 @@ cert_read(struct coord_conf *c, struct conf_cert *k)
 
 const char *
 conf_add_cert(struct coord_conf *c, const char *cert, const char *key,
-    int *number)
+    uint32_t *number)
 {
 	struct conf_cert	*k;
 	const char		*why;
@@ -301,7 +274,7 @@ conf_check(const struct coord_conf *c)
 	if ((c->c_set & SET_URL) == 0)
 		return "no url is set: add a line like "
 		    "url \"https://coord.example.org\"";
-	if (c->c_nlisten == 0)
+	if (c->c_listen.ls_n == 0)
 		return "nothing to listen on: add a line like "
 		    "listen on 127.0.0.1 port 8080";
 	if ((c->c_set & SET_DOMAIN) == 0)

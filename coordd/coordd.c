@@ -68,14 +68,16 @@ coordd_up(void)
 void
 coordd_set_up(void)
 {
-	size_t	 i;
+	const struct msg_listen	*m;
+	size_t			 i;
 
 	up = 1;
-	for (i = 0; i < conf->c_nlisten; i++)
+	for (i = 0; i < conf->c_listen.ls_n; i++) {
+		m = &conf->c_listen.ls_sock[i];
 		log_info("listening on %s port %u%s",
-		    ip_print(conf->c_listen[i].af, conf->c_listen[i].addr),
-		    conf->c_listen[i].port,
-		    conf->c_listen_cert[i] == -1 ? "" : " tls");
+		    ip_print(m->ep.af, m->ep.addr), m->ep.port,
+		    m->flags & LISTEN_TLS ? " tls" : "");
+	}
 	if (conf->c_policy == POLICY_NONE)
 		log_warnx("no policy is set: nobody may talk");
 	log_info("serving %s", conf->c_url);
@@ -145,9 +147,10 @@ coordd_open(void)
 	char	 why[MSG_TEXT_LEN];
 
 	state_init(conf);
-	if (listen_open(conf, why, sizeof(why)) == -1)
+	lsock_init(BACKLOG, NULL);
+	if (lsock_open(&conf->c_listen, why, sizeof(why)) == -1)
 		fatalx("%s", why);
-	listen_commit();
+	lsock_commit();
 	control_init(conf);
 	hook_init(conf);
 }

@@ -21,6 +21,7 @@
 #include "conffile.h"
 #include "endpoint.h"
 #include "lex.h"
+#include "lsock.h"
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
@@ -40,8 +41,8 @@
 #define EPHEMERAL_S	120
 #define KEEPALIVE_S	50
 #define MAX_CONNS	32768
+#define BACKLOG		1024	/* of each listening socket */
 
-#define LISTEN_MAX	16
 #define CERT_MAX	8
 #define DNS_MAX		256
 #define FILE_MAX_LEN	(4 * 1024 * 1024)
@@ -91,9 +92,7 @@ struct conf_cert {
 struct coord_conf {
 	unsigned int		 c_set;
 	char			 c_url[MSG_NAME_LEN];
-	struct msg_endpoint	 c_listen[LISTEN_MAX];
-	int			 c_listen_cert[LISTEN_MAX]; /* -1: no TLS */
-	size_t			 c_nlisten;
+	struct lsocks		 c_listen;
 	struct conf_cert	 c_certs[CERT_MAX];
 	size_t			 c_ncerts;
 	char			 c_state[PATH_MAX];
@@ -131,11 +130,9 @@ const char *conf_check_url(const char *);
 const char *conf_check_domain(const char *);
 /* "100.64.0.0/10" inside the range of tailnets; sets c_addr4 or c_addr6. */
 const char *conf_set_addresses(struct coord_conf *, const char *);
-/* Address and port to listen on, and the number of the certificate or -1. */
-const char *conf_add_listen(struct coord_conf *, const char *, int64_t, int);
 /* Files of a certificate and its key; sets its number. */
 const char *conf_add_cert(struct coord_conf *, const char *, const char *,
-	    int *);
+	    uint32_t *);
 /* CONF_DNS_*, name or "", address. */
 const char *conf_add_dns(struct coord_conf *, uint32_t, const char *,
 	    const char *);
@@ -178,20 +175,6 @@ void	 state_child_lost(void);
 int	 state_anon(const void *, size_t);
 /* The directory of the store. */
 const char *state_store_dir(void);
-
-/* --- listen.c: listening sockets --- */
-
-/*
- * Bind what the configuration names; sockets of the same address are kept.
- * 0, or -1: nothing has changed, the text says why.
- */
-int	 listen_open(const struct coord_conf *, char *, size_t);
-/* The new ones are in use: close those that are not named any more. */
-void	 listen_commit(void);
-/* Or not: close the new ones. */
-void	 listen_abort(void);
-/* Hand them to frontd. */
-void	 listen_send(struct proc_child *, const struct coord_conf *);
 
 /* --- reconf.c: configuration to the children, as a transaction --- */
 

@@ -73,11 +73,11 @@ set_path(char *dst, size_t len, const char *what, const char *s)
 }
 
 static void
-set_listen(const char *s, int64_t port, int cert)
+set_listen(const char *s, int64_t port, uint32_t flags, uint32_t cert)
 {
 	const char	*why;
 
-	if ((why = conf_add_listen(conf, s, port, cert)) != NULL)
+	if ((why = lsock_add(&conf->c_listen, s, port, flags, cert)) != NULL)
 		lex_error("listen on %s: %s", s, why);
 }
 
@@ -86,13 +86,13 @@ set_listen_tls(const char *s, int64_t port, const char *cert,
     const char *key)
 {
 	const char	*why;
-	int		 number;
+	uint32_t	 number;
 
 	if ((why = conf_add_cert(conf, cert, key, &number)) != NULL)
 		lex_error("tls certificate \"%s\" key \"%s\": %s", cert, key,
 		    why);
 	else
-		set_listen(s, port, number);
+		set_listen(s, port, LISTEN_TLS, number);
 }
 
 static void
@@ -316,7 +316,7 @@ optcomma	: /* empty */
 
 main		: URL STRING		{ set_url($2.string); }
 		| LISTEN ON STRING PORT NUMBER {
-			set_listen($3.string, $5.number, -1);
+			set_listen($3.string, $5.number, 0, 0);
 		}
 		| LISTEN ON STRING PORT NUMBER TLS CERTIFICATE STRING KEY
 		    STRING {

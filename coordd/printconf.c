@@ -36,12 +36,13 @@ print_named(FILE *f, const char *name, const char *s)
 static void
 print_listen(FILE *f, const struct coord_conf *c, size_t i)
 {
+	const struct msg_listen	*m = &c->c_listen.ls_sock[i];
 	const struct conf_cert	*k;
 
-	fprintf(f, "listen on %s port %u", ip_print(c->c_listen[i].af,
-	    c->c_listen[i].addr), c->c_listen[i].port);
-	if (c->c_listen_cert[i] != -1) {
-		k = &c->c_certs[c->c_listen_cert[i]];
+	fprintf(f, "listen on %s port %u", ip_print(m->ep.af, m->ep.addr),
+	    m->ep.port);
+	if (m->flags & LISTEN_TLS) {
+		k = &c->c_certs[m->cert];
 		fprintf(f, " tls certificate ");
 		print_string(f, k->k_cert);
 		fprintf(f, " key ");
@@ -156,7 +157,7 @@ conf_print(const struct coord_conf *c, FILE *f)
 	size_t	 i;
 
 	print_named(f, "url", c->c_url);
-	for (i = 0; i < c->c_nlisten; i++)
+	for (i = 0; i < c->c_listen.ls_n; i++)
 		print_listen(f, c, i);
 	print_named(f, "state", c->c_state);
 	print_named(f, "store sqlite", c->c_store);

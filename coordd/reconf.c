@@ -128,7 +128,7 @@ reconf_send_frontd(struct proc_child *pc, const struct coord_conf *c)
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_FRONTD, 0, -1, &m,
 	    sizeof(m));
 	reconf_certs(pc, c);
-	listen_send(pc, c);
+	lsock_send(&pc->pc_chan, &c->c_listen);
 }
 
 static void
@@ -160,11 +160,11 @@ reconf_finish(void)
 			reconf_word(child_get(procs[i]), refused ?
 			    IMSG_RECONF_ABORT : IMSG_RECONF_COMMIT);
 	if (refused) {
-		listen_abort();
+		lsock_abort();
 		conf_free(next);
 		log_warnx("reload refused: nothing has changed");
 	} else {
-		listen_commit();
+		lsock_commit();
 		coordd_set_conf(next);
 		log_info("configuration reloaded");
 	}
@@ -184,7 +184,7 @@ reconf_prepare(struct coord_conf *c)
 		    what);
 		return -1;
 	}
-	if (listen_open(c, why, sizeof(why)) == -1) {
+	if (lsock_open(&c->c_listen, why, sizeof(why)) == -1) {
 		log_warnx("reload refused: %s", why);
 		return -1;
 	}

@@ -57,36 +57,6 @@ conf_check_hostname(const char *s)
 }
 
 const char *
-conf_add_listen(struct derp_conf *c, const char *s, int64_t port,
-    uint32_t flags)
-{
-	struct conf_listen	*l;
-	struct msg_ip		 ip;
-	size_t			 i;
-
-	if (ip_parse(&ip, s) == -1)
-		return "is no address";
-	if (port < 1 || port > UINT16_MAX)
-		return "port is not between 1 and 65535";
-	if (c->c_nlisten == LISTEN_MAX)
-		return "is one too many";
-	for (i = 0; i < c->c_nlisten; i++) {
-		l = &c->c_listen[i];
-		if (l->l_ep.af == ip.af && l->l_ep.port == port &&
-		    (l->l_flags & LISTEN_STUN) == (flags & LISTEN_STUN) &&
-		    memcmp(l->l_ep.addr, ip.addr, 16) == 0)
-			return "stands here twice";
-	}
-	l = &c->c_listen[c->c_nlisten++];
-	memset(l, 0, sizeof(*l));
-	l->l_flags = flags;
-	l->l_ep.af = ip.af;
-	l->l_ep.port = port;
-	memcpy(l->l_ep.addr, ip.addr, sizeof(l->l_ep.addr));
-	return NULL;
-}
-
-const char *
 conf_set_cert(struct derp_conf *c, const char *cert, const char *key)
 {
 	const char	*why;
@@ -318,8 +288,8 @@ conf_check(const struct derp_conf *c)
 		    (c->c_set & SET_MESHKEY) == 0)
 			return "mesh with needs a mesh key: add a line like "
 			    "mesh key file \"/etc/shoal/mesh.key\"";
-	for (i = 0; i < c->c_nlisten; i++)
-		if ((c->c_listen[i].l_flags & (LISTEN_STUN |
+	for (i = 0; i < c->c_listen.ls_n; i++)
+		if ((c->c_listen.ls_sock[i].flags & (LISTEN_STUN |
 		    LISTEN_METRICS | LISTEN_REDIRECT)) == 0)
 			return NULL;
 	return "nothing to listen on: add a line like "

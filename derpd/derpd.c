@@ -61,17 +61,18 @@ derpd_up(void)
 void
 derpd_set_up(void)
 {
-	size_t	 i;
+	const struct msg_listen	*m;
+	size_t			 i;
 
 	up = 1;
-	for (i = 0; i < conf->c_nlisten; i++)
-		log_info("%s on %s port %u%s", conf->c_listen[i].l_flags &
-		    LISTEN_STUN ? "STUN" : conf->c_listen[i].l_flags &
-		    LISTEN_METRICS ? "metrics" : "listening",
-		    ip_print(conf->c_listen[i].l_ep.af,
-		    conf->c_listen[i].l_ep.addr),
-		    conf->c_listen[i].l_ep.port,
-		    conf->c_listen[i].l_flags & LISTEN_TLS ? ", TLS" : "");
+	for (i = 0; i < conf->c_listen.ls_n; i++) {
+		m = &conf->c_listen.ls_sock[i];
+		log_info("%s on %s port %u%s",
+		    m->flags & LISTEN_STUN ? "STUN" :
+		    m->flags & LISTEN_METRICS ? "metrics" : "listening",
+		    ip_print(m->ep.af, m->ep.addr), m->ep.port,
+		    m->flags & LISTEN_TLS ? ", TLS" : "");
+	}
 	log_info("relaying for %s", conf->c_hostname);
 	daemon_done("derpd");
 }
@@ -134,9 +135,10 @@ derpd_open(void)
 	char	 why[MSG_TEXT_LEN];
 
 	state_init(conf);
-	if (listen_open(conf, why, sizeof(why)) == -1)
+	listen_init();
+	if (lsock_open(&conf->c_listen, why, sizeof(why)) == -1)
 		fatalx("%s", why);
-	listen_commit();
+	lsock_commit();
 }
 
 __attribute__((noreturn)) static void

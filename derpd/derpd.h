@@ -21,6 +21,7 @@
 #include "conffile.h"
 #include "endpoint.h"
 #include "lex.h"
+#include "lsock.h"
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
@@ -33,7 +34,6 @@
 #define STATE_FILE	"/var/db/derpd/key"
 #define SHOALD_SOCKET	"/var/run/shoald.sock"
 #define MAX_CONNS	60000
-#define LISTEN_MAX	16
 #define BURST_MIN	65568	/* a frame of the largest packet */
 #define SERVERS_MAX	16	/* that the relay may be connected to */
 #define BOOTSTRAP_MAX	64
@@ -51,16 +51,10 @@
 #define SET_CAFILE	0x0040
 #define SET_TOTAL	0x0080
 
-struct conf_listen {
-	struct msg_endpoint	 l_ep;
-	uint32_t		 l_flags;	/* LISTEN_* of messages.h */
-};
-
 struct derp_conf {
 	unsigned int		 c_set;
 	char			 c_hostname[MSG_NAME_LEN];
-	struct conf_listen	 c_listen[LISTEN_MAX];
-	size_t			 c_nlisten;
+	struct lsocks		 c_listen;
 	uint32_t		 c_tls;		/* RELAY_TLS_* */
 	char			 c_cert[PATH_MAX];
 	char			 c_key[PATH_MAX];
@@ -91,9 +85,6 @@ void	 conf_free(struct derp_conf *);
 
 /* Checks of values: NULL if good, else what is wrong (static). */
 const char *conf_check_hostname(const char *);
-/* Address and port to listen on, LISTEN_*. */
-const char *conf_add_listen(struct derp_conf *, const char *, int64_t,
-	    uint32_t);
 /* Certificate and key, both read or opened once to see that they are there. */
 const char *conf_set_cert(struct derp_conf *, const char *, const char *);
 /* The admission server. */
@@ -141,19 +132,9 @@ void	 state_child_lost(void);
 /* A file without a name that holds this, to be read; -1 with errno. */
 int	 state_anon(const void *, size_t);
 
-/* --- listen.c: listening sockets --- */
+/* --- listen.c: options of listening sockets --- */
 
-/*
- * Bind what the configuration names; sockets of the same address are kept.
- * 0, or -1: nothing has changed, the text says why.
- */
-int	 listen_open(const struct derp_conf *, char *, size_t);
-/* The new ones are in use: close those that are not named any more. */
-void	 listen_commit(void);
-/* Or not: close the new ones. */
-void	 listen_abort(void);
-/* Hand them to the relay. */
-void	 listen_send(struct proc_child *, const struct derp_conf *);
+void	 listen_init(void);
 
 /* --- reconf.c: configuration to the children, as a transaction --- */
 

@@ -66,7 +66,7 @@ add_listen(const char *s, int64_t port, uint32_t flags)
 {
 	const char	*why;
 
-	if ((why = conf_add_listen(conf, s, port, flags)) != NULL)
+	if ((why = lsock_add(&conf->c_listen, s, port, flags, 0)) != NULL)
 		lex_error("listen on %s: %s", s, why);
 }
 

@@ -99,24 +99,24 @@ print_servers(FILE *f, const struct derp_conf *c)
 void
 conf_print(const struct derp_conf *c, FILE *f)
 {
-	const struct conf_listen	*l;
-	size_t				 i;
+	const struct msg_listen	*m;
+	size_t			 i;
 
 	print_named(f, "hostname", c->c_hostname);
-	for (i = 0; i < c->c_nlisten; i++) {
-		l = &c->c_listen[i];
+	for (i = 0; i < c->c_listen.ls_n; i++) {
+		m = &c->c_listen.ls_sock[i];
 		fprintf(f, "%slisten on %s port %u",
-		    l->l_flags & LISTEN_STUN ? "stun " :
-		    l->l_flags & LISTEN_METRICS ? "metrics " : "",
-		    ip_print(l->l_ep.af, l->l_ep.addr), l->l_ep.port);
-		if (l->l_flags & LISTEN_TLS && c->c_tls == RELAY_TLS_FILE) {
+		    m->flags & LISTEN_STUN ? "stun " :
+		    m->flags & LISTEN_METRICS ? "metrics " : "",
+		    ip_print(m->ep.af, m->ep.addr), m->ep.port);
+		if (m->flags & LISTEN_TLS && c->c_tls == RELAY_TLS_FILE) {
 			fprintf(f, " tls certificate ");
 			print_string(f, c->c_cert);
 			fprintf(f, " key ");
 			print_string(f, c->c_key);
-		} else if (l->l_flags & LISTEN_TLS)
+		} else if (m->flags & LISTEN_TLS)
 			fprintf(f, " tls self-signed");
-		if (l->l_flags & LISTEN_REDIRECT)
+		if (m->flags & LISTEN_REDIRECT)
 			fprintf(f, " redirect");
 		fputc('\n', f);
 	}

@@ -124,7 +124,7 @@ reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 	(void)chan_compose(&pc->pc_chan, IMSG_CONF_RELAY, 0, -1, &m,
 	    sizeof(m));
 	if (pc->pc_proc == PROC_RELAY) {
-		listen_send(pc, c);
+		lsock_send(&pc->pc_chan, &c->c_listen);
 		reconf_servers(pc, c);
 	} else
 		reconf_meshkey(pc, c);
@@ -156,11 +156,11 @@ reconf_finish(void)
 			reconf_word(child_get(procs[i]), refused ?
 			    IMSG_RECONF_ABORT : IMSG_RECONF_COMMIT);
 	if (refused) {
-		listen_abort();
+		lsock_abort();
 		conf_free(next);
 		log_warnx("reload refused: nothing has changed");
 	} else {
-		listen_commit();
+		lsock_commit();
 		derpd_set_conf(next);
 		local_drop();
 		allow_watch();
@@ -182,7 +182,7 @@ reconf_prepare(struct derp_conf *c)
 		    what);
 		return -1;
 	}
-	if (listen_open(c, why, sizeof(why)) == -1) {
+	if (lsock_open(&c->c_listen, why, sizeof(why)) == -1) {
 		log_warnx("reload refused: %s", why);
 		return -1;
 	}
