@@ -10,5 +10,5 @@ if [ "${2:-}" = net ]; then
 	ls $common "os_$1_net.c" | grep _net
 else
 	# shellcheck disable=SC2086
-	ls os_ids.c $common "os_$1"*.c $missing | grep -v _net
+	ls os_ca.c os_ids.c $common "os_$1"*.c $missing | grep -v _net
 fi | sed 's/[.]c$/.o/'

@@ -39,6 +39,13 @@ void	 os_nap(int64_t);
 /* Path of our own executable; -1 errno if the system cannot tell. */
 int	 os_exe_path(char *, size_t);
 
+/*
+ * Certificates (PEM) of the authorities to trust: that file, or NULL or "":
+ * the first of the system's places where there is one (shoald.conf(5) lists
+ * them). The descriptor, or -1 with errno.
+ */
+int	 os_ca_open(const char *);
+
 /* Do once, before the sandbox closes, what libraries do on first use. */
 void	 os_warmup(void);
 

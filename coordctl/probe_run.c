@@ -14,7 +14,6 @@
 #include <netinet/tcp.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
@@ -38,10 +37,6 @@
 #define T_STUN		700		/* for each of STUN_TRIES */
 #define STUN_TRIES	3
 #define USER		"nobody"
-
-static const char *const	 ca_files[] = {
-	"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"
-};
 
 __attribute__((__format__ (printf, 2, 3))) static void
 trouble(struct probe_result *re, const char *fmt, ...)
@@ -73,16 +68,10 @@ drop_root(void)
 static void
 load_ca(const char *file)
 {
-	size_t	 i;
-	int	 fd = -1;
+	int	 fd;
 
-	if (file != NULL) {
-		if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1)
-			fatal("%s", file);
-	} else
-		for (i = 0; fd == -1 && i < sizeof(ca_files) /
-		    sizeof(ca_files[0]); i++)
-			fd = open(ca_files[i], O_RDONLY | O_CLOEXEC);
+	if ((fd = os_ca_open(file)) == -1 && file != NULL)
+		fatal("%s", file);
 	if (fd != -1 && tlsclient_ca_fd(fd) == 0)
 		tlsclient_ca_commit();
 }

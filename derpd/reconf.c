@@ -65,11 +65,8 @@ reconf_clients(struct proc_child *pc, const struct derp_conf *c)
 static void
 reconf_servers(struct proc_child *pc, const struct derp_conf *c)
 {
-	static const char *const cafiles[] = {
-		"/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"
-	};
 	size_t	 i;
-	int	 fd = -1;
+	int	 fd;
 
 	for (i = 0; i < c->c_nserver; i++)
 		(void)chan_compose(&pc->pc_chan, IMSG_CONF_SERVER, 0, -1,
@@ -81,12 +78,7 @@ reconf_servers(struct proc_child *pc, const struct derp_conf *c)
 	reconf_clients(pc, c);
 	if (c->c_nserver == 0)
 		return;
-	if (c->c_cafile[0] != '\0')
-		fd = open(c->c_cafile, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	for (i = 0; c->c_cafile[0] == '\0' && fd == -1 &&
-	    i < nitems(cafiles); i++)
-		fd = open(cafiles[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd != -1)
+	if ((fd = os_ca_open(c->c_cafile)) != -1)
 		(void)chan_compose(&pc->pc_chan, IMSG_CA_FILE, 0, fd, NULL,
 		    0);
 }

@@ -9,7 +9,6 @@
 #include <sys/types.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,13 +16,6 @@
 #include "shoald.h"
 
 #define READY_TIMEOUT	10		/* seconds */
-
-/* Where systems keep the certificates; the first that is there. */
-static const char	*cafiles[] = {
-	"/etc/ssl/certs/ca-certificates.crt",
-	"/etc/ssl/cert.pem",
-	"/etc/pki/tls/certs/ca-bundle.crt"
-};
 
 static const enum proc	 parts[] = {
 	PROC_NETD, PROC_CTRLD, PROC_DNSD, PROC_PORTMAPD
@@ -62,15 +54,9 @@ part(struct proc_child *pc, enum msg_type type, const void *data, size_t len)
 static void
 part_cafile(struct proc_child *pc, const struct shoal_conf *c)
 {
-	const char	*path = c->c_cafile;
-	size_t		 i;
-	int		 fd = -1;
+	int	 fd;
 
-	if (path[0] != '\0')
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	for (i = 0; path[0] == '\0' && fd == -1 && i < nitems(cafiles); i++)
-		fd = open(cafiles[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd != -1)
+	if ((fd = os_ca_open(c->c_cafile)) != -1)
 		(void)chan_compose(&pc->pc_chan, IMSG_CA_FILE, 0, fd, NULL,
 		    0);
 	else if (c->c_control.u_tls && pc->pc_proc == PROC_CTRLD)

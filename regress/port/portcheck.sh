@@ -47,7 +47,7 @@ for os in openbsd freebsd; do
 	    portmapd/*.c \
 	    parent/*.c shoalctl/*.c coordd/*.c coordd/*/*.c coordctl/*.c \
 	    derpd/*.c derpd/*/*.c \
-	    compat/os_ids.c compat/os_bsd*.c compat/os_"$os"*.c; do
+	    compat/os_ca.c compat/os_ids.c compat/os_bsd*.c compat/os_"$os"*.c; do
 		try $os "$f"
 	done
 done
