@@ -6,8 +6,6 @@
  */
 
 #include <sys/types.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <err.h>
 #include <errno.h>
@@ -19,28 +17,19 @@
 
 #include "channel.h"
 #include "coordctl.h"
+#include "ctlsock.h"
 #include "imsg.h"
 #include "messages.h"
 
 static int
 ctl_connect(const char *path)
 {
-	struct sockaddr_un	 sun;
-	int			 fd;
+	int	 fd;
 
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path))
-		errx(2, "%s: name is too long", path);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		err(1, "socket");
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	if (errno == ENOENT || errno == ECONNREFUSED)
-		errx(1, "%s: coordd is not running, or has another socket "
-		    "(-s)", path);
-	err(1, "%s", path);
+	if ((fd = ctlsock_connect(path, 0)) == -1)
+		errx(errno == ENAMETOOLONG ? 2 : 1, "%s: %s", path,
+		    ctlsock_why(errno, "coordd", "-s"));
+	return fd;
 }
 
 static void

@@ -9,13 +9,12 @@
 
 #include <sys/types.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "ctlsock.h"
 #include "derpd.h"
 #include "keys.h"
 
@@ -108,25 +107,13 @@ local_row(struct chan *c, struct imsg *imsg)
 static int
 local_connect(void)
 {
-	struct sockaddr_un	 sun;
-	int			 fd;
+	int	 fd;
 
 	if (ctl.c_open)
 		return 0;
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, derpd_conf()->c_shoald,
-	    sizeof(sun.sun_path)) >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
+	fd = ctlsock_connect(derpd_conf()->c_shoald, SOCK_NONBLOCK);
+	if (fd == -1)
 		return -1;
-	}
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0)) == -1)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		close(fd);
-		return -1;
-	}
 	chan_open(&ctl, fd, PROC_CTL, PROC_PARENT, &ctl_cb, NULL);
 	return 0;
 }
@@ -145,8 +132,9 @@ local_msg(struct imsg *imsg)
 		return -1;
 	if ((l = local_find(0)) == NULL || local_connect() == -1) {
 		if (l != NULL && log_limit(&limit, os_now(), 3, 60))
-			log_warn("verify clients shoald: %s",
-			    derpd_conf()->c_shoald);
+			log_warnx("verify clients shoald: %s: %s",
+			    derpd_conf()->c_shoald, ctlsock_why(errno,
+			    "shoald", "verify clients shoald"));
 		local_answer(id, 0);
 		return 0;
 	}

@@ -7,8 +7,6 @@
 
 #include <sys/types.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <err.h>
 #include <errno.h>
@@ -19,6 +17,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "ctlsock.h"
 #include "shoalctl.h"
 
 #define RETRY_MS	50
@@ -27,44 +26,17 @@ static struct imsgbuf	 ib;
 static int		 ib_fd = -1;
 static uint32_t		 last_id;
 
-/* 0, or -1 with errno. */
-static int
-try_connect(const struct sockaddr_un *sun)
-{
-	int	 saved;
-
-	ib_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (ib_fd == -1)
-		err(1, "socket");
-	if (connect(ib_fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0)
-		return 0;
-	saved = errno;
-	(void)close(ib_fd);
-	errno = saved;
-	return -1;
-}
-
 void
 conn_open(const char *path, int wait_ms)
 {
-	struct sockaddr_un	 sun;
-	struct timespec		 ts = { 0, RETRY_MS * 1000000L };
-	int			 waited = 0;
+	struct timespec	 ts = { 0, RETRY_MS * 1000000L };
+	int		 waited = 0;
 
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path))
-		errx(2, "%s: name is too long", path);
-	while (try_connect(&sun) == -1) {
-		if (errno == EACCES)
-			errx(1, "%s: not allowed: be root, or a member of "
-			    "the socket's group", path);
-		if (errno != ENOENT && errno != ECONNREFUSED)
-			err(1, "%s", path);
-		if (waited >= wait_ms)
-			errx(1, "%s: shoald is not running, or has another "
-			    "socket (-s)", path);
+	while ((ib_fd = ctlsock_connect(path, 0)) == -1) {
+		if ((errno != ENOENT && errno != ECONNREFUSED) ||
+		    waited >= wait_ms)
+			errx(errno == ENAMETOOLONG ? 2 : 1, "%s: %s", path,
+			    ctlsock_why(errno, "shoald", "-s"));
 		if (waited == 0)
 			fprintf(stderr, "waiting for shoald\n");
 		(void)nanosleep(&ts, NULL);
