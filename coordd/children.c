@@ -76,6 +76,7 @@ children_init(void)
 	stored.pc_root = state_store_dir();
 	frontd.pc_proc = PROC_FRONTD;
 	frontd.pc_name = "frontd";
+	reconf_init();
 	proc_parent_init(&parent);
 }
 
@@ -152,7 +153,7 @@ child_msg(struct proc_child *pc, struct imsg *imsg)
 {
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_READY:
-		return reconf_ready(pc, imsg);
+		return transact_ready(pc, imsg);
 	case IMSG_SRV_KEY:
 		have_key = 1;
 		children_check_up();
@@ -176,7 +177,7 @@ child_lost(struct proc_child *pc)
 {
 	if (pc->pc_proc == PROC_COORDCRYPT)
 		state_child_lost();
-	reconf_child_lost();
+	transact_child_lost();
 	if (pc->pc_proc == PROC_STORED)
 		control_stored_lost();
 }

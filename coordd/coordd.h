@@ -25,6 +25,7 @@
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
+#include "transact.h"
 
 #ifndef nitems
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
@@ -178,13 +179,12 @@ const char *state_store_dir(void);
 
 /* --- reconf.c: configuration to the children, as a transaction --- */
 
+/* Before the children start. */
+void	 reconf_init(void);
 /* To a child that was started: its part. It answers RECONF_READY. */
 void	 reconf_send(struct proc_child *, const struct coord_conf *);
 /* SIGHUP. */
 void	 reconf_reload(void);
-/* RECONF_READY of a child. 0, or -1 if bad. */
-int	 reconf_ready(struct proc_child *, struct imsg *);
-void	 reconf_child_lost(void);
 
 /* --- hook.c: the script that makes DNS records --- */
 

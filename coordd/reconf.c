@@ -18,30 +18,12 @@ static const enum proc		 procs[] = {
 	PROC_COORDCRYPT, PROC_STORED, PROC_FRONTD
 };
 static struct coord_conf	*next;
-static unsigned int		 waiting;	/* P_* */
-static int			 refused;
-
-static void
-reconf_fd(struct proc_child *pc, enum msg_type type, int fd, const char *name)
-{
-	size_t	 len;
-
-	if (fd == -1) {
-		log_warn("%s", name == NULL ? "a file" : name);
-		return;
-	}
-	/* The end of the name is what tells files apart. */
-	if (name != NULL && (len = strlen(name)) >= MSG_NAME_LEN)
-		name += len - MSG_NAME_LEN + 1;
-	(void)chan_compose(&pc->pc_chan, type, 0, fd, name,
-	    name == NULL ? 0 : strlen(name) + 1);
-}
 
 static void
 reconf_file(struct proc_child *pc, enum msg_type type, const char *text,
     size_t len, const char *name)
 {
-	reconf_fd(pc, type, state_anon(text, len), name);
+	transact_fd(pc, type, state_anon(text, len), name);
 }
 
 static void
@@ -63,7 +45,7 @@ reconf_certs(struct proc_child *pc, const struct coord_conf *c)
 		k = &c->c_certs[i];
 		reconf_file(pc, IMSG_CERT_FD, k->k_text, k->k_len, k->k_cert);
 		if (pc->pc_proc == PROC_COORDCRYPT)
-			reconf_fd(pc, IMSG_TLSKEY_FD, open(k->k_key,
+			transact_fd(pc, IMSG_TLSKEY_FD, open(k->k_key,
 			    O_RDONLY | O_CLOEXEC | O_NOCTTY), k->k_key);
 	}
 }
@@ -112,8 +94,8 @@ reconf_send_stored(struct proc_child *pc, const struct coord_conf *c)
 	reconf_policy(pc, c);
 	reconf_derpmap(pc, c);
 	if (c->c_clients[0] != '\0')
-		reconf_fd(pc, IMSG_CLIENTSKEY_FD, open(c->c_clients, O_RDONLY |
-		    O_CLOEXEC | O_NOCTTY), NULL);
+		transact_fd(pc, IMSG_CLIENTSKEY_FD, open(c->c_clients,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY), NULL);
 }
 
 static void
@@ -131,45 +113,51 @@ reconf_send_frontd(struct proc_child *pc, const struct coord_conf *c)
 	lsock_send(&pc->pc_chan, &c->c_listen);
 }
 
-static void
-reconf_word(struct proc_child *pc, enum msg_type type)
-{
-	(void)chan_compose(&pc->pc_chan, type, 0, -1, NULL, 0);
-}
-
 void
 reconf_send(struct proc_child *pc, const struct coord_conf *c)
 {
-	reconf_word(pc, IMSG_RECONF_START);
+	transact_word(pc, IMSG_RECONF_START);
 	if (pc->pc_proc == PROC_STORED)
 		reconf_send_stored(pc, c);
 	else if (pc->pc_proc == PROC_FRONTD)
 		reconf_send_frontd(pc, c);
 	else
 		reconf_certs(pc, c);
-	reconf_word(pc, IMSG_RECONF_END);
+	transact_word(pc, IMSG_RECONF_END);
 }
 
 static void
-reconf_finish(void)
+reconf_end(int good)
 {
-	size_t	 i;
-
-	for (i = 0; i < nitems(procs); i++)
-		if (child_get(procs[i])->pc_state == PROC_READY)
-			reconf_word(child_get(procs[i]), refused ?
-			    IMSG_RECONF_ABORT : IMSG_RECONF_COMMIT);
-	if (refused) {
-		lsock_abort();
-		conf_free(next);
-		log_warnx("reload refused: nothing has changed");
-	} else {
+	if (good) {
 		lsock_commit();
 		coordd_set_conf(next);
-		log_info("configuration reloaded");
+	} else {
+		lsock_abort();
+		conf_free(next);
 	}
 	next = NULL;
-	waiting = 0;
+}
+
+static void
+reconf_send_next(struct proc_child *pc)
+{
+	reconf_send(pc, next);
+}
+
+static const struct transact	 transact = {
+	.ta_procs = procs,
+	.ta_nprocs = nitems(procs),
+	.ta_up = coordd_up,
+	.ta_end = reconf_end,
+	.ta_started = child_configured,
+	.ta_stop = coordd_stop
+};
+
+void
+reconf_init(void)
+{
+	transact_init(&transact);
 }
 
 /* All of the new configuration but the children's word on it. */
@@ -195,18 +183,9 @@ void
 reconf_reload(void)
 {
 	struct coord_conf	*c;
-	size_t			 i;
 
-	if (next != NULL) {
-		log_warnx("reload refused: another one is under way");
+	if (transact_may_begin() == -1)
 		return;
-	}
-	for (i = 0; i < nitems(procs); i++)
-		if (!coordd_up() ||
-		    child_get(procs[i])->pc_state != PROC_READY) {
-			log_warnx("reload refused: still starting");
-			return;
-		}
 	if ((c = conf_parse(coordd_conf_file())) == NULL) {
 		log_warnx("reload refused: nothing has changed");
 		return;
@@ -216,41 +195,5 @@ reconf_reload(void)
 		return;
 	}
 	next = c;
-	refused = 0;
-	waiting = P_COORDCRYPT | P_STORED | P_FRONTD;
-	for (i = 0; i < nitems(procs); i++)
-		reconf_send(child_get(procs[i]), next);
-}
-
-int
-reconf_ready(struct proc_child *pc, struct imsg *imsg)
-{
-	struct msg_u32	 m;
-
-	if (msg_get(imsg, &m, sizeof(m)) == -1)
-		return -1;
-	if (next == NULL) {
-		if (m.v != 0)
-			coordd_stop("%s cannot use the configuration: see "
-			    "the line above", pc->pc_name);
-		reconf_word(pc, IMSG_RECONF_COMMIT);
-		return child_configured(pc);
-	}
-	if ((waiting & (1U << pc->pc_proc)) == 0)
-		return -1;
-	waiting &= ~(1U << pc->pc_proc);
-	if (m.v != 0)
-		refused = 1;
-	if (waiting == 0)
-		reconf_finish();
-	return 0;
-}
-
-void
-reconf_child_lost(void)
-{
-	if (next == NULL)
-		return;
-	refused = 1;
-	reconf_finish();
+	transact_begin(reconf_send_next);
 }

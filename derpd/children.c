@@ -55,6 +55,7 @@ children_init(void)
 	crypt.pc_name = "cryptod";
 	relay.pc_proc = PROC_RELAY;
 	relay.pc_name = "relay";
+	reconf_init();
 	proc_parent_init(&parent);
 }
 
@@ -120,7 +121,7 @@ child_msg(struct proc_child *pc, struct imsg *imsg)
 {
 	switch (imsg_get_type(imsg)) {
 	case IMSG_RECONF_READY:
-		return reconf_ready(pc, imsg);
+		return transact_ready(pc, imsg);
 	case IMSG_SRV_KEY:
 		have_key = 1;
 		children_check_up();
@@ -146,7 +147,7 @@ child_lost(struct proc_child *pc)
 		dial_child_lost();
 		local_drop();
 	}
-	reconf_child_lost();
+	transact_child_lost();
 }
 
 static void

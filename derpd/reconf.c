@@ -16,33 +16,15 @@
 
 static const enum proc		 procs[] = { PROC_DERPCRYPT, PROC_RELAY };
 static struct derp_conf	*next;
-static unsigned int		 waiting;	/* P_* */
-static int			 refused;
-
-/* The end of the name is what tells files apart. */
-static void
-reconf_file(struct proc_child *pc, enum msg_type type, int fd,
-    const char *name)
-{
-	size_t	 len;
-
-	if (fd == -1) {
-		log_warn("%s", name);
-		return;
-	}
-	if ((len = strlen(name)) >= MSG_NAME_LEN)
-		name += len - MSG_NAME_LEN + 1;
-	(void)chan_compose(&pc->pc_chan, type, 0, fd, name, strlen(name) + 1);
-}
 
 /* The key goes by descriptor: it never passes through this process. */
 static void
 reconf_tls(struct proc_child *pc, const struct derp_conf *c)
 {
-	reconf_file(pc, IMSG_CERT_FD, state_anon(c->c_cert_text,
+	transact_fd(pc, IMSG_CERT_FD, state_anon(c->c_cert_text,
 	    c->c_cert_len), c->c_cert);
 	if (pc->pc_proc == PROC_DERPCRYPT)
-		reconf_file(pc, IMSG_TLSKEY_FD, open(c->c_key, O_RDONLY |
+		transact_fd(pc, IMSG_TLSKEY_FD, open(c->c_key, O_RDONLY |
 		    O_CLOEXEC | O_NOCTTY), c->c_key);
 }
 
@@ -124,42 +106,48 @@ reconf_parts(struct proc_child *pc, const struct derp_conf *c)
 		reconf_tls(pc, c);
 }
 
-static void
-reconf_word(struct proc_child *pc, enum msg_type type)
-{
-	(void)chan_compose(&pc->pc_chan, type, 0, -1, NULL, 0);
-}
-
 void
 reconf_send(struct proc_child *pc, const struct derp_conf *c)
 {
-	reconf_word(pc, IMSG_RECONF_START);
+	transact_word(pc, IMSG_RECONF_START);
 	reconf_parts(pc, c);
-	reconf_word(pc, IMSG_RECONF_END);
+	transact_word(pc, IMSG_RECONF_END);
 }
 
 static void
-reconf_finish(void)
+reconf_end(int good)
 {
-	size_t	 i;
-
-	for (i = 0; i < nitems(procs); i++)
-		if (child_get(procs[i])->pc_state == PROC_READY)
-			reconf_word(child_get(procs[i]), refused ?
-			    IMSG_RECONF_ABORT : IMSG_RECONF_COMMIT);
-	if (refused) {
-		lsock_abort();
-		conf_free(next);
-		log_warnx("reload refused: nothing has changed");
-	} else {
+	if (good) {
 		lsock_commit();
 		derpd_set_conf(next);
 		local_drop();
 		allow_watch();
-		log_info("configuration reloaded");
+	} else {
+		lsock_abort();
+		conf_free(next);
 	}
 	next = NULL;
-	waiting = 0;
+}
+
+static void
+reconf_send_next(struct proc_child *pc)
+{
+	reconf_send(pc, next);
+}
+
+static const struct transact	 transact = {
+	.ta_procs = procs,
+	.ta_nprocs = nitems(procs),
+	.ta_up = derpd_up,
+	.ta_end = reconf_end,
+	.ta_started = child_configured,
+	.ta_stop = derpd_stop
+};
+
+void
+reconf_init(void)
+{
+	transact_init(&transact);
 }
 
 /* All of the new configuration but the children's word on it. */
@@ -185,18 +173,9 @@ void
 reconf_reload(void)
 {
 	struct derp_conf	*c;
-	size_t			 i;
 
-	if (next != NULL) {
-		log_warnx("reload refused: another one is under way");
+	if (transact_may_begin() == -1)
 		return;
-	}
-	for (i = 0; i < nitems(procs); i++)
-		if (!derpd_up() ||
-		    child_get(procs[i])->pc_state != PROC_READY) {
-			log_warnx("reload refused: still starting");
-			return;
-		}
 	if ((c = conf_parse(derpd_conf_file())) == NULL) {
 		log_warnx("reload refused: nothing has changed");
 		return;
@@ -207,41 +186,5 @@ reconf_reload(void)
 	}
 	next = c;
 	next->c_serial = derpd_conf()->c_serial + 1;
-	refused = 0;
-	waiting = P_DERPCRYPT | P_RELAY;
-	for (i = 0; i < nitems(procs); i++)
-		reconf_send(child_get(procs[i]), next);
-}
-
-int
-reconf_ready(struct proc_child *pc, struct imsg *imsg)
-{
-	struct msg_u32	 m;
-
-	if (msg_get(imsg, &m, sizeof(m)) == -1)
-		return -1;
-	if (next == NULL) {
-		if (m.v != 0)
-			derpd_stop("%s cannot use the configuration: see "
-			    "the line above", pc->pc_name);
-		reconf_word(pc, IMSG_RECONF_COMMIT);
-		return child_configured(pc);
-	}
-	if ((waiting & (1U << pc->pc_proc)) == 0)
-		return -1;
-	waiting &= ~(1U << pc->pc_proc);
-	if (m.v != 0)
-		refused = 1;
-	if (waiting == 0)
-		reconf_finish();
-	return 0;
-}
-
-void
-reconf_child_lost(void)
-{
-	if (next == NULL)
-		return;
-	refused = 1;
-	reconf_finish();
+	transact_begin(reconf_send_next);
 }
