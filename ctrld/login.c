@@ -417,7 +417,8 @@ login_good(const struct register_response *rr)
 static void
 login_answer(const struct register_response *rr)
 {
-	refused = rr->rr_error[0] != '\0';
+	refused = rr->rr_error[0] == '\0' ? 0 :
+	    login_needs_person() ? REFUSED_NODE : REFUSED_AUTHKEY;
 	if (refused) {
 		login_fail(rr->rr_error);
 		if (forced) {

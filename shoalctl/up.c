@@ -32,6 +32,7 @@ static int	 set_prefs(const struct args *);
 static const char
 		*waits_for(const struct msg_ctl_state *);
 static void	 show_wait(struct wait *, struct msg_ctl_state *);
+static void	 show_refused(struct msg_ctl_state *, int);
 static int	 next_state(struct msg_ctl_state *, int);
 static int	 remaining(int64_t, int64_t);
 static int	 wait_running(int64_t, int);
@@ -127,6 +128,21 @@ next_state(struct msg_ctl_state *m, int ms)
 	return 1;
 }
 
+/* What to do stands there too: to wait would be in vain. */
+static void
+show_refused(struct msg_ctl_state *m, int again)
+{
+	clean_text(m->c.error, sizeof(m->c.error));
+	warnx("the control server refuses: %s", m->c.error);
+	if (m->c.refused == REFUSED_AUTHKEY)
+		warnx("give shoald.conf another `auth key', or none to log "
+		    "in by a URL, and reload shoald");
+	else
+		warnx("ask who runs the control server");
+	if (again && m->c.state == CTRL_RUNNING)
+		warnx("the node keeps the key that it has");
+}
+
 /* Milliseconds until the deadline, for poll(2); 0 is no deadline. */
 static int
 remaining(int64_t start, int64_t timeout)
@@ -167,8 +183,7 @@ wait_running(int64_t timeout, int again)
 			return 1;
 		}
 		if (m.c.refused) {
-			clean_text(m.c.error, sizeof(m.c.error));
-			warnx("the control server refuses: %s", m.c.error);
+			show_refused(&m, again);
 			return 1;
 		}
 		if (m.c.state == CTRL_RUNNING && (!again || w.w_left))

@@ -18,6 +18,16 @@ log_has()
 	grep -qE "$2" "$LAB/$1"/shoald.*.log
 }
 
+# refused name words...: the command ends with 1 and the server's reason.
+refused()
+{
+	_n=$1
+	shift
+	timeout 8 "$SHOALCTL" -s "$LAB/$_n/shoald.sock" "$@" \
+	    >"$LAB/refused" 2>&1
+	[ $? -eq 1 ] && grep -q 'already used' "$LAB/refused"
+}
+
 lab_init members
 two_nodes || exit 1
 lab_host c 4
@@ -30,22 +40,20 @@ check "and reach it" wait_for 5 ping_ok a "$(ip4 c)"
 
 node_start d "auth key \"$one\""
 check "a used one-shot key is refused" wait_for 5 log_has d 'already used'
+for verb in up login "up --force-reauth" "login --force-reauth"; do
+	# Words.
+	# shellcheck disable=SC2086
+	check "$verb: refused, and it ends" refused d $verb
+done
 node_stop d
 rm -rf "$LAB/d"/state*
 
 old=$(nodekey c)
 addr=$(ip4 c)
-# refused name words...: the command ends with 1 and the server's reason.
-refused()
-{
-	_n=$1
-	shift
-	timeout 8 "$SHOALCTL" -s "$LAB/$_n/shoald.sock" "$@" \
-	    >"$LAB/refused" 2>&1
-	[ $? -eq 1 ] && grep -q 'already used' "$LAB/refused"
-}
 check "a new node key with a used key is refused, at once" \
     refused c login --force-reauth
+check "and it is said what to do" grep -q 'another .auth key' "$LAB/refused"
+check "and what holds meanwhile" grep -q 'keeps the key' "$LAB/refused"
 check "the old key goes on to serve" sh -c \
     "[ '$old' = '$(nodekey c)' ] && ip netns exec $P-a ping -c 1 -W 1 $addr"
 check "and the state says Running" state_is c Running
@@ -89,6 +97,7 @@ id=$(coordctl --json node list |
 check "expire b" coordctl node expire "$id"
 check "b says that it needs a login" wait_for 5 state_is b NeedsLogin
 check "up with a used key tells why not" refused b up
+check "and what to do" grep -q 'another .auth key' "$LAB/refused"
 check "a no longer reaches b" sh -c "sleep 1
     ! ip netns exec $P-a ping -c 1 -W 1 $(ip4 b 2>/dev/null || echo 100.64.0.2)"
 check "delete b" coordctl node delete "$id"
