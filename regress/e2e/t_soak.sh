@@ -91,6 +91,13 @@ flow()		# from to
 	    "$(site_ctl "$2" ip -4)" $((SOAK * PPS)) 600 $((1000000 / PPS))
 }
 
+counts()	# node: what it left out, and why
+{
+	site_ctl "$1" debug netd path | sed -n "s/^dropped/# $1: &/p"
+	on "$1" ip -s -j link show shoal0 | jq -r '.[0].stats64 |
+	    "# '"$1"': the device left out \(.tx.dropped) of \(.tx.packets) to netd"'
+}
+
 judge()		# from to way: what of that flow is missing
 {
 	_r=$(tail -n 1 "$LAB/$2/recv")
@@ -141,6 +148,8 @@ wait_for 2 grep -q '^ba' "$LAB/core/wire.11.log"
 ROTATIONS=$(($(sort -u "$LAB/handshakes" | wc -l) - 1))
 check "keys were rotated, $ROTATIONS times" \
     [ $ROTATIONS -ge $(((SOAK - 10) / 15)) ]
+counts a
+counts b
 judge a b ba
 judge b a ab
 growth a
