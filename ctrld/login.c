@@ -420,6 +420,7 @@ login_answer(const struct register_response *rr)
 	refused = rr->rr_error[0] == '\0' ? 0 :
 	    login_needs_person() ? REFUSED_NODE : REFUSED_AUTHKEY;
 	if (refused) {
+		followup[0] = '\0';	/* the next login has its own */
 		login_fail(rr->rr_error);
 		if (forced) {
 			registered = 1;

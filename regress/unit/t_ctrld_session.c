@@ -939,6 +939,22 @@ serve_url(struct stream *s, json_t *j)
 		respond(s, "200", "{\"MachineAuthorized\":true}", 0);
 }
 
+/* The server has forgotten the URL that it gave: a login begins anew. */
+static void
+serve_forgot(struct stream *s, json_t *j)
+{
+	if (usual(s, j))
+		return;
+	if (strcmp(s->s_path, "/machine/map") == 0)
+		first_map(s, j, "{" NODE("") "}");
+	else if (*str(j, "Followup") != '\0')
+		respond(s, "200", "{\"Error\":\"no such login\"}", 0);
+	else if (registers == 1)
+		respond(s, "200", "{\"AuthURL\":\"https://x/1\"}", 0);
+	else
+		respond(s, "200", "{\"MachineAuthorized\":true}", 0);
+}
+
 /* The old key has expired: once. */
 static void
 serve_expired(struct stream *s, json_t *j)
@@ -1436,6 +1452,8 @@ main(void)
 	until("login by URL", is_running);
 	if (state.url[0] != '\0' || new_keys != 1)
 		return 4;
+	begin(serve_forgot, "");
+	until("login after a forgotten URL", is_running);
 	begin(serve_expired, "secret");
 	until("expired key", is_running);
 	begin(serve_refused, "secret");
