@@ -194,6 +194,13 @@ int	 os_path_narrow(int, const struct msg_endpoint *, int);
  */
 size_t	 os_sock_queued(int);
 /*
+ * How long, in ns, what is written to a TCP socket now will wait if so many
+ * bytes go before it that it has not taken yet: for them and what it has not
+ * sent, and as much longer as its round trips take than the shortest did. 0
+ * where nothing is under way, or the system does not tell.
+ */
+int64_t	 os_tcp_waits(int, size_t);
+/*
  * Marks of congestion. recvmsg tells the traffic class of each datagram of
  * this socket (AF_WIRE_*): -1 errno. Does this system do that, and send with
  * one? Fill a control message with room for an int, of whose header the

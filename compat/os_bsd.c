@@ -38,6 +38,12 @@ os_sock_queued(int fd)
 	return 0;
 }
 
+int64_t
+os_tcp_waits(int fd, size_t before)
+{
+	return 0;
+}
+
 static int64_t
 clock_read(clockid_t id)
 {

@@ -11,7 +11,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <netinet/in.h>
+
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +52,26 @@ os_sock_queued(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == -1)
 		return 0;
 	return mem[SK_MEMINFO_WMEM_ALLOC];
+}
+
+/* The rate counts for something only if there was enough to send. */
+int64_t
+os_tcp_waits(int fd, size_t before)
+{
+	struct tcp_info	 ti;
+	socklen_t	 len = sizeof(ti);
+	int64_t		 ns = 0;
+
+	memset(&ti, 0, sizeof(ti));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == -1 ||
+	    ti.tcpi_unacked == 0)
+		return 0;
+	if (ti.tcpi_rtt > ti.tcpi_min_rtt)
+		ns = (ti.tcpi_rtt - ti.tcpi_min_rtt) * 1000LL;
+	if (ti.tcpi_delivery_rate != 0 && !ti.tcpi_delivery_rate_app_limited)
+		ns += (before + ti.tcpi_notsent_bytes) * NSEC_PER_SEC /
+		    ti.tcpi_delivery_rate;
+	return ns;
 }
 
 int64_t

@@ -7,6 +7,7 @@
  */
 
 #include <sys/types.h>
+#include <sys/endian.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct region {
 	struct derpconn	*r_conn;
 	struct derp_queue r_disco;
 	struct derp_queue r_data;
+	struct sendq	*r_sendq;	/* NULL: no data by this connection */
 	enum region_state r_state;
 	uint16_t	 r_id;
 	unsigned int	 r_node;	/* of the region, being tried */
@@ -77,6 +79,8 @@ static void	 region_close(struct region *);
 static void	 region_failed(struct region *, const char *);
 static void	 region_retry(struct region *);
 static const struct msg_nm_derp_node *region_node(struct region *);
+static int	 region_admit(struct region *, const uint8_t *, size_t,
+		    int64_t);
 static void	 heard_forget(uint16_t);
 static void	 dial_done(void *, int, const char *);
 static void	 conn_seal(void *, const uint8_t *);
@@ -339,6 +343,8 @@ region_close(struct region *r)
 		heard_forget(r->r_id);
 	derpconn_free(r->r_conn);
 	r->r_conn = NULL;
+	free(r->r_sendq);
+	r->r_sendq = NULL;
 	r->r_state = REGION_IDLE;
 }
 
@@ -517,6 +523,29 @@ derp_cryptod_answer(struct imsg *imsg)
 
 /* --- what netd says --- */
 
+/*
+ * May one more packet wait? What the connection holds is kept short in time,
+ * as that of UDP sockets is: what is in our queue and in the socket's, and
+ * what makes round trips long. Sealed packets tell no flows, but to whom
+ * they go, and how long they are: that must do to know an echo from a bulk.
+ */
+static int
+region_admit(struct region *r, const uint8_t *key, size_t len, int64_t now)
+{
+	struct sendq	*sq = r->r_sendq;
+
+	if (sq == NULL && (sq = r->r_sendq = calloc(1, sizeof(*sq))) == NULL)
+		return 1;
+	if (sendq_due(sq, now))
+		sendq_sample_far(sq, os_tcp_waits(r->r_conn->c_fd,
+		    r->r_data.dq_bytes), now);
+	/* An older one that has passed must not give way to it. */
+	if (len > r->r_data.dq_max - r->r_data.dq_bytes)
+		return 0;
+	return !sendq_busy(sq) || sendq_check(sq, be32dec(key) ^ (len >> 7),
+	    len, 0, now) != SENDQ_DROP;
+}
+
 int
 derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 {
@@ -537,6 +566,11 @@ derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 	if (r->r_state == REGION_UP && !derpconn_allowed(r->r_conn,
 	    sizeof(head) + len, now)) {
 		r->r_limited++;
+		return -1;
+	}
+	if (r->r_state == REGION_UP && q == &r->r_data &&
+	    !region_admit(r, key, sizeof(head) + len, now)) {
+		q->dq_dropped++;
 		return -1;
 	}
 	if (derpq_add(q, head, sizeof(head), pkt, len, now) == -1)

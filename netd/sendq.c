@@ -40,6 +40,8 @@
 static double	 scale(double, double);
 static void	 mark(struct sendq *, int64_t);
 static void	 update(struct sendq *, int64_t);
+static void	 sample(struct sendq *, int64_t, int64_t);
+static void	 forget(struct sendq *, int64_t);
 static void	 rate(struct sendq *, uint64_t, int64_t);
 static int64_t	 delay(struct sendq *, size_t, int64_t);
 static int64_t	 oldest(const struct sendq *, size_t, int64_t);
@@ -173,23 +175,11 @@ mark(struct sendq *sq, int64_t when)
 	sq->sq_mark[slot].m_in = sq->sq_in;
 }
 
-void
-sendq_sample(struct sendq *sq, size_t queued, int64_t now)
+/* What is known of the queue now: how long what goes in will wait. */
+static void
+sample(struct sendq *sq, int64_t wait, int64_t now)
 {
-	/* Nobody sent for a while: what was learnt is of another time. */
-	if (now - sq->sq_sampled > NSEC) {
-		sq->sq_active = 0;
-		sq->sq_since = 0;
-		sq->sq_rate = 0;
-	}
-	/* A queue begins: nobody has looked at what is in it. */
-	if (sq->sq_queued == 0 && queued > 0) {
-		mark(sq, now - SENDQ_SAMPLE);
-		sq->sq_in += queued;
-	}
-	sq->sq_sampled = now;
-	sq->sq_queued = queued;
-	sq->sq_delay = delay(sq, queued, now);
+	sq->sq_delay = wait;
 	if (!sq->sq_active && sq->sq_delay > TARGET) {
 		sq->sq_active = 1;
 		sq->sq_told = 0;
@@ -200,6 +190,38 @@ sendq_sample(struct sendq *sq, size_t queued, int64_t now)
 	}
 	if (sq->sq_active && now - sq->sq_updated >= UPDATE)
 		update(sq, now);
+}
+
+/* Nobody sent for a while: what was learnt is of another time. */
+static void
+forget(struct sendq *sq, int64_t now)
+{
+	if (now - sq->sq_sampled > NSEC) {
+		sq->sq_active = 0;
+		sq->sq_since = 0;
+		sq->sq_rate = 0;
+	}
+	sq->sq_sampled = now;
+}
+
+void
+sendq_sample(struct sendq *sq, size_t queued, int64_t now)
+{
+	forget(sq, now);
+	/* A queue begins: nobody has looked at what is in it. */
+	if (sq->sq_queued == 0 && queued > 0) {
+		mark(sq, now - SENDQ_SAMPLE);
+		sq->sq_in += queued;
+	}
+	sq->sq_queued = queued;
+	sample(sq, delay(sq, queued, now), now);
+}
+
+void
+sendq_sample_far(struct sendq *sq, int64_t wait, int64_t now)
+{
+	forget(sq, now);
+	sample(sq, wait, now);
 }
 
 void

@@ -63,6 +63,8 @@ int	 sendq_due(const struct sendq *, int64_t);
  * a steady clock.
  */
 void	 sendq_sample(struct sendq *, size_t, int64_t);
+/* The same of a queue that is known by its ns; it needs no sendq_sent(). */
+void	 sendq_sample_far(struct sendq *, int64_t, int64_t);
 /* Is there a queue at all? If not, the two below need not be called. */
 int	 sendq_busy(const struct sendq *);
 /*

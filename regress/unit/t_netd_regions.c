@@ -6,6 +6,7 @@
  * longer than needed. Dials and connections are this test's.
  */
 /* link: ../../netd/derpmap.c ../../netd/derpqueue.c ../../netd/addr.c */
+/* link: ../../netd/sendq.c */
 /* libs: -lssl */
 
 #include <sys/types.h>

@@ -30,6 +30,7 @@ struct link {
 	uint64_t	 l_queued;	/* packets */
 	uint64_t	 l_out;
 	int64_t		 l_now;
+	int		 l_far;		/* known by its time, not its bytes */
 };
 
 struct result {
@@ -53,7 +54,12 @@ link_tick(struct link *l)
 		n = l->l_queued;
 	l->l_queued -= n;
 	l->l_out += n;
-	if (sendq_due(&l->l_q, l->l_now))
+	if (!sendq_due(&l->l_q, l->l_now))
+		return;
+	if (l->l_far)
+		sendq_sample_far(&l->l_q, l->l_queued / l->l_rate * NSEC,
+		    l->l_now);
+	else
 		sendq_sample(&l->l_q, l->l_queued * MEM, l->l_now);
 }
 
@@ -108,7 +114,7 @@ aimd_tick(struct aimd *a, struct link *l, struct result *r)
 }
 
 static void
-simulate(double rate, struct aimd *a, struct result *r)
+simulate(double rate, int far, struct aimd *a, struct result *r)
 {
 	static struct link	 l;
 	const int		 ticks = 20 * (NSEC / TICK);
@@ -118,6 +124,7 @@ simulate(double rate, struct aimd *a, struct result *r)
 	memset(&l, 0, sizeof(l));
 	memset(r, 0, sizeof(*r));
 	l.l_rate = rate;
+	l.l_far = far;
 	l.l_now = 1000 * NSEC;
 	for (i = 0; i < ticks; i++) {
 		link_tick(&l);
@@ -157,19 +164,26 @@ main(void)
 	for (i = 0; i < nitems(rates); i++) {
 		a = (struct aimd){ .a_window = rates[i] / 40,
 		    .a_listens = 1 };
-		simulate(rates[i], &a, &r);
+		simulate(rates[i], 0, &a, &r);
 		check("a flow that listens", &r, 30, 0.8);
 		a = (struct aimd){ .a_window = rates[i] / 40,
 		    .a_listens = 1, .a_ect = 1 };
-		simulate(rates[i], &a, &r);
+		simulate(rates[i], 0, &a, &r);
 		check("a flow with marks", &r, 30, 0.8);
 		/* On the fastest, 20 s are too short to fill the queue. */
 		if (r.r_marked == 0 && rates[i] < 20000)
 			errx(1, "no marks");
 		/* Ten times the link's rate, at an empty queue. */
 		a = (struct aimd){ .a_window = rates[i] * 10 };
-		simulate(rates[i], &a, &r);
+		simulate(rates[i], 0, &a, &r);
 		check("a flood", &r, 60, 0.97);
+		a = (struct aimd){ .a_window = rates[i] / 40,
+		    .a_listens = 1 };
+		simulate(rates[i], 1, &a, &r);
+		check("a flow by a relay", &r, 30, 0.8);
+		a = (struct aimd){ .a_window = rates[i] * 10 };
+		simulate(rates[i], 1, &a, &r);
+		check("a flood by a relay", &r, 60, 0.97);
 	}
 	return 0;
 }
