@@ -58,10 +58,11 @@ measure()
 	take "$1" hs_ '{ rate, us: (([.cpu[]] | add) * 1e6 / .answered) }' \
 	    "$_r"
 	pattern "$1" many_in_ "$(many_to "$2" "$3" "$4" "$5" "$SECS" 0 "$7")"
+	# More than either can take, and not so much that nothing else runs.
 	for _b in 1 16; do
 		[ "$1" != shoal ] || _s0=$(segments)
 		pattern "$1" "many_out${_b}_" "$(many_from "$2" "$3" "$4" \
-		    "$SECS" $_b $((200000 + _b * 20000)) "$7")"
+		    "$SECS" $_b $((210000 + _b * 43000)) "$7")"
 		[ "$1" = shoal ] || continue
 		put shoal "many_out${_b}_segments" "$(echo "$_s0 $(segments)" |
 		    awk '{ if ($4 > $2) print ($3 - $1) / ($4 - $2) }')"
