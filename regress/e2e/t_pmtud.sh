@@ -28,7 +28,7 @@ told()	# bytes address mtu ping-option...: the stack hears of that
 {
 	_n=$1 _to=$2 _mtu=$3
 	shift 3
-	on a ping "$@" -c 3 -i 0.2 -W 1 -M "do" -s "$_n" "$_to" >"$LAB/told" 2>&1
+	on "${FROM:-a}" ping "$@" -c 3 -i 0.2 -W 1 -M "do" -s "$_n" "$_to" >"$LAB/told" 2>&1
 	cat "$LAB/told"
 	grep -Eqi "mtu *[=:] *$_mtu" "$LAB/told"
 }
@@ -38,6 +38,26 @@ tcp()	# [-R]
 	on a timeout 10 iperf3 -J -c "$(ip4 b)" -t 1 "$@" >"$LAB/i.json" &&
 	    MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' \
 	    "$LAB/i.json") && echo "$MBIT Mbit/s" && [ "$MBIT" -ge 50 ]
+}
+
+# A host c behind a, which forwards for it.
+behind()
+{
+	LABHOSTS="$LABHOSTS c"
+	ip netns add "$P-c"
+	mkdir -p "$LAB/c"
+	ip link add eth1 netns "$P-a" mtu 9000 type veth peer name eth0 \
+	    netns "$P-c" mtu 9000
+	for _h in a:eth1:1 c:eth0:2; do
+		_i=${_h#*:}
+		ip -n "$P-${_h%%:*}" addr add "10.99.0.${_i#*:}/24" dev "${_i%:*}"
+		ip -n "$P-${_h%%:*}" addr add "fd99::${_i#*:}/64" \
+		    dev "${_i%:*}" nodad
+		ip -n "$P-${_h%%:*}" link set "${_i%:*}" up
+	done
+	on c ip route add default via 10.99.0.1
+	on c ip -6 route add default via fd99::1
+	on a sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 }
 
 carries()	# node size
@@ -53,6 +73,12 @@ check "1440 bytes fit a wire of 1500" wait_for 5 carries a 1440
 check "the other way too" wait_for 5 carries b 1440
 check "IPv4: they pass" wait_for 3 big a 1440
 check "IPv6: they pass" wait_for 3 big6 a 1440
+# Before a itself has learnt anything.
+behind
+FROM=c
+check "IPv4: a host behind the node is answered" wait_for 5 told 1413 "$(ip4 b)" 1440 -4
+check "IPv6: so it is" wait_for 5 told 1393 "$(ip6 b)" 1440 -6
+FROM=a
 check "IPv4: more is answered" wait_for 5 told 1413 "$(ip4 b)" 1440 -4
 check "IPv6: more is answered" wait_for 5 told 1393 "$(ip6 b)" 1440 -6
 check "TCP learns it" tcp
