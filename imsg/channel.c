@@ -21,6 +21,9 @@
 
 #define FLUSH_MS	1000	/* last words wait no longer for the reader */
 
+static void	(*guard_enter)(void);
+static void	(*guard_leave)(void);
+
 static void	chan_event_cb(int, short, void *);
 
 /* Wait for what there is to do now; timeout: call back at once. */
@@ -122,10 +125,9 @@ chan_deliver(struct chan *c)
 }
 
 static void
-chan_event_cb(int fd, short events, void *arg)
+chan_event(struct chan *c, short events)
 {
-	struct chan	*c = arg;
-	int		 n = 1;
+	int	 n = 1;
 
 	if (c->c_stuck) {
 		chan_lost(c, CHAN_STUCK);
@@ -153,6 +155,23 @@ chan_event_cb(int fd, short events, void *arg)
 	}
 	if (c->c_writing != (imsgbuf_queuelen(&c->c_imsgbuf) > 0))
 		chan_arm(c, NULL);
+}
+
+void
+chan_guard(void (*enter)(void), void (*leave)(void))
+{
+	guard_enter = enter;
+	guard_leave = leave;
+}
+
+static void
+chan_event_cb(int fd, short events, void *arg)
+{
+	if (guard_enter != NULL)
+		guard_enter();
+	chan_event(arg, events);
+	if (guard_leave != NULL)
+		guard_leave();
 }
 
 /* Nobody reads there any more: say so from the loop. */

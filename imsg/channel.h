@@ -66,6 +66,12 @@ struct chan {
 void	 chan_open(struct chan *, int, enum proc, enum proc,
 	    const struct chan_cb *, void *);
 
+/*
+ * Called before and after each event of a channel is dealt with, for a
+ * process with threads: what its handlers touch is locked.
+ */
+void	 chan_guard(void (*)(void), void (*)(void));
+
 /* Close; unsent messages are dropped. No-op if not open. */
 void	 chan_close(struct chan *);
 

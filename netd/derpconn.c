@@ -60,6 +60,10 @@ static int	 stage_fill(struct derpconn *);
 static size_t	 stage_take(struct derpconn *, struct derp_queue *, size_t,
 		    int);
 
+LOCKED_CB(conn_read_cb)
+LOCKED_CB(conn_write_cb)
+LOCKED_CB(conn_again_cb)
+
 const char *
 derpconn_state_name(enum derpconn_state s)
 {
@@ -104,9 +108,9 @@ derpconn_new(int fd, const struct tlsclient *tc,
 	c->c_disco = disco;
 	c->c_data = data;
 	derpq_init(&c->c_ctl, DERP_QUEUE_CTL);
-	event_set(&c->c_evr, fd, EV_READ | EV_PERSIST, conn_read_cb, c);
-	event_set(&c->c_evw, fd, EV_WRITE, conn_write_cb, c);
-	evtimer_set(&c->c_again, conn_again_cb, c);
+	event_set(&c->c_evr, fd, EV_READ | EV_PERSIST, conn_read_cb_locked, c);
+	event_set(&c->c_evw, fd, EV_WRITE, conn_write_cb_locked, c);
+	evtimer_set(&c->c_again, conn_again_cb_locked, c);
 	conn_options(fd);
 	(void)event_add(&c->c_evr, NULL);
 	if ((c->c_ssl = tlsclient_new(fd, &c->c_tls)) == NULL)

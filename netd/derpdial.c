@@ -62,6 +62,8 @@ static void	 dial_connected(void *, uint32_t, int, int);
 static int	 wanted(const struct msg_nm_derp_node *, const struct msg_ip *);
 static void	 addr_add(struct derpdial *, const struct msg_ip *);
 
+LOCKED_CB(dial_cb)
+
 static void
 dial_timer(struct derpdial *d, int64_t ns)
 {
@@ -83,7 +85,7 @@ derpdial_new(const struct msg_nm_derp_node *node, derpdial_done done,
 	d->d_node = *node;
 	d->d_done = done;
 	d->d_arg = arg;
-	evtimer_set(&d->d_ev, dial_cb, d);
+	evtimer_set(&d->d_ev, dial_cb_locked, d);
 	dial_timer(d, 0);		/* not before the caller has it */
 	return d;
 }

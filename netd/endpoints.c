@@ -53,6 +53,8 @@ static void	 add_local(struct ep_set *);
 static void	 links_changed(void);
 static int	 ports_changed(void);
 
+LOCKED_CB(hold_cb)
+
 static enum ep_class
 classify(const struct msg_localaddr *la)
 {
@@ -398,6 +400,6 @@ endpoints_netmap(void)
 void
 endpoints_init(void)
 {
-	evtimer_set(&ev_hold, hold_cb, NULL);
+	evtimer_set(&ev_hold, hold_cb_locked, NULL);
 	starting = 1;
 }

@@ -67,10 +67,12 @@ static void	 hs_respond(struct peer *, uint8_t *, const struct addr *,
 static void	 hs_crossed(struct peer *, int64_t);
 static void	 active_cb(int, short, void *);
 
+LOCKED_CB(active_cb)
+
 void
 hs_init(void)
 {
-	evtimer_set(&ev_active, active_cb, NULL);
+	evtimer_set(&ev_active, active_cb_locked, NULL);
 }
 
 int64_t

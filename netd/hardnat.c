@@ -91,6 +91,8 @@ static void	 spray_start(struct peer *, const struct addr *, int64_t);
 static void	 spray_tick(struct spray *, int64_t);
 static void	 kept_check(void);
 
+LOCKED_CB(tick_cb)
+
 /* --- the clock ----------------------------------------------------------- */
 
 /* Quick while something is under way, slow while sockets are kept. */
@@ -108,7 +110,7 @@ tick_set(void)
 		if (sprays[i].s_peer != 0)
 			want = 2;
 	if (!ready) {
-		evtimer_set(&ev_tick, tick_cb, NULL);
+		evtimer_set(&ev_tick, tick_cb_locked, NULL);
 		ready = 1;
 	}
 	if (want == ticking && want != 2)

@@ -39,6 +39,8 @@ static void	 ping_ask(struct ping *);
 static void	 ping_socket(void *, uint32_t, int, int);
 static void	 ping_cb(int, short, void *);
 
+LOCKED_CB(ping_cb)
+
 static void
 ping_free(struct ping *p)
 {
@@ -113,7 +115,7 @@ ping_socket(void *arg, uint32_t error, int sys, int fd)
 		return;
 	}
 	netcheck_icmp(0, 0);
-	event_set(&p->p_ev, fd, EV_READ, ping_cb, p);
+	event_set(&p->p_ev, fd, EV_READ, ping_cb_locked, p);
 	p->p_sent = os_now();
 	if (write(fd, p->p_pkt, p->p_len) != (ssize_t)p->p_len)
 		ping_free(p);

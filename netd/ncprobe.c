@@ -74,6 +74,8 @@ static void	 portal_connected(void *, uint32_t, int, int);
 static unsigned int portal_region(const struct derp_region *, unsigned int);
 static void	 todo_fill(const struct nc_map *);
 
+LOCKED_CB(talk_cb)
+
 static struct talk *
 talk_new(uint16_t region)
 {
@@ -126,7 +128,7 @@ talk_wait(struct talk *t, short what)
 	struct timeval	 tv = { TIMEOUT_SEC, 0 };
 
 	(void)event_del(&t->t_ev);
-	event_set(&t->t_ev, t->t_fd, what, talk_cb, t);
+	event_set(&t->t_ev, t->t_fd, what, talk_cb_locked, t);
 	if (event_add(&t->t_ev, &tv) == -1)
 		fatal("event_add");
 }
@@ -141,7 +143,7 @@ talk_open(struct talk *t, int fd)
 	t->t_fd = fd;
 	t->t_len = 0;
 	t->t_asked = 0;
-	event_set(&t->t_ev, fd, EV_WRITE, talk_cb, t);
+	event_set(&t->t_ev, fd, EV_WRITE, talk_cb_locked, t);
 	memset(&ss, 0, sizeof(ss));
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
 		t->t_af = ss.ss_family == AF_INET ? AF_WIRE_INET :

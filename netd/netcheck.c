@@ -90,11 +90,14 @@ static int	 periodic(int64_t);
 static uint64_t	 print_add(uint64_t, const void *, size_t);
 static uint64_t	 print_map(void);
 
+LOCKED_CB(run_cb)
+LOCKED_CB(again_cb)
+
 void
 netcheck_init(void)
 {
-	evtimer_set(&ev_run, run_cb, NULL);
-	evtimer_set(&ev_again, again_cb, NULL);
+	evtimer_set(&ev_run, run_cb_locked, NULL);
+	evtimer_set(&ev_again, again_cb_locked, NULL);
 	facts.f_varies = NC_UNKNOWN;
 	endpoints_refresher(refresh);
 	started = 1;

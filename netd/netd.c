@@ -42,6 +42,7 @@ static const struct proc_self	 self = {
 	.ps_user = NETD_USER,
 	.ps_msg = netd_parent_msg,
 	.ps_channel = netd_channel,
+	.ps_startup = sender_start,
 	.ps_exit = netd_exit
 };
 
@@ -119,6 +120,7 @@ netd_conf_commit(void)
 		return;
 	udp_offloads(&nd.n_udp[0]);
 	udp_offloads(&nd.n_udp[1]);
+	sender_settle();
 	nd.n_cipher = chapoly_init(nd.n_conf.force_path & FORCE_NO_MULTI ?
 	    "avx512" : NULL);
 	rx_init(nd.n_rx, tun_coal_caps());
@@ -343,6 +345,7 @@ netd_exit(void)
 {
 	struct peer	*p, *next;
 
+	sender_park();			/* and it never goes on */
 	derp_exit();
 	for (p = peer_first(); p != NULL; p = next) {
 		next = peer_next(p);
@@ -353,6 +356,7 @@ netd_exit(void)
 int
 main(int argc, char *argv[])
 {
+	chan_guard(state_lock, state_unlock);
 	proc_child_init(&self, netd_warmup, argc, argv);
 
 	nd.n_tx = tx_new(TX_IN, TX_OUT);

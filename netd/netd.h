@@ -39,6 +39,59 @@ struct keypair;
 struct tx;
 struct rx;
 
+/* --- lock.c: one lock for all state; main and the sender ----------------- */
+
+/*
+ * The main thread holds the lock in all handlers of events, but for windows
+ * where only system calls and ciphers run; the sender while it plans and
+ * books a batch. Neither takes it per packet.
+ */
+void	 state_lock(void);
+void	 state_unlock(void);
+
+/* name_locked() for event_set(): name() with the lock. */
+#define LOCKED_CB(name)						\
+static void							\
+name##_locked(int fd, short events, void *arg)			\
+{								\
+	state_lock();						\
+	name(fd, events, arg);					\
+	state_unlock();						\
+}
+
+/*
+ * There will be a sender; the caller has the lock from now on. Returns the
+ * descriptor that is readable when the sender tells of work, or -1.
+ */
+int	 lock_start(void);
+int	 lock_threads(void);		/* is there one? */
+void	 lock_told(void);		/* main looks at the lists now */
+/*
+ * For main, with the lock: it may be given up meanwhile, so nothing that the
+ * sender changes (packets that wait, lists) may be half done. From here on
+ * and until the lock is given up the next time the sender ...
+ */
+void	 sender_settle(void);		/* ... uses no key */
+void	 sender_leave_sockets(void);	/* ... and no UDP socket */
+void	 sender_park(void);		/* ... nothing at all until */
+void	 sender_go(void);		/* ... this */
+void	 sender_pause(int);		/* 1: do not read; at first so */
+/* For the sender: with the lock, which sleep gives up; but for the last. */
+void	 sender_rest(void);		/* while it is paused or parked */
+void	 sender_begin(void);		/* a batch: keys and sockets */
+void	 sender_end(void);
+void	 sender_tell(void);		/* main has work */
+/*
+ * A socket is full: (descriptor, is all sealed, 1: it tells when it is not;
+ * 0: it does not). 0: try again; -1: give up, with the lock.
+ */
+int	 sender_blocked(int, int, int);
+void	 sender_sleep(int);		/* the TUN device has nothing */
+
+/* --- sender.c: the thread from the TUN device to UDP --------------------- */
+
+void	 sender_start(void);
+
 /* --- addr.c: addresses of UDP endpoints ---------------------------------- */
 
 /* No padding: compared and hashed as bytes. IPv4 in the first 4 of a_ip. */
@@ -326,6 +379,8 @@ struct keypair *keypair_new(const uint8_t *, const uint8_t *, uint32_t,
 	    uint32_t, int, int64_t);
 /* Take its index out of the table and wipe it. NULL is fine. */
 void	 keypair_delete(struct idx_table *, struct keypair *);
+/* Called before keys go that somebody may be using. */
+void	 keypair_guard(void (*)(void));
 /* May it send or receive at this time? */
 int	 keypair_usable(const struct keypair *, int64_t);
 
@@ -649,6 +704,7 @@ void	 peer_want_timer(struct peer *, int64_t);
 void	 peer_timers_init(void);
 /* Run what is long overdue: the machine has slept. Once per wake-up. */
 void	 peer_timers_poke(int64_t);
+int	 peer_timers_late(int64_t);
 /* Packets that wait. stage: copies; drops the oldest when full. */
 void	 peer_stage(struct peer *, const struct vnet_hdr *, const uint8_t *,
 	    size_t);
@@ -997,7 +1053,13 @@ struct tx {
 struct tx *tx_new(size_t, size_t);
 void	 tx_wakeup(struct tx *);	/* TUN is readable */
 void	 tx_unblock(void);		/* UDP takes packets again */
-void	 tx_relay_handed(int64_t);	/* what is for relays */
+/* The steps of a batch; all but the first with the lock. */
+void	 tx_read(struct tx *);
+void	 tx_plan(struct tx *);
+void	 tx_finish(struct tx *);
+/* What batches have left for the main thread to do. */
+int	 tx_has_chores(void);
+void	 tx_chores(int64_t);
 /*
  * Send what waited for a session: 1 if something went. What a full socket
  * keeps back goes later.
@@ -1032,6 +1094,10 @@ int	 batch_add(struct tx *, const struct peer *, struct keypair *,
 	    const struct path_to *, unsigned int *, size_t *);
 /* 0: all is gone; -1: a socket is full, call again when it is not. */
 int	 batch_run(struct tx *);
+/* Are keys of no more use to it? */
+int	 batch_sealed(const struct tx *);
+/* What has not gone is lost. */
+void	 batch_drop(struct tx *);
 /* What is not segmented yet is not sent any more. */
 void	 batch_cancel(struct tx *);
 /* The address whose socket it waits for. */
@@ -1091,6 +1157,8 @@ struct rx {
 	struct wg_item	 r_wg[WG_BATCH];
 	struct rx_item	 r_item[WG_BATCH];
 	size_t		 r_n;		/* of them */
+	struct iovec	 r_pass[WG_BATCH];	/* packets let in */
+	size_t		 r_npass;
 	struct coal	 r_coal;
 	struct rx_stats	 r_stats;
 	struct peer	*r_peer;	/* whose packets come at the moment */
@@ -1460,6 +1528,12 @@ void	 portmap_probe(void);
 
 /* --- netd.c -------------------------------------------------------------- */
 
+#define CHORE_FAULT	0x01		/* the TUN device cannot be read */
+#define CHORE_REBIND4	0x02		/* sockets do not work */
+#define CHORE_REBIND6	0x04
+#define CHORE_TIMERS	0x08		/* they are late: we have slept */
+#define CHORE_ACTIVE	0x10		/* netcheck is to know */
+
 struct netd {
 	struct chan	 n_cryptod;
 	struct chan	 n_ctrld;
@@ -1479,6 +1553,9 @@ struct netd {
 	struct wanted_head n_wanted;
 	struct handed_head n_handed;
 	size_t		 n_handed_bytes;
+	unsigned int	 n_chores;	/* CHORE_* */
+	int		 n_fault;	/* errno of the TUN device */
+	int64_t		 n_active;	/* netcheck was told, last */
 	struct rx	*n_rx;
 	struct msg_nm_self n_self;
 	struct msg_portmap n_portmap;

@@ -93,6 +93,8 @@ static void	 conn_batch(void *);
 static void	 conn_gone(void *, const uint8_t *, uint8_t);
 static void	 conn_restart(void *, uint32_t);
 
+LOCKED_CB(region_timer_cb)
+
 RB_PROTOTYPE(regions, region, r_entry, region_cmp)
 RB_GENERATE(regions, region, r_entry, region_cmp)
 
@@ -136,7 +138,7 @@ region_get(uint16_t id)
 	r->r_id = id;
 	derpq_init(&r->r_disco, DERP_QUEUE_DISCO);
 	derpq_init(&r->r_data, DERP_QUEUE_DATA);
-	evtimer_set(&r->r_ev, region_timer_cb, r);
+	evtimer_set(&r->r_ev, region_timer_cb_locked, r);
 	RB_INSERT(regions, &regions, r);
 	return r;
 }

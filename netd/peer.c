@@ -32,6 +32,8 @@ static void	 timer_cb(int, short, void *);
 static void	 peer_timer(struct peer *, int64_t);
 static void	 min_deadline(int64_t *, int64_t);
 
+LOCKED_CB(timer_cb)
+
 RB_PROTOTYPE(peer_ids, peer, p_by_id, cmp_id);
 RB_PROTOTYPE(peer_discos, peer, p_by_disco, cmp_disco);
 RB_PROTOTYPE(peer_keys, peer, p_by_key, cmp_key);
@@ -443,7 +445,7 @@ peer_timers_init(void)
 {
 	TAILQ_INIT(&nd.n_wanted);
 	STAILQ_INIT(&nd.n_handed);
-	evtimer_set(&ev_timer, timer_cb, NULL);
+	evtimer_set(&ev_timer, timer_cb_locked, NULL);
 }
 
 /* One timer of the loop serves the first of the heap. */
@@ -495,8 +497,14 @@ timer_cb(int fd, short events, void *arg)
 void
 peer_timers_poke(int64_t now)
 {
-	if (ev_when != 0 && now - ev_when > NSEC)
+	if (peer_timers_late(now))
 		timer_cb(-1, 0, NULL);
+}
+
+int
+peer_timers_late(int64_t now)
+{
+	return ev_when != 0 && now - ev_when > NSEC;
 }
 
 static void

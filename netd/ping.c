@@ -61,6 +61,8 @@ static void	 tsmp_input(struct peer *, const uint8_t *,
 static void	 tsmp_answer(struct peer *, const uint8_t *,
 		    const struct pkt *);
 
+LOCKED_CB(ping_cb)
+
 static void
 ping_answer(struct chan *c, uint32_t id, const struct msg_ctl_pong *m)
 {
@@ -156,7 +158,7 @@ ping_arm(void)
 	struct timeval	 tv = { 0, 100000 };
 
 	if (!ev_ready) {
-		evtimer_set(&ev_ping, ping_cb, NULL);
+		evtimer_set(&ev_ping, ping_cb_locked, NULL);
 		ev_ready = 1;
 	}
 	if (!TAILQ_EMPTY(&pings) && !evtimer_pending(&ev_ping, NULL))

@@ -73,6 +73,8 @@ static void	 place_new(struct peer *, const struct disco_msg *, int64_t);
 static void	 place_bind(struct place *, int64_t);
 static void	 place_ping(struct place *, int64_t);
 
+LOCKED_CB(relayc_cb)
+
 static uint32_t
 next_generation(void)
 {
@@ -426,7 +428,7 @@ relayc_arm(void)
 	struct timeval	 tv = { 1, 0 };
 
 	if (!ev_ready) {
-		evtimer_set(&ev_relay, relayc_cb, NULL);
+		evtimer_set(&ev_relay, relayc_cb_locked, NULL);
 		ev_ready = 1;
 	}
 	if ((nasks > 0 || nplaces > 0) && !evtimer_pending(&ev_relay, NULL))

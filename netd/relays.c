@@ -79,6 +79,9 @@ static int	 pair_cmp(struct place *, struct place *);
 static void	 relays_read_cb(int, short, void *);
 static void	 relays_gc_cb(int, short, void *);
 
+LOCKED_CB(relays_read_cb)
+LOCKED_CB(relays_gc_cb)
+
 RB_PROTOTYPE(by_vni, place, pl_by_vni, vni_cmp);
 RB_GENERATE(by_vni, place, pl_by_vni, vni_cmp);
 RB_PROTOTYPE(by_pair, place, pl_by_pair, pair_cmp);
@@ -121,7 +124,7 @@ relays_set(int fd, const struct msg_udp *m)
 	sock_close(u);
 	u->u_fd = fd;
 	u->u_port = m->port;
-	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, relays_read_cb, u);
+	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, relays_read_cb_locked, u);
 	if (event_add(&u->u_ev, NULL) == -1)
 		fatal("event_add");
 }
@@ -162,7 +165,7 @@ gc_arm(void)
 	struct timeval	 tv = { GC_SECONDS, 0 };
 
 	if (!ready) {
-		evtimer_set(&ev_gc, relays_gc_cb, NULL);
+		evtimer_set(&ev_gc, relays_gc_cb_locked, NULL);
 		ready = 1;
 	}
 	if (nplaces > 0 && !evtimer_pending(&ev_gc, NULL))

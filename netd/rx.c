@@ -87,7 +87,10 @@ rx_wakeup(struct rx *rx, struct udp_sock *u)
 	peer_timers_poke(rx->r_now);
 	for (round = 0; round < RX_ROUNDS; round++) {
 		asked = rx->r_ask;
-		if ((n = udp_recv(u, rx, in)) <= 0)
+		state_unlock();
+		n = udp_recv(u, rx, in);
+		state_lock();
+		if (n <= 0)
 			break;
 		rx->r_stats.s_calls++;
 		rx->r_stats.s_recvs += n;
@@ -95,7 +98,9 @@ rx_wakeup(struct rx *rx, struct udp_sock *u)
 			rx_message(rx, &in[i]);
 		rx_open(rx);
 		/* The buffers are used again by the next round. */
+		state_unlock();
 		coal_flush(&rx->r_coal);
+		state_lock();
 		rx->r_passed.p_src = NULL;
 		if (n < asked)
 			break;
@@ -178,7 +183,9 @@ void
 rx_flush(struct rx *rx)
 {
 	rx_open(rx);
+	state_unlock();
 	coal_flush(&rx->r_coal);
+	state_lock();
 	rx_account(rx);
 }
 
@@ -308,9 +315,18 @@ rx_open(struct rx *rx)
 		return;
 	rx->r_n = 0;
 	rx->r_stats.s_opens++;
+	state_unlock();
 	wg_open_many(rx->r_wg, n);
+	state_lock();
 	for (i = 0; i < n; i++)
 		rx_opened(rx, &rx->r_item[i], &rx->r_wg[i]);
+	n = rx->r_npass;
+	rx->r_npass = 0;
+	state_unlock();
+	for (i = 0; i < n; i++)
+		coal_packet(&rx->r_coal, rx->r_pass[i].iov_base,
+		    rx->r_pass[i].iov_len);
+	state_lock();
 }
 
 /* Its session may have gone with the messages before it. */
@@ -435,5 +451,6 @@ rx_plain(struct rx *rx, struct peer *p, uint8_t *b, size_t len, uint8_t ecn)
 		return;
 	if (rx_filter(rx, p, b, &pkt) == -1)
 		return;
-	coal_packet(&rx->r_coal, b, n);
+	rx->r_pass[rx->r_npass].iov_base = b;
+	rx->r_pass[rx->r_npass++].iov_len = n;
 }

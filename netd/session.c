@@ -13,6 +13,14 @@
 
 #include "netd.h"
 
+static void	(*guard)(void);
+
+void
+keypair_guard(void (*fn)(void))
+{
+	guard = fn;
+}
+
 struct keypair *
 keypair_new(const uint8_t *send, const uint8_t *recv, uint32_t local,
     uint32_t remote, int initiator, int64_t now)
@@ -36,6 +44,8 @@ keypair_delete(struct idx_table *it, struct keypair *k)
 {
 	if (k == NULL)
 		return;
+	if (guard != NULL)
+		guard();
 	idx_delete(it, k->k_local);
 	wg_key_free(k->k_send);
 	wg_key_free(k->k_recv);

@@ -22,12 +22,15 @@ static struct log_limit	 fault_limit;
 static void	 tun_cb(int, short, void *);
 static void	 tun_fault_cb(int, short, void *);
 
+LOCKED_CB(tun_cb)
+LOCKED_CB(tun_fault_cb)
+
 void
 tun_init(void)
 {
 	nd.n_tun.t_fd = -1;
 	nd.n_tun.t_mtu = 1280;
-	evtimer_set(&ev_fault, tun_fault_cb, NULL);
+	evtimer_set(&ev_fault, tun_fault_cb_locked, NULL);
 }
 
 /* A device that is gone is readable for ever: look at it now and then. */
@@ -60,6 +63,7 @@ tun_set(int fd, const struct msg_tun *m)
 {
 	struct tun	*t = &nd.n_tun;
 
+	sender_park();
 	if (t->t_fd != -1) {
 		event_del(&t->t_ev);
 		close(t->t_fd);
@@ -69,9 +73,12 @@ tun_set(int fd, const struct msg_tun *m)
 	t->t_mtu = m->mtu;
 	memcpy(t->t_name, m->name, sizeof(t->t_name));
 	rx_init(nd.n_rx, tun_coal_caps());
-	event_set(&t->t_ev, fd, EV_READ | EV_PERSIST, tun_cb, nd.n_tx);
-	if (!nd.n_tx->t_blocked && event_add(&t->t_ev, NULL) == -1)
+	event_set(&t->t_ev, fd, EV_READ | EV_PERSIST, tun_cb_locked, nd.n_tx);
+	if (!lock_threads() && !nd.n_tx->t_blocked &&
+	    event_add(&t->t_ev, NULL) == -1)
 		fatal("event_add");
+	sender_pause(0);
+	sender_go();
 	log_info("%s: mtu %u%s%s%s", t->t_name, t->t_mtu,
 	    t->t_caps & TUN_VNET ? " vnet" : "",
 	    t->t_caps & TUN_TSO ? " tso" : "",
@@ -103,7 +110,9 @@ tun_pause(int on)
 
 	if (t->t_fd == -1)
 		return;
-	if (on)
+	if (lock_threads())
+		sender_pause(on);
+	else if (on)
 		event_del(&t->t_ev);
 	else
 		event_add(&t->t_ev, NULL);

@@ -35,9 +35,7 @@ static struct log_limit	 send_limit;
 static struct peer	*tx_route(const struct pkt *);
 static int		 tx_filter(struct peer *, const struct pkt *);
 static int		 own_disco(const struct pkt *, const uint8_t *);
-static void		 tx_read(struct tx *);
 static void		 tx_begin(struct tx *, int64_t);
-static void		 tx_plan(struct tx *);
 static void		 tx_input(struct tx *, struct tx_pkt *);
 static struct keypair	*tx_ready(struct peer *, int64_t, struct path_to *);
 static int		 tx_too_big(struct peer *, const struct tx_pkt *,
@@ -50,9 +48,10 @@ static int		 tx_add(struct tx *, struct peer *, struct keypair *,
 static void		 tx_sent(struct peer *, struct keypair *, int,
 			    int64_t);
 static void		 tx_error(const struct tx_dest *, int64_t);
-static void		 tx_finish(struct tx *);
 static int		 tx_go(struct tx *);
 static void		 tx_relay(const struct handed *, int64_t);
+static void		 tx_relay_handed(int64_t);
+static void		 tx_rebind(int64_t);
 static int		 flush_some(struct tx *, struct peer *, int64_t);
 
 struct tx *
@@ -154,7 +153,8 @@ tx_error(const struct tx_dest *d, int64_t now)
 	if (p != NULL && p->p_path != NULL)
 		path_error(p->p_path, a, d->d_error);
 	if (d->d_error == EPERM && a->a_sock == 0)
-		udp_rebind(a->a_af, now);
+		nd.n_chores |= a->a_af == AF_WIRE_INET6 ? CHORE_REBIND6 :
+		    CHORE_REBIND4;
 }
 
 static void
@@ -195,8 +195,7 @@ tx_relay(const struct handed *h, int64_t now)
 	}
 }
 
-/* What batches have left for relays. */
-void
+static void
 tx_relay_handed(int64_t now)
 {
 	struct handed	*h;
@@ -209,7 +208,7 @@ tx_relay_handed(int64_t now)
 	}
 }
 
-static void
+void
 tx_finish(struct tx *tx)
 {
 	struct handed	*h;
@@ -234,6 +233,45 @@ tx_finish(struct tx *tx)
 	udp_out_put(tx);
 	stats_add(&tx->t_stats, &tx->t_new);
 	batch_reset(tx);
+}
+
+/* EPERM comes of firewalls that know the socket's old owner or cgroup. */
+static void
+tx_rebind(int64_t now)
+{
+	unsigned int	 what = nd.n_chores;
+
+	nd.n_chores &= ~(CHORE_REBIND4 | CHORE_REBIND6);
+	if (what & CHORE_REBIND4)
+		udp_rebind(AF_WIRE_INET, now);
+	if (what & CHORE_REBIND6)
+		udp_rebind(AF_WIRE_INET6, now);
+}
+
+int
+tx_has_chores(void)
+{
+	return nd.n_chores != 0 || !TAILQ_EMPTY(&nd.n_wanted) ||
+	    !STAILQ_EMPTY(&nd.n_handed);
+}
+
+void
+tx_chores(int64_t now)
+{
+	unsigned int	 what = nd.n_chores;
+
+	tx_rebind(now);
+	nd.n_chores = 0;
+	if (what & CHORE_TIMERS)
+		peer_timers_poke(now);
+	if (what & CHORE_ACTIVE)
+		netcheck_active(now);
+	if (what & CHORE_FAULT) {
+		errno = nd.n_fault;
+		tun_fault(now);
+	}
+	peer_wanted(now);
+	tx_relay_handed(now);
 }
 
 int
@@ -421,11 +459,18 @@ tx_begin(struct tx *tx, int64_t now)
 }
 
 /* Packets that stay move up to where those before them end. */
-static void
+void
 tx_plan(struct tx *tx)
 {
 	unsigned int	 i, n = tx->t_npkt;
 
+	tx_begin(tx, os_now());
+	if (peer_timers_late(tx->t_now))
+		nd.n_chores |= CHORE_TIMERS;
+	if (tx->t_now - nd.n_active >= NSEC) {
+		nd.n_active = tx->t_now;
+		nd.n_chores |= CHORE_ACTIVE;
+	}
 	tx->t_npkt = 0;
 	for (i = 0; i < n; i++)
 		tx_input(tx, &tx->t_pkt[i]);
@@ -433,7 +478,7 @@ tx_plan(struct tx *tx)
 
 /* --- from the TUN device --- */
 
-static void
+void
 tx_read(struct tx *tx)
 {
 	struct tx_pkt	*tp;
@@ -479,17 +524,14 @@ tx_wakeup(struct tx *tx)
 	peer_timers_poke(os_now());
 	for (i = 0; i < TX_ROUNDS && !tx->t_blocked; i++) {
 		tx_read(tx);
-		tx_begin(tx, os_now());
-		netcheck_active(tx->t_now);
 		if (tx->t_dry > 1) {
-			errno = tx->t_dry;
-			tun_fault(tx->t_now);
+			nd.n_fault = tx->t_dry;
+			nd.n_chores |= CHORE_FAULT;
 		}
 		tx_plan(tx);
 		if (tx_go(tx) == -1)
 			tun_pause(1);
-		peer_wanted(tx->t_now);
-		tx_relay_handed(tx->t_now);
+		tx_chores(tx->t_now);
 		if (tx->t_dry)
 			break;
 	}
@@ -509,8 +551,7 @@ tx_unblock(void)
 		if (tx_go(nd.n_tx) == 0)
 			tun_pause(0);
 	}
-	peer_wanted(now);
-	tx_relay_handed(now);
+	tx_chores(now);
 }
 
 /* --- packets that waited, and our own --- */
@@ -527,6 +568,7 @@ flush_some(struct tx *tx, struct peer *p, int64_t now)
 	size_t		 bytes = 0;
 	unsigned int	 n = 0;
 
+	sender_settle();
 	tx_begin(tx, now);
 	STAILQ_FOREACH(st, &w->w_staged, st_entry) {
 		if (tx->t_npkt == TX_READS || bytes >= TX_BYTES ||
@@ -566,6 +608,7 @@ tx_flush(struct peer *p, int64_t now)
 		sent = 1;
 	}
 	tx_relay_handed(now);
+	tx_rebind(now);
 	return sent;
 }
 
@@ -588,6 +631,7 @@ tx_own(struct peer *p, const uint8_t *plain, size_t len, int64_t now)
 	size_t		 padded;
 	ssize_t		 n;
 
+	sender_settle();
 	if (len > TX_OWN_MAX || (k = tx_ready(p, now, &to)) == NULL)
 		return -1;
 	memset(buf, 0, sizeof(buf));

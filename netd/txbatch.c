@@ -413,6 +413,19 @@ batch_cancel(struct tx *tx)
 	tx->t_cur = tx->t_ndest;
 }
 
+int
+batch_sealed(const struct tx *tx)
+{
+	return tx->t_curpkt == -1;
+}
+
+void
+batch_drop(struct tx *tx)
+{
+	for (; tx->t_gone < tx->t_ngroup; tx->t_gone++)
+		tx->t_new.s_drop[TXD_SEND] += tx->t_group[tx->t_gone].g_n;
+}
+
 const struct addr *
 batch_waits(const struct tx *tx)
 {

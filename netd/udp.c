@@ -56,6 +56,9 @@ static int	 msgs_fill(struct udp_msgs *, const struct udp_out *,
 static int	 msg_failed(struct udp_out *, struct tx_group *, size_t);
 static void	 recv_control(struct msghdr *, struct udp_in *);
 
+LOCKED_CB(udp_read_cb)
+LOCKED_CB(udp_write_cb)
+
 void
 udp_init(void)
 {
@@ -131,6 +134,7 @@ udp_close(struct udp_sock *u)
 {
 	if (u->u_fd == -1)
 		return;
+	sender_leave_sockets();
 	event_del(&u->u_ev);
 	event_del(&u->u_ev_write);
 	close(u->u_fd);
@@ -142,8 +146,8 @@ udp_open(struct udp_sock *u, int fd, const struct msg_udp *m)
 {
 	u->u_fd = fd;
 	u->u_port = m->port;
-	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, udp_read_cb, u);
-	event_set(&u->u_ev_write, fd, EV_WRITE, udp_write_cb, u);
+	event_set(&u->u_ev, fd, EV_READ | EV_PERSIST, udp_read_cb_locked, u);
+	event_set(&u->u_ev_write, fd, EV_WRITE, udp_write_cb_locked, u);
 	if (event_add(&u->u_ev, NULL) == -1)
 		fatal("event_add");
 }

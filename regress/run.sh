@@ -1,13 +1,13 @@
 #!/bin/sh
 # All tests. One line each; what a failed one said follows it and stands in
 # regress/out. The last line counts. Arguments: only the parts named (style
-# man unit instr asan clang port fuzz install sandbox e2e interop).
+# man unit instr asan tsan clang port fuzz install sandbox e2e interop).
 set -u
 
 cd "$(dirname "$0")/.."
 TOP=$PWD
 OUT=$TOP/regress/out
-PARTS=${*:-style man unit instr asan clang port fuzz install sandbox e2e interop}
+PARTS=${*:-style man unit instr asan tsan clang port fuzz install sandbox e2e interop}
 PASSED=0 FAILED=0 SKIPPED=0
 mkdir -p "$OUT"
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -75,6 +75,10 @@ for part in $PARTS; do
 		    WERROR=-Werror OPT="-O1 -g" HARDEN=-fPIE \
 		    SAN="-fsanitize=address,undefined" \
 		    VARIANT_DEFS=-DREGRESS regress ;;
+	tsan)
+		LIMIT=900 run "build with the thread sanitizer" \
+		    sh regress/variant.sh tsan
+		lines tsan sh regress/tsan.sh ;;
 	clang)
 		LIMIT=900 run "build with clang and bmake" \
 		    sh regress/variant.sh clang ;;

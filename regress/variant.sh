@@ -2,6 +2,7 @@
 # Build a variant of the tree in variants/NAME, from a copy of the sources:
 #	asan	gcc, AddressSanitizer and UndefinedBehaviorSanitizer
 #	clang	clang and bmake, -Werror
+#	tsan	gcc, ThreadSanitizer: the libraries, for tests of netd
 #	regress	-DREGRESS: the sandbox names the call; the clock can be moved
 # Prints the directory.
 set -eu
@@ -19,6 +20,9 @@ asan)
 	make -s -j2 WERROR=-Werror OPT="-O1 -g -fno-omit-frame-pointer" \
 	    HARDEN="-fPIE" SAN="-fsanitize=address,undefined \
 -fno-sanitize-recover=undefined" VARIANT_DEFS="-DREGRESS" all >&2 ;;
+tsan)
+	make -s -j2 WERROR=-Werror OPT="-O1 -g" HARDEN="-fPIE" \
+	    SAN="-fsanitize=thread" libs >&2 ;;
 clang)
 	bmake -s -j2 CC=clang WERROR=-Werror all >&2 ;;
 regress)

@@ -24,7 +24,7 @@
 /* link: ../../netd/session.o ../../netd/timers.o ../../netd/tun.o */
 /* link: ../../netd/sendq.o ../../netd/tx.o ../../netd/txbatch.o */
 /* link: ../../netd/udp.o ../../netd/wgonly.o */
-/* link: ../../cryptod/wgop.o */
+/* link: ../../cryptod/wgop.o ../../netd/lock.o */
 
 #include <sys/types.h>
 #include <sys/endian.h>

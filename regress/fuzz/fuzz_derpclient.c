@@ -7,7 +7,7 @@
  * cut, the same packets must come out.
  */
 /* link: ../../netd/derpconn.c ../../netd/derpframe.c */
-/* link: ../../netd/derpqueue.c ../../netd/addr.c */
+/* link: ../../netd/derpqueue.c ../../netd/addr.c ../../netd/lock.c */
 /* libs: -lssl */
 
 #include <sys/types.h>

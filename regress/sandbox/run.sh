@@ -85,6 +85,22 @@ confined()	# pid user root
 	return $_r
 }
 
+# Each of its threads is as confined as its first: the same filters.
+threads_confined()	# pid how-many
+{
+	_r=0 _n=0
+	for _t in /proc/"$1"/task/*; do
+		_n=$((_n + 1))
+		for _f in CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs \
+		    Seccomp Seccomp_filters Uid Gid; do
+			same "$_t $_f" "$(sed -n "s/^$_f:[[:space:]]*//p" \
+			    "$_t/status")" "$(field "$1" $_f)" || _r=1
+		done
+	done
+	same threads "$_n" "$2" || _r=1
+	return $_r
+}
+
 # What it has open must match the pattern, each of it.
 only_open()	# pid pattern
 {
@@ -128,6 +144,8 @@ P1=$NODEPID_a
 check "shoald is confined" parent_confined "$P1"
 live "$P1" cryptod _shoalcrypt $EMPTY "none"
 live "$P1" netd _shoalnet $EMPTY "/dev/net/tun"
+check "netd's threads are confined, both" threads_confined \
+    "$(child_of "$P1" netd)" 2
 live "$P1" ctrld _shoalctl $EMPTY "none"
 live "$P1" dnsd _shoaldns $EMPTY "none"
 live "$P1" portmapd _shoalmap $EMPTY "none"

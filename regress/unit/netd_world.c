@@ -240,7 +240,7 @@ disco_out(const struct disco_msg *dm)
 	    sizeof(netd_sin)) == n, "disco out");
 }
 
-static void
+void
 answer_ping(void)
 {
 	struct disco_msg	 dm, pong;

@@ -49,6 +49,7 @@ int	 receive_raw(int);
 #define BOX_MAX		2048
 size_t	 disco_box(uint8_t *, const struct disco_msg *);
 void	 disco_out(const struct disco_msg *);
+void	 answer_ping(void);	/* to the disco packet in dg */
 int	 receive(int, int);
 void	 tun_in(uint8_t *, size_t);
 int	 tun_out(int);

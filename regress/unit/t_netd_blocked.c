@@ -21,7 +21,7 @@
 /* link: ../../netd/ecn.c ../../netd/ptb.c */
 /* link: ../../netd/timers.c ../../netd/tx.c ../../netd/txbatch.c */
 /* link: ../../netd/sendq.c */
-/* link: ../../netd/wgonly.c */
+/* link: ../../netd/wgonly.c ../../netd/lock.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>

@@ -6,7 +6,7 @@
  * socketpair; and the queues before it.
  */
 /* link: ../../netd/derpconn.c ../../netd/derpframe.c */
-/* link: ../../netd/derpqueue.c ../../netd/addr.c */
+/* link: ../../netd/derpqueue.c ../../netd/addr.c ../../netd/lock.c */
 /* libs: -lssl */
 
 #include <sys/types.h>

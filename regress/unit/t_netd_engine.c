@@ -24,7 +24,7 @@
 /* link: ../../netd/tx.c ../../netd/txbatch.c */
 /* link: ../../netd/sendq.c */
 /* link: ../../netd/udp.c ../../netd/wgonly.c */
-/* link: ../../cryptod/wgop.c */
+/* link: ../../cryptod/wgop.c ../../netd/lock.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>

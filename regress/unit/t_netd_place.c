@@ -22,7 +22,7 @@
 /* link: ../../netd/sendq.c */
 /* link: ../../netd/udp.c ../../netd/wgonly.c */
 /* link: ../../netd/derpmap.c ../../netd/portmap.c */
-/* link: ../../cryptod/wgop.c */
+/* link: ../../cryptod/wgop.c ../../netd/lock.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>

@@ -7,6 +7,7 @@
  */
 /* link: ../../netd/derpmap.c ../../netd/derpqueue.c ../../netd/addr.c */
 /* link: ../../netd/sendq.c */
+/* link: ../../netd/lock.c */
 /* libs: -lssl */
 
 #include <sys/types.h>
