@@ -65,15 +65,4 @@ void	 sender_sleep(int);		/* the TUN device has nothing */
 
 void	 sender_start(void);
 
-/* --- tx.c: what batches leave for the main thread to do ------------------ */
-
-#define CHORE_FAULT	0x01		/* the TUN device cannot be read */
-#define CHORE_REBIND4	0x02		/* sockets do not work */
-#define CHORE_REBIND6	0x04
-#define CHORE_TIMERS	0x08		/* they are late: we have slept */
-#define CHORE_ACTIVE	0x10		/* netcheck is to know */
-
-int	 tx_has_chores(void);
-void	 tx_chores(int64_t);
-
 #endif /* NETD_LOCK_H */

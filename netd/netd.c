@@ -16,6 +16,7 @@
 #include "netd.h"
 #include "ossl.h"
 #include "tlsclient.h"
+#include "tx.h"
 
 #define NETD_USER	"_shoalnet"
 

@@ -25,7 +25,6 @@
 #include "messages.h"
 #include "os.h"
 #include "proc.h"
-#include "sendq.h"
 #include "wg.h"
 
 #define NSEC		1000000000LL
@@ -861,68 +860,7 @@ void	 tsmp_advertise(struct peer *, int64_t);
 
 /* --- tx.c: from the TUN device to UDP ------------------------------------ */
 
-#define TX_READS	64		/* packets of one batch */
-#define TX_BYTES	65536		/* no more are read after so many */
-#define TX_IN		(TX_BYTES + 65536)
-#define TX_OUT		(192 * 1024)
-#define TX_OUT_OWN	(72 * 1024)
-#define TX_ITEMS	256		/* segments sealed at a time */
-#define TX_GROUPS	96
-#define TX_HASH		128		/* power of 2 */
-#define TX_ROUNDS	8		/* batches of one wake-up */
 #define TX_OWN_MAX	2048		/* longest packet of our own */
-#define TX_HANDED_MAX	(1024 * 1024)	/* bytes that wait for relays */
-
-#define GSO_MAX_SEGS	64
-#define GSO_MAX_BYTES	65507
-
-/* What sends need to know of a socket; taken once per batch. */
-struct udp_out {
-	int		 uo_fd;		/* -1: none */
-	uint8_t		 uo_gso;
-	uint8_t		 uo_gso_ok;	/* one large send has worked */
-	uint8_t		 uo_failed;	/* large sends do not work */
-};
-
-/*
- * A packet that goes to a peer: where its data is, and the first of the
- * counters that are its own.
- */
-struct tx_pkt {
-	struct segmenter tp_seg;
-	struct vnet_hdr	 tp_vnet;
-	uint8_t		*tp_data;
-	size_t		 tp_len;
-	uint64_t	 tp_counter;
-	int		 tp_next;	/* of the same destination, -1: none */
-};
-
-/* Where packets of a batch go, with which key. */
-struct tx_dest {
-	struct path_to	 d_to;
-	struct wg_key	*d_key;
-	uint64_t	 d_peer;	/* its id */
-	uint32_t	 d_remote;
-	int		 d_first;	/* packets, in order */
-	int		 d_last;
-	int		 d_error;	/* errno of a send, 0: none */
-	struct udp_out	 d_udp;		/* of an address with a_sock */
-	uint8_t		 d_nogso;	/* large sends failed on this path */
-	uint8_t		 d_newly;	/* in this batch */
-};
-
-/* Datagrams to one destination that go out in one send. */
-struct tx_group {
-	struct addr	 g_addr;	/* a_af 0: by the relay alone */
-	struct tx_dest	*g_dest;
-	uint8_t		*g_buf;
-	size_t		 g_len;
-	size_t		 g_sent;	/* of them gone already */
-	size_t		 g_size;	/* of each datagram but the last */
-	unsigned int	 g_n;
-	int		 g_closed;	/* has a shorter one */
-	int		 g_error;	/* some could not be sent */
-};
 
 /* Sealed datagrams for a relay. */
 struct handed {
@@ -962,49 +900,8 @@ struct tx_stats {
 	uint64_t	 s_drop[TXD_MAX];
 };
 
-/*
- * A batch of packets on its way out, in three steps: planned with the state
- * of netd at hand (tx.c), then segmented, sealed and sent without it
- * (txbatch.c), then what that showed is booked (tx.c).
- */
-struct tx {
-	uint8_t		*t_in;		/* TX_IN bytes, or NULL */
-	uint8_t		*t_out;
-	size_t		 t_outmax;
-	size_t		 t_outlen;
-	struct tx_pkt	 t_pkt[TX_READS];
-	struct tx_dest	 t_dest[TX_READS];
-	uint8_t		 t_hash[TX_HASH];	/* index of a dest, plus 1 */
-	struct wg_item	 t_item[TX_ITEMS];
-	struct tx_group	 t_group[TX_GROUPS];
-	struct udp_out	 t_udp[2];
-	struct sendq	 t_queue[2];	/* of these sockets */
-	struct handed_head t_handed;
-	struct tx_stats	 t_stats;
-	struct tx_stats	 t_new;		/* of this batch */
-	int64_t		 t_now;		/* of this batch */
-	size_t		 t_mtu;
-	unsigned int	 t_npkt;
-	unsigned int	 t_ndest;
-	unsigned int	 t_cur;		/* destination being segmented */
-	int		 t_curpkt;	/* and packet, -1: its first */
-	unsigned int	 t_nitem;
-	unsigned int	 t_nsealed;
-	unsigned int	 t_ngroup;
-	unsigned int	 t_gone;	/* of the groups */
-	int		 t_sending;	/* groups are sealed */
-	int		 t_blocked;	/* they wait for the socket */
-	int		 t_dry;		/* nothing more to read for now */
-};
-
-/* Room for input, or 0; for output. Fatal on lack of memory. */
-struct tx *tx_new(size_t, size_t);
 void	 tx_wakeup(struct tx *);	/* TUN is readable */
 void	 tx_unblock(void);		/* UDP takes packets again */
-/* The steps of a batch; all but the first with the lock. */
-void	 tx_read(struct tx *);
-void	 tx_plan(struct tx *);
-void	 tx_finish(struct tx *);
 /*
  * Send what waited for a session: 1 if something went. What a full socket
  * keeps back goes later.
@@ -1026,29 +923,6 @@ void	 tx_drop(enum tx_drop, unsigned int);
 const char *tx_drop_name(enum tx_drop);
 /* Counters of all that sends. */
 void	 tx_stats(struct tx_stats *);
-
-/* --- txbatch.c: segment, seal and send what is planned ------------------- */
-
-void	 batch_reset(struct tx *);
-/*
- * A packet (its place and length in t_pkt[t_npkt], which it becomes) to a
- * peer by this key, to there: counters and destination. 0, or -1 if it is
- * malformed. Fills in segments, bytes on the wire.
- */
-int	 batch_add(struct tx *, const struct peer *, struct keypair *,
-	    const struct path_to *, unsigned int *, size_t *);
-/* 0: all is gone; -1: a socket is full, call again when it is not. */
-int	 batch_run(struct tx *);
-/* Are keys of no more use to it? */
-int	 batch_sealed(const struct tx *);
-/* What has not gone is lost. */
-void	 batch_drop(struct tx *);
-/* What is not segmented yet is not sent any more. */
-void	 batch_cancel(struct tx *);
-/* The address whose socket it waits for. */
-const struct addr *batch_waits(const struct tx *);
-/* The header in front of a packet for a peer relay: (place, VNI); length. */
-size_t	 geneve_wg(uint8_t *, uint32_t);
 
 /* --- rx.c: from UDP to the TUN device ------------------------------------ */
 
@@ -1171,21 +1045,6 @@ void	 udp_offloads(struct udp_sock *);
 struct udp_sock *udp_sock(uint8_t);
 /* One datagram: 0, or -1 with errno. */
 int	 udp_send(const struct addr *, const void *, size_t);
-/*
- * What sends need, into the batch, and for one more destination of it; what
- * they found out, back.
- */
-void	 udp_out_get(struct tx *);
-void	 udp_out_dest(struct tx_dest *);
-void	 udp_out_put(const struct tx *);
-struct udp_out *udp_out_of(struct tx *, struct tx_group *);
-/*
- * Send from the first of these groups on, as much as one system call takes;
- * bytes gone are moved on. Returns how many messages that was: look at the
- * groups and go on; -1 with errno: EAGAIN or ENOBUFS, nothing was taken;
- * else a datagram of the first group was skipped, it cannot be sent.
- */
-int	 udp_send_groups(struct udp_out *, struct tx_group *, size_t);
 /* The socket of this family does not work: ask for another, at times. */
 void	 udp_rebind(uint8_t, int64_t);
 /* Call tx_unblock() when the socket for this address takes packets. */

@@ -19,6 +19,7 @@
 #include "derpdial.h"
 #include "disco.h"
 #include "keys.h"
+#include "sendq.h"
 
 #define LOGIN_LIMIT	(10 * NSEC)	/* dial, TLS and login of a node */
 #define READ_LIMIT	(120 * NSEC)	/* two keepalives of the relay */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "netd.h"
+#include "tx.h"
 
 #define STACK		(256 * 1024)
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "netd.h"
+#include "tx.h"
 
 #define FAULT_PAUSE	1		/* seconds */
 

@@ -17,6 +17,7 @@
 #include "netd.h"
 #include "pathmtu.h"
 #include "ptb.h"
+#include "tx.h"
 
 static const char *const drop_names[TXD_MAX] = {
 	[TXD_NO_ROUTE] = "no route",

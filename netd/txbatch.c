@@ -16,6 +16,7 @@
 #include "disco.h"
 #include "ecn.h"
 #include "netd.h"
+#include "tx.h"
 
 static struct tx_dest	*dest_get(struct tx *, const struct peer *,
 			    const struct keypair *, const struct path_to *);

@@ -19,6 +19,7 @@
 #include "ecn.h"
 #include "hardnat.h"
 #include "netd.h"
+#include "tx.h"
 
 #ifndef SOL_UDP
 #define SOL_UDP		17

@@ -41,7 +41,7 @@ case ${1:-} in
 		    $(words link "$t") -newer "$p")" ] && continue
 		$CLANG $flags -fsanitize=fuzzer,address,undefined -o "$p" \
 		    "$t" $(words link "$t") bin/obj/lib.a $(words libs "$t") \
-		    -ljansson -lsodium -lcrypto -levent -lzstd -lseccomp \
+		    -lpthread -ljansson -lsodium -lcrypto -levent -lzstd -lseccomp \
 		    $OSLIBS || status=1
 	done
 	exit $status ;;

@@ -5,7 +5,7 @@ set -eu
 
 R=../..
 libs="$R/imsg/libimsg.a $R/proto/libproto.a $R/compat/libcompat.a"
-deflibs="-ljansson -lsodium -lcrypto -levent -lzstd -lseccomp"
+deflibs="-lpthread -ljansson -lsodium -lcrypto -levent -lzstd -lseccomp"
 
 # The words after "link:" or "libs:" in the comments of a test.
 words()

@@ -10,6 +10,7 @@
 #define NETD_WORLD_H
 
 #include "../../netd/netd.h"
+#include "../../netd/tx.h"
 #include "disco.h"
 #include "keys.h"
 

@@ -33,6 +33,7 @@
 
 #include "../../netd/hardnat.h"
 #include "../../netd/netd.h"
+#include "../../netd/tx.h"
 
 #define PACKETS		200
 #define SEGS		20

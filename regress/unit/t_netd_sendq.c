@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../../netd/netd.h"
+#include "../../netd/sendq.h"
 
 #define PKT	1360
 #define MEM	(PKT + 832)		/* as the kernel counts it */

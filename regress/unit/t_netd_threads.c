@@ -7,20 +7,21 @@
  * is what went in, in order, and never the same twice. Built with the thread
  * sanitizer as well: regress/variant.sh tsan.
  */
-/* link: netd_world.c stub_derp.c stub_netcheck.c ../../cryptod/wgop.c */
+/* link: ../../netd/hardnat.c ../../netd/hnrule.c netd_world.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c ../../netd/relays.c */
-/* link: ../../netd/epset.c ../../netd/addr.c ../../netd/checksum.c */
-/* link: ../../netd/coalesce.c ../../netd/derpmap.c ../../netd/portmap.c */
-/* link: ../../netd/cookie.c ../../netd/endpoints.c */
-/* link: ../../netd/handshake.c ../../netd/heap.c ../../netd/index.c */
-/* link: ../../netd/masq.c ../../netd/netd_disco.c ../../netd/netmap.c */
-/* link: ../../netd/path.c ../../netd/peer.c ../../netd/ping.c */
+/* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
+/* link: ../../netd/checksum_avx2.c ../../netd/derpmap.c stub_derp.c */
+/* link: stub_netcheck.c ../../netd/cookie.c ../../netd/endpoints.c */
+/* link: ../../netd/handshake.c ../../netd/epset.c ../../netd/heap.c */
+/* link: ../../netd/index.c ../../netd/masq.c ../../netd/netd_disco.c */
+/* link: ../../netd/netmap.c ../../netd/path.c ../../netd/pathmtu.c */
+/* link: ../../netd/peer.c ../../netd/ping.c ../../netd/portmap.c */
 /* link: ../../netd/routes.c ../../netd/rules.c ../../netd/rx.c */
-/* link: ../../netd/segment.c ../../netd/session.c ../../netd/timers.c */
-/* link: ../../netd/tun.c ../../netd/tx.c ../../netd/txbatch.c */
-/* link: ../../netd/udp.c ../../netd/wgonly.c ../../netd/lock.c */
-/* link: ../../netd/sender.c ../../netd/sendq.c ../../netd/pathmtu.c */
-/* link: ../../netd/ecn.c */
+/* link: ../../netd/segment.c ../../netd/ecn.c ../../netd/ptb.c */
+/* link: ../../netd/session.c ../../netd/timers.c ../../netd/tun.c */
+/* link: ../../netd/tx.c ../../netd/txbatch.c ../../netd/sendq.c */
+/* link: ../../netd/udp.c ../../netd/wgonly.c ../../cryptod/wgop.c */
+/* link: ../../netd/lock.c ../../netd/sender.c */
 
 #include <sys/types.h>
 #include <sys/endian.h>
