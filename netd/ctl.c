@@ -91,6 +91,24 @@ permille(uint64_t a, uint64_t b)
 	return b == 0 ? 0 : a * 10 / b;
 }
 
+/* A lock taken once for many packets costs none of them much. */
+static void
+debug_threads(uint32_t id, const struct tx_stats *t, const struct rx_stats *r)
+{
+	uint64_t	 packets = t->s_segs + r->s_datagrams;
+	unsigned int	 a = permille(t->s_reads, t->s_batches);
+	unsigned int	 b = permille(packets, lock_takes());
+
+	if (!lock_threads()) {
+		text(id, "sender thread: no");
+		return;
+	}
+	text(id, "sender thread: yes; %llu batches of %u.%u packets of the "
+	    "TUN device", (unsigned long long)t->s_batches, a / 10, a % 10);
+	text(id, "lock: taken %llu times, %u.%u packets out or in for each",
+	    (unsigned long long)lock_takes(), b / 10, b % 10);
+}
+
 static void
 debug_path(uint32_t id)
 {
@@ -108,6 +126,7 @@ debug_path(uint32_t id)
 		text(id, "udp%d port %u:%s%s", nd.n_udp[i].u_af,
 		    nd.n_udp[i].u_port, nd.n_udp[i].u_gso ? " gso" : "",
 		    nd.n_udp[i].u_gro ? " gro" : "");
+	debug_threads(id, &t, r);
 	text(id, "cipher: several packets at once by %s", nd.n_cipher);
 	a = permille(t.s_segs, t.s_seals);
 	b = permille(r->s_datagrams, r->s_opens);

@@ -21,6 +21,7 @@ static pthread_cond_t	 settled = PTHREAD_COND_INITIALIZER;
 static int		 threads;	/* there is a sender */
 
 /* All below is guarded by the lock. */
+static uint64_t		 takes;
 static enum sender_state {
 	SENDER_READS,			/* or sleeps: uses the TUN device */
 	SENDER_SENDS,			/* and keys, and sockets */
@@ -41,8 +42,10 @@ static void	 drain(int);
 void
 state_lock(void)
 {
-	if (threads)
-		(void)pthread_mutex_lock(&mutex);
+	if (!threads)
+		return;
+	(void)pthread_mutex_lock(&mutex);
+	takes++;
 }
 
 void
@@ -84,6 +87,12 @@ int
 lock_threads(void)
 {
 	return threads;
+}
+
+uint64_t
+lock_takes(void)
+{
+	return takes;
 }
 
 void

@@ -38,6 +38,7 @@ name##_locked(int fd, short events, void *arg)			\
  */
 int	 lock_start(void);
 int	 lock_threads(void);		/* is there one? */
+uint64_t lock_takes(void);		/* so often, with the lock */
 void	 lock_told(void);		/* main looks at the lists now */
 /*
  * For main, with the lock: it may be given up meanwhile, so nothing that the

@@ -29,6 +29,7 @@
 
 #define NSEC		1000000000LL
 #define MSEC		1000000LL
+#define CACHE_LINE	64
 
 #ifndef nitems
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
@@ -307,11 +308,14 @@ struct keypair {
 	struct wg_key	*k_send;
 	struct wg_key	*k_recv;
 	struct peer	*k_peer;
-	uint64_t	 k_counter;	/* next to send */
 	int64_t		 k_created;
 	uint32_t	 k_local;
 	uint32_t	 k_remote;
 	int		 k_initiator;
+	/* Written for each packet, by one thread each: no line is shared. */
+	uint8_t		 k_gap1[CACHE_LINE];
+	uint64_t	 k_counter;	/* next to send */
+	uint8_t		 k_gap2[CACHE_LINE];
 	struct wg_replay k_replay;
 };
 
@@ -889,7 +893,8 @@ enum tx_drop {
 };
 
 struct tx_stats {
-	uint64_t	 s_reads;
+	uint64_t	 s_batches;	/* from the TUN device */
+	uint64_t	 s_reads;	/* packets from there */
 	uint64_t	 s_bytes;
 	uint64_t	 s_segs;
 	uint64_t	 s_calls;	/* of the system, to send */

@@ -44,8 +44,7 @@ static int		 tx_too_big(struct peer *, const struct tx_pkt *,
 static void		 tx_tell_size(const struct tx_pkt *, uint32_t);
 static void		 tx_mark(const struct peer *, const uint8_t *,
 			    struct path_to *);
-static int		 tx_add(struct tx *, struct peer *, struct keypair *,
-			    const struct path_to *);
+static void		 tx_book(struct tx *);
 static void		 tx_sent(struct peer *, struct keypair *, int,
 			    int64_t);
 static void		 tx_error(const struct tx_dest *, int64_t);
@@ -87,6 +86,7 @@ stats_add(struct tx_stats *to, const struct tx_stats *s)
 {
 	int	 i;
 
+	to->s_batches += s->s_batches;
 	to->s_reads += s->s_reads;
 	to->s_bytes += s->s_bytes;
 	to->s_segs += s->s_segs;
@@ -391,21 +391,21 @@ tx_mark(const struct peer *p, const uint8_t *pkt, struct path_to *to)
 		to->pt_ecn = ecn;
 }
 
-/* The next of t_pkt goes to that peer. -1: it is malformed. */
-static int
-tx_add(struct tx *tx, struct peer *p, struct keypair *k,
-    const struct path_to *to)
+/*
+ * To the peers, once for a batch: what is written there for each packet would
+ * go to and fro between the caches of two threads.
+ */
+static void
+tx_book(struct tx *tx)
 {
-	unsigned int	 segs;
-	size_t		 bytes;
+	struct tx_dest	*d;
+	unsigned int	 i;
 
-	if (batch_add(tx, p, k, to, &segs, &bytes) == -1) {
-		tx->t_new.s_drop[TXD_MALFORMED]++;
-		return -1;
+	for (i = 0; i < tx->t_ndest; i++) {
+		d = &tx->t_dest[i];
+		d->d_who->p_tx += d->d_bytes;
+		tx_sent(d->d_who, d->d_pair, 1, tx->t_now);
 	}
-	p->p_tx += bytes;
-	tx_sent(p, k, 1, tx->t_now);
-	return 0;
 }
 
 /*
@@ -448,7 +448,8 @@ tx_input(struct tx *tx, struct tx_pkt *tp)
 	tx_mark(p, tp->tp_data, &to);
 	if (tp != &tx->t_pkt[tx->t_npkt])
 		tx->t_pkt[tx->t_npkt] = *tp;
-	(void)tx_add(tx, p, k, &to);
+	if (batch_add(tx, p, k, &to) == -1)
+		tx->t_new.s_drop[TXD_MALFORMED]++;
 }
 
 static void
@@ -475,6 +476,8 @@ tx_plan(struct tx *tx)
 	tx->t_npkt = 0;
 	for (i = 0; i < n; i++)
 		tx_input(tx, &tx->t_pkt[i]);
+	tx_book(tx);
+	tx->t_new.s_batches++;
 }
 
 /* --- from the TUN device --- */
@@ -582,8 +585,10 @@ flush_some(struct tx *tx, struct peer *p, int64_t now)
 		bytes += st->st_len;
 		n++;
 		tx_mark(p, tp->tp_data, &to);
-		(void)tx_add(tx, p, k, &to);
+		if (batch_add(tx, p, k, &to) == -1)
+			tx->t_new.s_drop[TXD_MALFORMED]++;
 	}
+	tx_book(tx);
 	if (n != 0 && tx_go(tx) == -1) {
 		/* Their memory goes: lose what is not sealed yet. */
 		batch_cancel(tx);

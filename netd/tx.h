@@ -52,6 +52,9 @@ struct tx_dest {
 	struct wg_key	*d_key;
 	uint64_t	 d_peer;	/* its id */
 	uint32_t	 d_remote;
+	struct peer	*d_who;		/* these while it is planned */
+	struct keypair	*d_pair;
+	size_t		 d_bytes;	/* on the wire */
 	int		 d_first;	/* packets, in order */
 	int		 d_last;
 	int		 d_error;	/* errno of a send, 0: none */
@@ -132,10 +135,10 @@ void	 batch_reset(struct tx *);
 /*
  * A packet (its place and length in t_pkt[t_npkt], which it becomes) to a
  * peer by this key, to there: counters and destination. 0, or -1 if it is
- * malformed. Fills in segments, bytes on the wire.
+ * malformed.
  */
-int	 batch_add(struct tx *, const struct peer *, struct keypair *,
-	    const struct path_to *, unsigned int *, size_t *);
+int	 batch_add(struct tx *, struct peer *, struct keypair *,
+	    const struct path_to *);
 /* 0: all is gone; -1: a socket is full, call again when it is not. */
 int	 batch_run(struct tx *);
 /* Are keys of no more use to it? */

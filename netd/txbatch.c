@@ -18,8 +18,8 @@
 #include "netd.h"
 #include "tx.h"
 
-static struct tx_dest	*dest_get(struct tx *, const struct peer *,
-			    const struct keypair *, const struct path_to *);
+static struct tx_dest	*dest_get(struct tx *, struct peer *,
+			    struct keypair *, const struct path_to *);
 static size_t	 wire_len(const struct tx *, size_t);
 static int	 batch_next(struct tx *);
 static int	 batch_room(struct tx *, struct tx_dest *, size_t);
@@ -50,7 +50,7 @@ batch_reset(struct tx *tx)
 
 /* Packets of one session to one place follow one another. */
 static struct tx_dest *
-dest_get(struct tx *tx, const struct peer *p, const struct keypair *k,
+dest_get(struct tx *tx, struct peer *p, struct keypair *k,
     const struct path_to *to)
 {
 	uint8_t		*slot = &tx->t_hash[k->k_remote % TX_HASH];
@@ -70,6 +70,9 @@ dest_get(struct tx *tx, const struct peer *p, const struct keypair *k,
 	d->d_key = k->k_send;
 	d->d_peer = p->p_id;
 	d->d_remote = k->k_remote;
+	d->d_who = p;
+	d->d_pair = k;
+	d->d_bytes = 0;
 	d->d_first = d->d_last = -1;
 	d->d_error = 0;
 	d->d_nogso = p->p_path != NULL && p->p_path->pa_nogso;
@@ -86,11 +89,12 @@ wire_len(const struct tx *tx, size_t len)
 }
 
 int
-batch_add(struct tx *tx, const struct peer *p, struct keypair *k,
-    const struct path_to *to, unsigned int *segs, size_t *bytes)
+batch_add(struct tx *tx, struct peer *p, struct keypair *k,
+    const struct path_to *to)
 {
 	struct tx_pkt	*tp = &tx->t_pkt[tx->t_npkt];
 	struct tx_dest	*d;
+	unsigned int	 segs;
 	size_t		 len, last, hdr;
 
 	if (segment_start(&tp->tp_seg, &tp->tp_vnet, tp->tp_data,
@@ -103,14 +107,14 @@ batch_add(struct tx *tx, const struct peer *p, struct keypair *k,
 	else
 		tx->t_pkt[d->d_last].tp_next = tx->t_npkt;
 	d->d_last = tx->t_npkt++;
-	*segs = segment_count(&tp->tp_seg);
+	segs = segment_count(&tp->tp_seg);
 	tp->tp_counter = k->k_counter;
-	k->k_counter += *segs;
+	k->k_counter += segs;
 	len = segment_len(&tp->tp_seg);
-	last = tp->tp_len - (*segs - 1) * tp->tp_seg.s_size;
+	last = tp->tp_len - (segs - 1) * tp->tp_seg.s_size;
 	hdr = to->pt_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
-	*bytes = (*segs - 1) * wire_len(tx, len) + wire_len(tx, last) +
-	    *segs * hdr;
+	d->d_bytes += (segs - 1) * wire_len(tx, len) + wire_len(tx, last) +
+	    segs * hdr;
 	return 0;
 }
 

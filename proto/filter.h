@@ -127,10 +127,11 @@ const char	*filter_cap_name(const struct filter *, unsigned int);
 int	 filter_is_local(const struct filter *, uint8_t, const uint8_t *);
 
 /*
- * Flow table: the max flows last used, least recently used out first.
+ * Flow table: the max flows last used, least recently used out first (of a
+ * table of 64 or more, but for a 64th of it).
  * filter_flows_new() allocates all memory there will ever be (about 100
  * bytes a flow); NULL with errno ENOMEM or EINVAL (max 0 or above
- * FILTER_FLOWS_MAX). A table belongs to one thread: both functions below
+ * FILTER_FLOWS_MAX). Threads share a table by a lock: both functions below
  * write to it. It outlives the filter, but a filter with shields up must
  * get a table of its own or an emptied one.
  */

@@ -26,6 +26,7 @@ struct flow {
 	uint32_t	 fl_newer;
 	uint32_t	 fl_older;
 	uint32_t	 fl_bucket;
+	uint32_t	 fl_touched;	/* ft_clock when moved to the front */
 };
 
 struct filter_flows {
@@ -36,6 +37,7 @@ struct filter_flows {
 	uint32_t	 ft_n;
 	uint32_t	 ft_newest;
 	uint32_t	 ft_oldest;
+	uint32_t	 ft_clock;	/* flows ever noted */
 };
 
 static void	 key_fill(struct flow_key *, const struct pkt *, int);
@@ -170,12 +172,18 @@ flow_front(struct filter_flows *t, uint32_t i)
 	else
 		t->ft_flow[t->ft_newest].fl_newer = i;
 	t->ft_newest = i;
+	t->ft_flow[i].fl_touched = t->ft_clock;
 }
 
+/*
+ * One that is new enough stays where it is: with many flows at a time the
+ * table would be written for each packet, and by two threads.
+ */
 static void
 flow_touch(struct filter_flows *t, uint32_t i)
 {
-	if (t->ft_newest == i)
+	if (t->ft_newest == i ||
+	    t->ft_clock - t->ft_flow[i].fl_touched < t->ft_max / 64)
 		return;
 	flow_unlink(t, i);
 	flow_front(t, i);
@@ -231,6 +239,7 @@ flows_note(struct filter_flows *t, const struct pkt *p)
 		return;
 	}
 	i = t->ft_n < t->ft_max ? t->ft_n++ : flow_evict(t);
+	t->ft_clock++;
 	t->ft_flow[i].fl_key = k;
 	t->ft_flow[i].fl_bucket = bucket;
 	t->ft_flow[i].fl_next = t->ft_bucket[bucket];

@@ -28,9 +28,12 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <err.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,6 +46,9 @@
 #define PORT		85
 #define LEN		600
 #define NUMBER		28		/* where it stands in a packet */
+#define BULK		300
+#define BULK_SEGS	40		/* of a large packet */
+#define LOCK_EACH	8		/* packets at least, for each time */
 
 static uint32_t	 out_next, out_seen, in_next, in_seen;
 static unsigned int	 out_good, in_good, sessions;
@@ -57,6 +63,10 @@ static void	 udp_replace(void);
 static void	 cipher_change(unsigned int);
 static void	 own_packets(void);
 static void	 happen(unsigned int);
+static void	 out_large(unsigned int);
+static void	 in_large(unsigned int);
+static void	 bulk(void);
+static void	 lines(void);
 
 static void
 out_packets(void)
@@ -267,6 +277,119 @@ happen(unsigned int i)
 	}
 }
 
+/*
+ * A large packet of the stack: (segments). The checksum is none, as in the
+ * others.
+ */
+static void
+out_large(unsigned int n)
+{
+	static uint8_t	 buf[VNET_HDR_LEN + 65536];
+	struct vnet_hdr	 vh;
+	uint8_t		*p = buf + VNET_HDR_LEN;
+	size_t		 len = NUMBER + n * (LEN - NUMBER);
+	unsigned int	 i;
+
+	packet(p, 1, 2, PORT, len);
+	for (i = 0; i < n; i++)
+		be32enc(p + NUMBER + i * (LEN - NUMBER), ++out_next);
+	memset(&vh, 0, sizeof(vh));
+	vh.v_flags = VNET_F_NEEDS_CSUM;
+	vh.v_gso_type = VNET_GSO_UDP_L4;
+	vh.v_gso_size = LEN - NUMBER;
+	vh.v_hdr_len = NUMBER;
+	vh.v_csum_start = 20;
+	vh.v_csum_offset = 6;
+	memcpy(buf, &vh, VNET_HDR_LEN);
+	if (write(tun_fd, buf, VNET_HDR_LEN + len) == -1)
+		err(1, "tun");
+}
+
+/* As a sender with large sends would. */
+static void
+in_large(unsigned int n)
+{
+	static uint8_t	 msgs[65536];
+	struct msghdr	 mh;
+	struct iovec	 iov = { msgs, 0 };
+	union {
+		struct cmsghdr	 hdr;
+		uint8_t		 buf[CMSG_SPACE(sizeof(uint16_t))];
+	}		 cm;
+	uint8_t		 p[LEN];
+	size_t		 size = 0;
+	uint16_t	 seg;
+
+	memset(&mh, 0, sizeof(mh));
+	memset(&cm, 0, sizeof(cm));
+	for (; n != 0; n--) {
+		packet(p, 2, 1, PORT, sizeof(p));
+		be16enc(p + 26, 0);
+		be32enc(p + NUMBER, ++in_next);
+		size = seal(msgs + iov.iov_len, p, sizeof(p));
+		iov.iov_len += size;
+	}
+	mh.msg_name = &netd_sin;
+	mh.msg_namelen = sizeof(netd_sin);
+	mh.msg_iov = &iov;
+	mh.msg_iovlen = 1;
+	mh.msg_control = &cm;
+	mh.msg_controllen = sizeof(cm);
+	cm.hdr.cmsg_level = IPPROTO_UDP;
+	cm.hdr.cmsg_type = UDP_SEGMENT;
+	cm.hdr.cmsg_len = CMSG_LEN(sizeof(seg));
+	seg = size;
+	memcpy(CMSG_DATA(&cm.hdr), &seg, sizeof(seg));
+	if (sendmsg(sock, &mh, 0) == -1)
+		err(1, "sendmsg");
+}
+
+/* The lock is taken for batches, not for packets. */
+static void
+bulk(void)
+{
+	struct tx_stats	 ts;
+	uint64_t	 takes, packets;
+	unsigned int	 i, in = in_good, out = out_good;
+
+	state_lock();
+	tx_stats(&ts);
+	takes = lock_takes();
+	packets = ts.s_segs + nd.n_rx->r_stats.s_datagrams;
+	state_unlock();
+	for (i = 0; i < BULK; i++) {
+		out_large(BULK_SEGS);
+		in_large(BULK_SEGS);
+		turn();
+		peer_takes();
+		tun_takes();
+	}
+	state_lock();
+	tx_stats(&ts);
+	takes = lock_takes() - takes;
+	packets = ts.s_segs + nd.n_rx->r_stats.s_datagrams - packets;
+	state_unlock();
+	want(in_good - in > BULK * BULK_SEGS / 2, "bulk in");
+	want(out_good - out > BULK * BULK_SEGS / 2, "bulk out");
+	if (takes * LOCK_EACH > packets)
+		errx(1, "lock taken %llu times for %llu packets",
+		    (unsigned long long)takes, (unsigned long long)packets);
+	printf("lock: %llu times for %llu packets\n",
+	    (unsigned long long)takes, (unsigned long long)packets);
+}
+
+/* What each thread writes for each packet is on cache lines of its own. */
+static void
+lines(void)
+{
+	size_t	 counter = offsetof(struct keypair, k_counter);
+
+	want(counter - offsetof(struct keypair, k_initiator) > CACHE_LINE,
+	    "what is read is not on the counter's line");
+	want(offsetof(struct keypair, k_replay) - counter > CACHE_LINE,
+	    "the window is not on the counter's line");
+}
+
 int
 main(void)
 {
@@ -291,6 +414,8 @@ main(void)
 	want(sessions > 3, "sessions");
 	want(out_good > ROUNDS * BURST / 4, "packets out");
 	want(in_good > ROUNDS * BURST / 4, "packets in");
+	bulk();
+	lines();
 	state_lock();
 	sender_park();
 	state_unlock();
