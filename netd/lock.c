@@ -25,10 +25,12 @@ static uint64_t		 takes;
 static enum sender_state {
 	SENDER_READS,			/* or sleeps: uses the TUN device */
 	SENDER_SENDS,			/* and keys, and sockets */
-	SENDER_BLOCKED,			/* waits for a socket, all is sealed */
+	SENDER_STUCK,			/* the same, waits for a socket */
+	SENDER_BLOCKED,			/* and all is sealed: no keys */
 	SENDER_RESTS			/* uses nothing */
 }			 state = SENDER_RESTS;
 static int		 stop;		/* no batch may begin */
+static int		 hurry;		/* main waits for the keys */
 static int		 park;		/* rest as soon as you can */
 static int		 paused = 1;	/* there is nothing to read from */
 static int		 drop;		/* do not wait for sockets */
@@ -102,21 +104,33 @@ lock_told(void)
 	told = 0;
 }
 
-static void
-wait_for_keys(void)
+static int
+uses_keys(void)
 {
-	stop++;
-	while (state == SENDER_SENDS)
-		(void)pthread_cond_wait(&settled, &mutex);
-	stop--;
-	(void)pthread_cond_signal(&go);
+	return state == SENDER_SENDS || state == SENDER_STUCK;
+}
+
+/* One that waits for a socket may do so for long: wake it. */
+static void
+wait_for_sender(void)
+{
+	if (state == SENDER_STUCK || (drop && state == SENDER_BLOCKED))
+		poke(kick_fd[1]);
+	(void)pthread_cond_wait(&settled, &mutex);
 }
 
 void
 sender_settle(void)
 {
-	if (threads && state == SENDER_SENDS)
-		wait_for_keys();
+	if (!threads || !uses_keys())
+		return;
+	stop++;
+	hurry = 1;
+	while (uses_keys())
+		wait_for_sender();
+	hurry = 0;
+	stop--;
+	(void)pthread_cond_signal(&go);
 }
 
 void
@@ -129,9 +143,8 @@ sender_leave_sockets(void)
 		return;
 	drop = 1;
 	stop++;
-	poke(kick_fd[1]);
-	while (state == SENDER_BLOCKED || state == SENDER_SENDS)
-		(void)pthread_cond_wait(&settled, &mutex);
+	while (state == SENDER_BLOCKED || uses_keys())
+		wait_for_sender();
 	stop--;
 	drop = 0;
 	(void)pthread_cond_signal(&go);
@@ -143,9 +156,11 @@ sender_park(void)
 	if (!threads)
 		return;
 	park++;
+	drop = 1;
 	poke(kick_fd[1]);
 	while (state != SENDER_RESTS)
-		(void)pthread_cond_wait(&settled, &mutex);
+		wait_for_sender();
+	drop = 0;
 }
 
 void
@@ -205,10 +220,10 @@ sender_blocked(int fd, int sealed, int full)
 	struct pollfd	 pfd[2] = {
 		{ kick_fd[0], POLLIN, 0 }, { fd, POLLOUT, 0 }
 	};
+	int		 again;
 
 	state_lock();
-	if (sealed)
-		enter(SENDER_BLOCKED);
+	enter(sealed ? SENDER_BLOCKED : SENDER_STUCK);
 	state_unlock();
 	/* A full queue below the socket does not tell when it is not. */
 	(void)poll(pfd, full ? 2 : 1, full ? -1 : 1);
@@ -216,10 +231,11 @@ sender_blocked(int fd, int sealed, int full)
 	if (pfd[0].revents != 0)
 		drain(kick_fd[0]);
 	state = SENDER_SENDS;
-	if (drop && sealed)
+	if (drop)
 		return -1;		/* with the lock */
+	again = hurry && !sealed;
 	state_unlock();
-	return 0;
+	return again;
 }
 
 void

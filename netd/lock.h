@@ -15,9 +15,25 @@
 /* --- lock.c: one lock for all state; main and the sender ----------------- */
 
 /*
- * The main thread holds the lock in all handlers of events, but for windows
- * where only system calls and ciphers run; the sender while it plans and
- * books a batch. Neither takes it per packet.
+ * Two threads: the sender carries packets from the TUN device to UDP, main
+ * those from UDP to the TUN device, and runs the event loop: timers, disco,
+ * relays, channels, configuration. Flows do not get reordered, since each
+ * direction has one thread.
+ *
+ * All state of netd is guarded by one lock. Main holds it in all handlers of
+ * events (LOCKED_CB, chan_guard), but for windows where only system calls and
+ * ciphers run on what is its own: struct rx. The sender has it while it plans
+ * a batch and while it books one, not while it reads, seals and sends: all
+ * that it needs then is in its struct tx. Neither takes it for one packet.
+ * What is written for each packet is written by one thread: struct tx,
+ * struct rx, and the counter and the replay window of a session, which are on
+ * cache lines of their own.
+ *
+ * The sender touches no event, channel or relay, and frees nothing but
+ * packets. It leaves chores (tx.h) and lists of peers and of datagrams for
+ * relays, and wakes main. Outside the lock it uses keys, sockets and the TUN
+ * device; main, with the lock, waits for it before one of them goes, or is
+ * used otherwise: sender_settle(), sender_leave_sockets(), sender_park().
  */
 void	 state_lock(void);
 void	 state_unlock(void);
@@ -57,7 +73,8 @@ void	 sender_end(void);
 void	 sender_tell(void);		/* main has work */
 /*
  * A socket is full: (descriptor, is all sealed, 1: it tells when it is not;
- * 0: it does not). 0: try again; -1: give up, with the lock.
+ * 0: it does not). 0: try again; 1: the same, but somebody waits for the keys:
+ * what is not sealed is lost; -1: give up, with the lock.
  */
 int	 sender_blocked(int, int, int);
 void	 sender_sleep(int);		/* the TUN device has nothing */

@@ -52,12 +52,15 @@ sender_fault(struct tx *tx)
 static void
 sender_send(struct tx *tx)
 {
-	int	 fd;
+	int	 fd, full, r;
 
 	while (batch_run(tx) == -1) {
+		full = errno == EAGAIN;
 		fd = udp_out_of(tx, &tx->t_group[tx->t_gone])->uo_fd;
-		if (sender_blocked(fd, batch_sealed(tx),
-		    errno == EAGAIN) == -1) {
+		r = sender_blocked(fd, batch_sealed(tx), full);
+		if (r != 0)
+			batch_cancel(tx);
+		if (r == -1) {
 			batch_drop(tx);
 			return;
 		}

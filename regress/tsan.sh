@@ -10,7 +10,7 @@ $run true 2>/dev/null || run=
 TSAN_OPTIONS="exitcode=66 halt_on_error=0"
 export TSAN_OPTIONS
 bad=0
-for t in t_netd_threads; do
+for t in t_netd_threads t_netd_lock; do
 	rm -f "bin/$t"
 	make -s WERROR=-Werror OPT="-O1 -g" HARDEN=-fPIE \
 	    SAN="-fsanitize=thread" TESTS="$t" some || exit 1
