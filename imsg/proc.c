@@ -39,13 +39,15 @@ struct proc_opts {
 	int		 po_verbose;
 };
 
+static int	with_threads;		/* -t */
+
 static void
 proc_getopt(struct proc_opts *po, int argc, char *argv[])
 {
 	int	 ch;
 
 	memset(po, 0, sizeof(*po));
-	while ((ch = getopt(argc, argv, "dr:T:v")) != -1) {
+	while ((ch = getopt(argc, argv, "dr:T:tv")) != -1) {
 		switch (ch) {
 		case 'd':
 			break;		/* the parent sorts its lines */
@@ -56,6 +58,11 @@ proc_getopt(struct proc_opts *po, int argc, char *argv[])
 			if (!self->ps_root_arg)
 				errx(1, "-r is not for %s", self->ps_name);
 			po->po_root = optarg;
+			break;
+		case 't':
+			if (self->ps_threads == NULL)
+				errx(1, "-t is not for %s", self->ps_name);
+			with_threads = 1;
 			break;
 #ifdef REGRESS
 		case 'T':
@@ -106,6 +113,8 @@ proc_got_startup(void)
 {
 	struct timeval	 tv = { PROC_SETTLED, 0 };
 
+	if (with_threads)
+		self->ps_threads();
 	if (self->ps_startup != NULL)
 		self->ps_startup();
 	os_sandbox(self->ps_proc, SANDBOX_RUN);

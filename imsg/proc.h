@@ -56,8 +56,14 @@ struct proc_self {
 	int		(*ps_channel)(enum proc, int, int);
 
 	/*
-	 * STARTUP came: start threads, send first requests. After it returns
-	 * the sandbox closes to SANDBOX_RUN. May be NULL.
+	 * With -t, before ps_startup: start other threads. NULL: there is no
+	 * such option.
+	 */
+	void		(*ps_threads)(void);
+
+	/*
+	 * STARTUP came: send first requests. After it returns the sandbox
+	 * closes to SANDBOX_RUN. May be NULL.
 	 */
 	void		(*ps_startup)(void);
 
@@ -106,6 +112,7 @@ struct proc_child {
 	const char	*pc_name;	/* its executable and log name */
 	const char	*pc_dir;	/* its build directory; NULL: pc_name */
 	const char	*pc_root;	/* passed as -r, or NULL */
+	int		 pc_threads;	/* 1: passed as -t */
 
 	struct chan	 pc_chan;	/* open in STARTING and READY */
 	enum proc_state	 pc_state;

@@ -162,6 +162,8 @@ child_exec(const struct proc_child *pc, const char *path, int fd, int logfd)
 		args.in[n++] = "-r";
 		args.in[n++] = pc->pc_root;
 	}
+	if (pc->pc_threads)
+		args.in[n++] = "-t";
 	args.in[n] = NULL;
 
 	/* Out of the way first: the targets may be in use by the sources. */

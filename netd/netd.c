@@ -43,7 +43,7 @@ static const struct proc_self	 self = {
 	.ps_user = NETD_USER,
 	.ps_msg = netd_parent_msg,
 	.ps_channel = netd_channel,
-	.ps_startup = sender_start,
+	.ps_threads = sender_start,
 	.ps_exit = netd_exit
 };
 

@@ -72,9 +72,12 @@ children_start(void)
 {
 	size_t	 i;
 
-	for (i = 0; i < NKIDS; i++)
+	for (i = 0; i < NKIDS; i++) {
+		if (kids[i].pc_proc == PROC_NETD)
+			kids[i].pc_threads = shoald_conf()->c_sender;
 		if (proc_start(&kids[i]) == -1)
 			shoald_stop("%s is not installed", kids[i].pc_name);
+	}
 }
 
 struct proc_child *

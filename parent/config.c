@@ -128,6 +128,8 @@ conf_needs_restart(const struct shoal_conf *a, const struct shoal_conf *b)
 		return "socket";
 	if (strcmp(a->c_ifname, b->c_ifname) != 0 || a->c_mtu != b->c_mtu)
 		return "interface";
+	if (a->c_sender != b->c_sender)
+		return "sender thread";
 	if (a->c_landlock != b->c_landlock)
 		return "sandbox";
 	/* The parent's own confinement knows the old directories. */

@@ -187,8 +187,8 @@ set_ca(const char *s)
 %token	MAPPING METRICS MTU NAT NO NODE ON OPERATOR PORT PROBING PROXY RELAY
 %token	REQUIRE
 %token	ROUTES
-%token	SANDBOX SEAL SERVER SHIELDS SNAT SOCKET STATE SUBNETROUTES TAGS TPM UP
-%token	YES ERROR
+%token	SANDBOX SEAL SENDER SERVER SHIELDS SNAT SOCKET STATE SUBNETROUTES TAGS
+%token	THREAD TPM UP YES ERROR
 %token	STRING NUMBER
 
 %%
@@ -338,6 +338,10 @@ routing		: ACCEPT ROUTES yesno {
 			if (once(SET_HARDNAT, "hard nat probing"))
 				conf->c_hardnat = $4.number;
 		}
+		| SENDER THREAD yesno {
+			if (once(SET_SENDER, "sender thread"))
+				conf->c_sender = $3.number;
+		}
 		| RELAY SERVER NO {
 			(void)once(SET_RELAY, "relay server");
 		}
@@ -415,6 +419,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "routes",		ROUTES },
 	{ "sandbox",		SANDBOX },
 	{ "seal",		SEAL },
+	{ "sender",		SENDER },
 	{ "server",		SERVER },
 	{ "shields",		SHIELDS },
 	{ "snat",		SNAT },
@@ -422,6 +427,7 @@ static const struct lex_keyword	 keywords[] = {
 	{ "state",		STATE },
 	{ "subnet-routes",	SUBNETROUTES },
 	{ "tags",		TAGS },
+	{ "thread",		THREAD },
 	{ "tpm",		TPM },
 	{ "up",			UP },
 	{ "yes",		YES }

@@ -98,6 +98,8 @@ print_net(const struct shoal_conf *c, FILE *fp)
 	if (c->c_set & SET_HARDNAT)
 		fprintf(fp, "hard nat probing %s\n", c->c_hardnat ? "yes" :
 		    "no");
+	if (c->c_set & SET_SENDER)
+		fprintf(fp, "sender thread %s\n", c->c_sender ? "yes" : "no");
 	if (c->c_set & SET_RELAY)
 		print_relay(c, fp);
 	if (c->c_set & SET_INTERFACE) {

@@ -82,6 +82,7 @@ int	 url_parse_proxy(struct url *, char *, size_t, const char *,
 #define SET_RELAY	0x10000
 #define SET_PROXY	0x20000
 #define SET_HARDNAT	0x40000
+#define SET_SENDER	0x80000
 
 struct shoal_conf {
 	unsigned int	 c_set;
@@ -98,6 +99,7 @@ struct shoal_conf {
 	uint16_t	 c_port;
 	int		 c_portmap;
 	int		 c_hardnat;		/* probe through hard NATs */
+	int		 c_sender;		/* netd sends by a thread */
 	uint16_t	 c_relay_port;
 	int		 c_relay;		/* be a peer relay */
 	char		 c_ifname[16];

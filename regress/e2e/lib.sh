@@ -344,6 +344,25 @@ two_nodes()
 	two_up "$@"
 }
 
+listens()	# host TCP-port
+{
+	on "$1" ss -Hltn "sport = :$2" | grep -q .
+}
+
+# transfer from to address: 8 MB by TCP, 400 datagrams of all sizes by UDP,
+# byte for byte.
+transfer()
+{
+	on_bg "$2" "$LAB/got" python3 "$TOP/regress/e2e/stream.py" recv
+	_pid=$BGPID
+	wait_for 10 listens "$2" 7788 || return 1
+	on "$1" timeout 30 python3 "$TOP/regress/e2e/stream.py" send "$3" \
+	    >"$LAB/sent" || return 1
+	wait "$_pid"
+	cat "$LAB/sent" "$LAB/got"
+	[ -s "$LAB/sent" ] && cmp "$LAB/sent" "$LAB/got"
+}
+
 ping_ok()	# from address
 {
 	on "$1" ping -c 1 -W 1 "$2"

@@ -14,19 +14,6 @@ force()
 	node_wait_up "$1"
 }
 
-# transfer from to address: 8 MB by TCP, 400 datagrams of all sizes by UDP
-transfer()
-{
-	on_bg "$2" "$LAB/got" python3 "$TOP/regress/e2e/stream.py" recv
-	_pid=$BGPID
-	sleep 0.3
-	on "$1" timeout 30 python3 "$TOP/regress/e2e/stream.py" send "$3" \
-	    >"$LAB/sent" || return 1
-	wait "$_pid"
-	cat "$LAB/sent" "$LAB/got"
-	[ -s "$LAB/sent" ] && cmp "$LAB/sent" "$LAB/got"
-}
-
 both()	# what
 {
 	wait_for 10 on a ping -c 1 -W 1 "$B4" || { fail "$1: ping"; return; }

@@ -124,8 +124,9 @@ growth()	# node
 natlab_init soak
 coordctl user create u >/dev/null
 links
-node a
-node b
+# One with a thread for what goes out, one without.
+NODE_LINES='sender thread yes' && node a
+NODE_LINES= && node b
 check "both are up" wait_for 20 site_ready a b
 wait_for 20 site_ready b a
 on_bg a "$LAB/a/ping.log" ping -i 0.2 "$(site_ctl b ip -4)"

@@ -138,7 +138,7 @@ live()	# parent child user root open
 	check "$2 ($3) has nothing else open" only_open "$_pid" "$5"
 }
 
-two_nodes || exit 1
+two_nodes "policy allow all" "sender thread yes" || exit 1
 on a ping -c 1 -W 5 "$(ip4 b)" >/dev/null 2>&1
 P1=$NODEPID_a
 check "shoald is confined" parent_confined "$P1"
