@@ -1028,7 +1028,6 @@ struct udp_sock {
 	uint8_t		 u_af;
 	uint8_t		 u_gso;
 	uint8_t		 u_gro;
-	uint8_t		 u_gso_ok;	/* one large send has worked */
 	uint8_t		 u_sock;	/* as in struct addr */
 	int64_t		 u_rebind;	/* last asked for, 0: never */
 };

@@ -29,7 +29,6 @@
 struct udp_out {
 	int		 uo_fd;		/* -1: none */
 	uint8_t		 uo_gso;
-	uint8_t		 uo_gso_ok;	/* one large send has worked */
 	uint8_t		 uo_failed;	/* large sends do not work */
 };
 

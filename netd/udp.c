@@ -110,7 +110,7 @@ udp_offloads(struct udp_sock *u)
 		force |= FORCE_NO_GSO;
 	if (nd.n_self.flags & SELF_NO_UDP_GRO)
 		force |= FORCE_NO_GRO;
-	u->u_gso = u->u_gro = u->u_gso_ok = 0;
+	u->u_gso = u->u_gro = 0;
 	if (u->u_fd == -1)
 		return;
 #ifdef UDP_SEGMENT
@@ -220,14 +220,12 @@ out_get(struct udp_out *uo, const struct udp_sock *u)
 {
 	uo->uo_fd = forbidden() ? -1 : u->u_fd;
 	uo->uo_gso = u->u_gso;
-	uo->uo_gso_ok = u->u_gso_ok;
 	uo->uo_failed = 0;
 }
 
 static void
 out_put(const struct udp_out *uo, struct udp_sock *u)
 {
-	u->u_gso_ok |= uo->uo_gso_ok;
 	if (!uo->uo_failed || !u->u_gso)
 		return;
 	log_warn("udp%d: large sends fail, going on without", u->u_af);
@@ -349,9 +347,9 @@ msgs_fill(struct udp_msgs *um, const struct udp_out *uo,
 
 /*
  * The first message did not go. A large one: EIO, the interface cannot do
- * checksums, so none will ever work; EINVAL, EMSGSIZE, most likely the
- * route's MTU is below the segment size, which says nothing of other paths.
- * 0: try again, one by one. Else it is skipped.
+ * checksums, so none will ever work; EINVAL, EMSGSIZE, the route's MTU is
+ * below the segment size, which says nothing of other paths. 0: try again,
+ * one by one. Else it is skipped.
  */
 static int
 msg_failed(struct udp_out *uo, struct tx_group *g, size_t len)
@@ -360,7 +358,7 @@ msg_failed(struct udp_out *uo, struct tx_group *g, size_t len)
 		return -1;
 	if (len > g->g_size &&
 	    (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
-		if (errno == EIO || !uo->uo_gso_ok) {
+		if (errno == EIO) {
 			uo->uo_gso = 0;
 			uo->uo_failed = 1;
 		} else
@@ -389,8 +387,6 @@ udp_send_groups(struct udp_out *uo, struct tx_group *g, size_t ngroup)
 		while (g->g_sent == g->g_len)
 			g++;
 		g->g_sent += um.um_iov[i].iov_len;
-		if (um.um_iov[i].iov_len > g->g_size)
-			uo->uo_gso_ok = 1;
 	}
 	return n;
 }

@@ -89,7 +89,15 @@ count
 check "TCP" tcp
 check "no fragments" whole
 
+# A new netd does not know what the system does, and meets it at once.
 narrow 1280
+within "narrow again: full packets" 10 big
+kill -9 "$(child_pid a netd)"
+within "a new netd: TCP" 10 tcp
+check "and its large sends to others are not given up" sh -c \
+    "\"$SHOALCTL\" -s $LAB/a/shoald.sock debug netd path |
+    grep -q '^udp6 .*gso'"
+
 only 4
 count
 within "IPv4, 1280 bytes: full packets" 10 big
