@@ -143,7 +143,7 @@ as_nobody shoal user create bob
 [ $? -eq 1 ] && grep -q "only root may do that" "$DIR/out"
 say $? "the group may not change: $(cat "$DIR/out")"
 as_nobody nogroup user list
-[ $? -eq 1 ] && grep -q "Permission denied" "$DIR/out"
+[ $? -eq 1 ] && grep -q "not allowed: be root, or a member" "$DIR/out"
 say $? "others may not read"
 ctl frobnicate >/dev/null 2>&1
 [ $? -eq 2 ]
