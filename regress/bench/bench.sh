@@ -8,12 +8,12 @@
 # and the bare link. By turns, median of ROUNDS (5) runs of SECS (3) seconds
 # (boringtun and the bare link: half as many);
 # table, verdicts on the bars, JSON and a chart in regress/out. First the
-# parts many.sh, pair.sh, scale.sh and filter.sh, whose rows are in the same
-# table; PARTS= leaves them out, or names those that are wanted.
+# parts cipher.sh, filter.sh, many.sh, pair.sh and scale.sh, whose rows are in
+# the same table; PARTS= leaves them out, or names those that are wanted.
 . "$(dirname "$0")/../e2e/lib.sh"
 
 WGGO=$(command -v wireguard-go || true)
-: "${ROUNDS:=5}" "${SECS:=3}" "${PARTS=filter many pair scale}"
+: "${ROUNDS:=5}" "${SECS:=3}" "${PARTS=cipher filter many pair scale}"
 mkdir -p "$TOP/regress/out"
 
 # add name host-a host-b address-of-b "pids of a" "pids of b" version [rounds]
