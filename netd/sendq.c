@@ -249,19 +249,27 @@ epoch(struct sendq *sq, int64_t now)
 	sq->sq_epoch = now;
 }
 
-/* Book a packet, and tell whether its flow hardly sends. */
+/*
+ * Book a packet, and tell whether its flow hardly sends. It may share one of
+ * its places with another, hardly both.
+ */
 static int
 sparse(struct sendq *sq, uint32_t flow, size_t len, int64_t now)
 {
-	uint32_t	*cur, bytes;
+	unsigned int	 cur, slot, way;
+	uint32_t	 both, bytes = UINT32_MAX;
 
 	if (now - sq->sq_epoch >= EPOCH)
 		epoch(sq, now);
-	flow %= SENDQ_FLOWS;
-	cur = &sq->sq_flow[sq->sq_cur][flow];
-	*cur += len;
-	sq->sq_total[sq->sq_cur] += len;
-	bytes = *cur + sq->sq_flow[sq->sq_cur ^ 1][flow];
+	cur = sq->sq_cur;
+	for (way = 0; way < SENDQ_WAYS; way++) {
+		slot = (flow >> (16 * way)) % SENDQ_FLOWS;
+		sq->sq_flow[cur][way][slot] += len;
+		both = sq->sq_flow[0][way][slot] + sq->sq_flow[1][way][slot];
+		if (both < bytes)
+			bytes = both;
+	}
+	sq->sq_total[cur] += len;
 	return bytes <= SPARSE_BYTES ||
 	    bytes < (sq->sq_total[0] + sq->sq_total[1]) / SPARSE_PART;
 }

@@ -20,6 +20,7 @@
 
 #define SENDQ_MARKS	256
 #define SENDQ_FLOWS	256
+#define SENDQ_WAYS	2		/* a flow has a place in each */
 #define SENDQ_SAMPLE	(1000 * 1000LL)		/* ns between two looks */
 
 enum sendq_verdict {
@@ -49,7 +50,7 @@ struct sendq {
 	int		 sq_active;
 	int		 sq_told;	/* one was dropped since it is */
 	/* Bytes by flow: of this epoch and the last. */
-	uint32_t	 sq_flow[2][SENDQ_FLOWS];
+	uint32_t	 sq_flow[2][SENDQ_WAYS][SENDQ_FLOWS];
 	uint32_t	 sq_total[2];
 	int64_t		 sq_epoch;	/* when this one began */
 	unsigned int	 sq_cur;

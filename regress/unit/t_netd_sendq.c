@@ -34,6 +34,10 @@ struct link {
 	int		 l_far;		/* known by its time, not its bytes */
 };
 
+/* They share one of the places where flows are counted, not both. */
+#define BULK		7
+#define SPARSE		(BULK | 9 << 16)
+
 struct result {
 	double		 r_delay;	/* mean, in ms, of the second half */
 	double		 r_worst;	/* of the second half */
@@ -100,7 +104,7 @@ aimd_tick(struct aimd *a, struct link *l, struct result *r)
 	rtt = 20 * MSEC + (int64_t)(l->l_queued / l->l_rate * NSEC);
 	a->a_credit += a->a_window * TICK / (a->a_listens ? rtt : NSEC);
 	for (; a->a_credit >= 1; a->a_credit--) {
-		v = link_send(l, 7, PKT, a->a_ect);
+		v = link_send(l, BULK, PKT, a->a_ect);
 		r->r_marked += v == SENDQ_MARK;
 		if (!a->a_listens)
 			continue;
@@ -132,7 +136,7 @@ simulate(double rate, int far, struct aimd *a, struct result *r)
 		aimd_tick(a, &l, r);
 		/* Twenty a second, as a shell or a lookup would send. */
 		if (i % (int)(NSEC / TICK / 20) == 0 &&
-		    link_send(&l, 99, 200, 0) == SENDQ_DROP)
+		    link_send(&l, SPARSE, 200, 0) == SENDQ_DROP)
 			r->r_lost++;
 		if (i < ticks / 2)
 			continue;
