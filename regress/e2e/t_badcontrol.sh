@@ -21,6 +21,8 @@ key=$(key_create --user u --reusable)
 node_start a "auth key \"$key\""
 node_wait_up a || exit 1
 addr=$(ip4 a)
+# Running comes before the map is on disk.
+check "the map is kept" wait_for 10 [ -s "$LAB/a/state.netmap" ]
 node_stop a
 kill_wait "$COORDPID"
 cp "$LAB/a/state" "$LAB/state.good"
