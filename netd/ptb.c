@@ -59,21 +59,12 @@ static uint32_t
 flow_of(const uint8_t *p, size_t len)
 {
 	struct pkt	 pkt;
-	uint32_t	 h = 2166136261U;	/* FNV-1a */
-	size_t		 i, n;
+	uint32_t	 h;
 
 	while (salt == 0)
 		salt = arc4random();
-	h ^= salt;
 	pkt_parse(&pkt, p, len);
-	if (pkt.p_src == NULL)
-		return 0;
-	n = pkt.p_version == 4 ? 8 : 32;	/* source and destination */
-	for (i = 0; i < n; i++)
-		h = (h ^ pkt.p_src[i]) * 16777619U;
-	h = (h ^ pkt.p_proto) * 16777619U;
-	h = (h ^ pkt.p_sport) * 16777619U;
-	h = (h ^ pkt.p_dport) * 16777619U;
+	h = pkt_flow(&pkt, salt);
 	return h ^ h >> 16;
 }
 

@@ -26,7 +26,7 @@ static int	 batch_room(struct tx *, struct tx_dest *, size_t);
 static void	 batch_cut(struct tx *, struct tx_pkt *, size_t, size_t, int);
 static struct sendq	*batch_queue(struct tx *, const struct tx_dest *);
 static void	 batch_watch(struct tx *);
-static uint32_t	 pkt_flow(const struct tx_pkt *);
+static uint32_t	 flow_of(const struct tx_pkt *);
 static enum sendq_verdict batch_admit(struct tx *, struct sendq *,
 		    struct tx_pkt *, uint32_t, size_t);
 static void	 batch_fill(struct tx *);
@@ -234,21 +234,12 @@ batch_queue(struct tx *tx, const struct tx_dest *d)
 
 /* The flow of a packet, for the queue to know it again. */
 static uint32_t
-pkt_flow(const struct tx_pkt *tp)
+flow_of(const struct tx_pkt *tp)
 {
 	struct pkt	 pkt;
-	uint32_t	 h = 2166136261U;	/* FNV-1a */
-	size_t		 i, n;
 
 	pkt_parse(&pkt, tp->tp_data, tp->tp_len);
-	if (pkt.p_src == NULL)
-		return 0;
-	n = pkt.p_version == 4 ? 8 : 32;	/* source and destination */
-	for (i = 0; i < n; i++)
-		h = (h ^ pkt.p_src[i]) * 16777619U;
-	h = (h ^ pkt.p_proto) * 16777619U;
-	h = (h ^ pkt.p_sport) * 16777619U;
-	return (h ^ pkt.p_dport) * 16777619U;
+	return pkt_flow(&pkt, 0);
 }
 
 /*
@@ -292,7 +283,7 @@ batch_fill(struct tx *tx)
 		hdr = d->d_to.pt_addr.a_vni != 0 ? GENEVE_HDR_LEN : 0;
 		v = SENDQ_PASS;
 		if ((sq = batch_queue(tx, d)) != NULL)
-			flow = pkt_flow(tp);
+			flow = flow_of(tp);
 		while ((len = segment_len(&tp->tp_seg)) != 0) {
 			size = wire_len(tx, len) + hdr;
 			if (batch_room(tx, d, size) == -1)

@@ -174,3 +174,19 @@ pkt_parse(struct pkt *p, const uint8_t *b, size_t len)
 		break;
 	}
 }
+
+uint32_t
+pkt_flow(const struct pkt *p, uint32_t salt)
+{
+	uint32_t	 h = 2166136261U ^ salt;	/* FNV-1a */
+	size_t		 i, n;
+
+	if (p->p_src == NULL)
+		return 0;
+	n = p->p_version == 4 ? 8 : 32;	/* source and destination */
+	for (i = 0; i < n; i++)
+		h = (h ^ p->p_src[i]) * 16777619U;
+	h = (h ^ p->p_proto) * 16777619U;
+	h = (h ^ p->p_sport) * 16777619U;
+	return (h ^ p->p_dport) * 16777619U;
+}

@@ -56,4 +56,11 @@ struct pkt {
  */
 void	 pkt_parse(struct pkt *, const uint8_t *, size_t);
 
+/*
+ * A hash of a parsed packet's flow: addresses, protocol and ports, the same
+ * for all of its packets; of no flow 0. With a salt of one's own nobody can
+ * choose who shares a place; a table of few places folds the high bits in.
+ */
+uint32_t pkt_flow(const struct pkt *, uint32_t);
+
 #endif /* PROTO_PACKET_H */
