@@ -98,3 +98,15 @@ big()	# both ways, both families, full inner packets
 	    on a ping -6 -c 2 -i 0.2 -W 2 -M "do" -s 1232 "$IP6B" &&
 	    on b ping -c 2 -i 0.2 -W 2 -M "do" -s 1252 "$IP4A"
 }
+
+tcp()	# [-R]
+{
+	on a timeout 10 iperf3 -J -c "$IP4B" -t 1 "$@" >"$LAB/i.json" &&
+	    MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' \
+	    "$LAB/i.json") && echo "$MBIT Mbit/s" && [ "$MBIT" -ge 20 ]
+}
+
+via()	# pattern: so a is said to reach b
+{
+	ctl a status | grep " b " | grep -q "$1"
+}

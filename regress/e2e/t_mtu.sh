@@ -9,18 +9,6 @@ set -u
 . "$(dirname "$0")/mtulab.sh"
 lab_init mtu
 
-tcp()	# [-R]
-{
-	on a timeout 10 iperf3 -J -c "$IP4B" -t 1 "$@" >"$LAB/i.json" &&
-	    MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' \
-	    "$LAB/i.json") && echo "$MBIT Mbit/s" && [ "$MBIT" -ge 20 ]
-}
-
-via()	# pattern: so a is said to reach b
-{
-	ctl a status | grep " b " | grep -q "$1"
-}
-
 fragments()
 {
 	ctl a debug netd peers | grep 'full packets in fragments'

@@ -9,18 +9,6 @@ set -u
 . "$(dirname "$0")/mtulab.sh"
 lab_init narrow
 
-tcp()	# [-R]
-{
-	on a timeout 10 iperf3 -J -c "$IP4B" -t 1 "$@" >"$LAB/i.json" &&
-	    MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' \
-	    "$LAB/i.json") && echo "$MBIT Mbit/s" && [ "$MBIT" -ge 20 ]
-}
-
-via()	# pattern: so a is said to reach b
-{
-	ctl a status | grep " b " | grep -q "$1"
-}
-
 known()	# node text: that it says so of a candidate
 {
 	ctl "$1" debug netd peers | grep -q "$2"
@@ -65,14 +53,7 @@ routers
 only 6
 deaf yes
 count
-coord_start || exit 1
-coordctl user create u >/dev/null
-for h in a b; do
-	node_start $h "auth key \"$(key_create --user u)\""
-done
-for h in a b; do
-	node_wait_up $h || { fail "node $h is up"; exit 1; }
-done
+two_up || exit 1
 IP4A=$(ip4 a) IP4B=$(ip4 b) IP6B=$(ip6 b)
 on_bg b "$LAB/b/iperf.log" iperf3 -s
 

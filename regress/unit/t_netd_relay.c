@@ -208,6 +208,18 @@ peer(void)
 	return peer_find(PEER_ID);
 }
 
+/* A first packet while no path answers: its initiation, by the relay. */
+static void
+first_packet(uint8_t *p, size_t len, uint8_t *init)
+{
+	peer_deaf = 1;
+	packet(p, 1, 2, 80, len);
+	tun_in(p, len);
+	want(relay_get(WG_MSG_INITIATION, SECOND) == 0,
+	    "initiation by the relay");
+	memcpy(init, dg, WG_INITIATION_LEN);
+}
+
 /* The relay first: no waiting for a pong, and the peer is called. */
 static void
 test_first(void)
@@ -215,13 +227,8 @@ test_first(void)
 	uint8_t	 p[101], init[WG_INITIATION_LEN], resp[WG_RESPONSE_LEN];
 	int64_t	 t0 = os_now();
 
-	peer_deaf = 1;
-	packet(p, 1, 2, 80, sizeof(p));
-	tun_in(p, sizeof(p));
-	want(relay_get(WG_MSG_INITIATION, SECOND) == 0,
-	    "initiation by the relay");
+	first_packet(p, sizeof(p), init);
 	want(os_now() - t0 < 100 * MSEC, "at once");
-	memcpy(init, dg, sizeof(init));
 	/* The relay is there only now; a packet more does not begin anew. */
 	hs_relay_up(RELAY, os_now());
 	tun_in(p, sizeof(p));
@@ -422,12 +429,7 @@ test_same(void)
 	uint8_t	 p[101], init[WG_INITIATION_LEN], resp[WG_RESPONSE_LEN];
 	int64_t	 t0 = os_now();
 
-	peer_deaf = 1;
-	packet(p, 1, 2, 80, sizeof(p));
-	tun_in(p, sizeof(p));
-	want(relay_get(WG_MSG_INITIATION, SECOND) == 0,
-	    "initiation by the relay");
-	memcpy(init, dg, sizeof(init));
+	first_packet(p, sizeof(p), init);
 	peer_deaf = 0;
 	want(receive(WG_MSG_INITIATION, SECOND) == 0, "and by the path");
 	want(os_now() - t0 < 300 * MSEC, "soon");
