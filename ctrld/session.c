@@ -313,10 +313,13 @@ in_upgrade(struct session *s)
 		    h.h_status / 100 == 2 || h.h_status / 100 == 3 ? ": no "
 		    "control server, or something in its place (a captive "
 		    "portal, a proxy)" : "");
-		session_fail(s, why, MSG_E_CONN);
+		/* So a server whose key is another one by now answers, ... */
+		session_fail(s, why, h.h_status / 100 == 4 &&
+		    h.h_status != 429 ? MSG_E_CRYPTO : MSG_E_CONN);
 		return 0;
 	}
 	s->s_state = SESS_RESPONSE;
+	s->s_code = MSG_E_CRYPTO;	/* ... or it hangs up from here on. */
 	in_drop(s, n);
 	return 1;
 }
@@ -557,6 +560,7 @@ session_noise_keys(struct imsg *imsg)
 	if (s->s_tx == NULL || s->s_rx == NULL || h2_start(s) == -1)
 		fatal(NULL);
 	s->s_state = SESS_UP;
+	s->s_code = MSG_E_CONN;
 	(void)evtimer_del(&s->s_evlimit);
 	session_flush(s);
 	if (s->s_state == SESS_UP)

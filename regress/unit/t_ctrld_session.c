@@ -524,6 +524,7 @@ struct stream {
 static struct {
 	void	(*request)(struct stream *, json_t *);
 	int	 garbage;	/* instead of the answer to the upgrade */
+	const char *refusal;	/* this, once, and the line is cut */
 	int	 early;		/* send an early payload */
 } script;
 
@@ -769,6 +770,12 @@ server_upgrade(const char *head)
 
 	if (script.garbage) {
 		to_client("garbage\r\n\r\n", 11);
+		return;
+	}
+	if (script.refusal != NULL) {
+		to_client(script.refusal, strlen(script.refusal));
+		script.refusal = NULL;
+		hang_up();
 		return;
 	}
 	b64 = strstr(head, "X-Tailscale-Handshake: ");
@@ -1397,6 +1404,37 @@ test_health(void)
 	until("health: unlocked", is_told);
 }
 
+/*
+ * A session is refused as by a server that has another key now (frontd says
+ * 400, others hang up): the key is asked for again. For less it is not.
+ */
+static void
+refused_once(const char *what, const char *answer, unsigned int asks)
+{
+	unsigned int	 n = fetches;
+
+	script.refusal = answer;
+	polls = 1;
+	hang_up();
+	until(what, is_polled_again);
+	if (script.refusal != NULL || fetches != n + asks)
+		errx(1, "%s: the key was asked for %u times", what,
+		    fetches - n);
+}
+
+static void
+test_refusals(void)
+{
+	begin(serve_second, "");
+	until("refusals: running", is_running);
+	refused_once("400", "HTTP/1.1 400 Bad Request\r\n\r\n", 1);
+	refused_once("101 and no more", "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: tailscale-control-protocol\r\n"
+	    "Connection: upgrade\r\n\r\n", 1);
+	refused_once("429", "HTTP/1.1 429 Too Many Requests\r\n\r\n", 0);
+	refused_once("503", "HTTP/1.1 503 Service Unavailable\r\n\r\n", 0);
+}
+
 static void
 test_expiry(void)
 {
@@ -1476,6 +1514,7 @@ main(void)
 	test_health();
 	test_nocache();
 	test_netinfo();
+	test_refusals();
 	test_expiry();
 	control_logout();
 	until("the end", is_out);
