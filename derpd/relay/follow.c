@@ -212,9 +212,12 @@ follow_heard(int what)
 		fresh = fo.f_wait != 0;
 		fo.f_heard = os_now();
 		fo.f_wait = 0;
-		if (fresh)
+		if (fresh) {
 			log_info("verify clients coordd: %zu keys",
 			    fo.f_list.kl_n);
+			/* The next trouble is another one. */
+			memset(&limit, 0, sizeof(limit));
+		}
 	}
 	if (what & KEYLIST_FEWER)
 		core_review(verify_stays);

@@ -159,6 +159,12 @@ coord_run 2 || exit 1
 check "another certificate is not believed" wait_for 15 relay_log \
     'coordd: .*certificate'
 check "and nobody is let in" not login "$KEYA"
+said()	# so often
+{
+	[ "$(grep -c 'verify clients coordd: ' \
+	    "$LAB/relay/derpd.$RN.log")" -ge "$1" ]
+}
+check "it says so three times" wait_for 15 said 3
 conf one >"$LAB/coord/coordd.conf"
 kill -HUP "$COORDPID"
 check "the right one is: the list is back" wait_for 40 relay_log \
@@ -171,6 +177,9 @@ rm -f "$LAB/b/state"
 node_start b "auth key \"$(key_create --user u)\""
 check "a node comes anew" node_wait_up b
 check "another one sees it" wait_for 10 sees a b
+kill_wait "$COORDPID"
+check "the server is gone again: that is told anew" wait_for 5 relay_log \
+    'coordd: connection lost'
 KEYB2=$(node_key b)
 sed -i '/clients coordd/d' "$LAB/relay/derpd.conf"
 echo "verify clients shoald \"$LAB/a/shoald.sock\"" >>"$LAB/relay/derpd.conf"
