@@ -183,12 +183,18 @@ coord_conf()
 	EOF
 }
 
+# Its control socket answers before it has its keys and its store.
+coord_serves()	# log
+{
+	wait_for 10 grep -q 'coordd: serving ' "$LAB/coord/coordd.$1.log"
+}
+
 coord_run()
 {
 	on_bg coord "$LAB/coord/coordd.${1:-1}.log" \
 	    "$COORDD" -dv -f "$LAB/coord/coordd.conf"
 	COORDPID=$BGPID
-	wait_for 5 coordctl status || {
+	coord_serves "${1:-1}" || {
 		fail "coordd starts"
 		return 1
 	}

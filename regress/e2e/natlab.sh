@@ -211,7 +211,7 @@ natlab_coord()
 	on_bg core "$LAB/coord/coordd.1.log" "$COORDD" -dv \
 	    -f "$LAB/coord/coordd.conf"
 	COORDPID=$BGPID
-	wait_for 5 coordctl status
+	coord_serves 1
 }
 
 # All that runs in namespaces of ours, whoever started it.
