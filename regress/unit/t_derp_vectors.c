@@ -557,36 +557,19 @@ server_scenario(json_t *c)
 			core_remove(&lab[i].l_client);
 }
 
-static void
-one(json_t *c)
-{
-	if (vec_is(c, "kind", "login"))
-		login(c);
-	else if (vec_is(c, "kind", "client_sends"))
-		client_sends(c);
-	else if (vec_is(c, "kind", "client_receives"))
-		client_receives(c);
-	else if (vec_is(c, "kind", "client_greeting"))
-		client_greeting(c);
-	else if (vec_is(c, "kind", "server_reads_client_info"))
-		server_reads(c);
-	else if (vec_is(c, "kind", "server_scenario"))
-		server_scenario(c);
-	else
-		vec_fail("unknown kind");
-}
+static const struct vec_kind kinds[] = {
+	{ "login",			login },
+	{ "client_sends",		client_sends },
+	{ "client_receives",		client_receives },
+	{ "client_greeting",		client_greeting },
+	{ "server_reads_client_info",	server_reads },
+	{ "server_scenario",		server_scenario },
+};
 
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i;
-
-	cases = vec_cases(getenv("VECTORS"), "derp.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		one(c);
-	}
-	vec_done("derp");
+	vec_run(getenv("VECTORS"), "derp", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

@@ -5,71 +5,47 @@
  * HuJSON against the vectors.
  */
 
+/* link: vec.c */
+
 #include <err.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "hujson.h"
+#include "vec.h"
 
-static size_t	 unhex(const char *, char *);
-static void	 check_case(json_t *, size_t);
+static void	 check_case(json_t *);
 static void	 check_depth(void);
 static void	 check_position(void);
 
-static size_t
-unhex(const char *hex, char *out)
-{
-	size_t		 i, n = strlen(hex) / 2;
-	unsigned int	 v;
-
-	for (i = 0; i < n; i++) {
-		if (sscanf(hex + i * 2, "%2x", &v) != 1)
-			errx(1, "not hex: %s", hex);
-		out[i] = (char)v;
-	}
-	return n;
-}
-
 static void
-check_case(json_t *c, size_t i)
+check_case(json_t *c)
 {
 	struct hujson_error	 he;
-	const char		*in, *out;
-	char			*buf, *want, *orig;
+	uint8_t			*in, *out;
+	char			*buf;
 	size_t			 len, wlen;
 	int			 ok, r;
 
-	if (json_unpack(c, "{s:s, s:b}", "input", &in, "ok", &ok) == -1)
-		errx(1, "case %zu: bad form", i);
+	in = vec_hex(c, "input", &len);
+	ok = vec_bool(c, "ok");
 	/* Exactly as large as the text, for the sanitizers. */
-	len = strlen(in) / 2;
-	buf = malloc(len + (len == 0));
-	orig = malloc(len + 1);
-	if (buf == NULL || orig == NULL)
+	if ((buf = malloc(len + (len == 0))) == NULL)
 		err(1, NULL);
-	(void)unhex(in, orig);
-	memcpy(buf, orig, len);
+	memcpy(buf, in, len);
 	r = hujson_standardize(buf, len, &he);
 	if ((r == 0) != (ok != 0))
-		errx(1, "case %zu: %s", i, ok ? he.he_text : "accepted");
+		vec_fail("%s", ok ? he.he_text : "accepted");
 	if (!ok) {
 		if (he.he_off > len || he.he_line == 0 || he.he_col == 0)
-			errx(1, "case %zu: bad position", i);
-		if (memcmp(buf, orig, len) != 0)
-			errx(1, "case %zu: changed despite error", i);
+			vec_fail("bad position");
+		if (memcmp(buf, in, len) != 0)
+			vec_fail("changed despite error");
 	} else {
-		out = json_string_value(json_object_get(c, "output"));
-		if (out == NULL || (want = malloc(strlen(out) + 1)) == NULL)
-			errx(1, "case %zu: no output", i);
-		wlen = unhex(out, want);
-		if (wlen != len || memcmp(want, buf, len) != 0)
-			errx(1, "case %zu: %.*s", i, (int)len, buf);
-		free(want);
+		out = vec_hex(c, "output", &wlen);
+		if (wlen != len || memcmp(out, buf, len) != 0)
+			vec_fail("%.*s", (int)len, buf);
 	}
-	free(orig);
 	free(buf);
 }
 
@@ -105,25 +81,15 @@ check_position(void)
 int
 main(void)
 {
-	json_t		*root, *cases, *c;
-	json_error_t	 je;
-	const char	*dir;
-	char		 path[1024];
-	size_t		 i;
+	json_t	*cases, *c;
+	size_t	 i;
 
-	if ((dir = getenv("VECTORS")) == NULL)
-		dir = "../vectors";
-	(void)snprintf(path, sizeof(path), "%s/hujson.json", dir);
-	root = json_load_file(path, JSON_ALLOW_NUL, &je);
-	if (root == NULL)
-		errx(1, "%s: %s", path, je.text);
-	cases = json_object_get(root, "cases");
-	if (json_array_size(cases) == 0)
-		errx(1, "%s: no cases", path);
-	json_array_foreach(cases, i, c)
-		check_case(c, i);
-	printf("hujson: %zu cases\n", i);
-	json_decref(root);
+	cases = vec_cases(getenv("VECTORS"), "hujson.json");
+	json_array_foreach(cases, i, c) {
+		vec_at(c, i);
+		check_case(c);
+	}
+	vec_done("hujson");
 	check_depth();
 	check_position();
 	return 0;

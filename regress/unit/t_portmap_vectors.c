@@ -298,10 +298,7 @@ upnp(json_t *c)
 		vec_fail("%zu requests of %zu", at, json_array_size(list));
 }
 
-static const struct {
-	const char	*kind;
-	void		(*test)(json_t *);
-} kinds[] = {
+static const struct vec_kind kinds[] = {
 	{ "pmp_request",	pmp_request },
 	{ "pcp_request",	pcp_request },
 	{ "pmp_response",	pmp_response },
@@ -314,19 +311,7 @@ static const struct {
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i, k;
-
-	cases = vec_cases(getenv("VECTORS"), "portmap.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-			if (vec_is(c, "kind", kinds[k].kind))
-				break;
-		if (k == sizeof(kinds) / sizeof(kinds[0]))
-			vec_fail("unknown kind");
-		kinds[k].test(c);
-	}
-	vec_done("portmap");
+	vec_run(getenv("VECTORS"), "portmap", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

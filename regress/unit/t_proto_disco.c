@@ -407,10 +407,7 @@ pong_caps(void)
 		errx(1, "a pong that is cut short");
 }
 
-static const struct {
-	const char	*kind;
-	void		(*run)(json_t *);
-} kinds[] = {
+static const struct vec_kind kinds[] = {
 	{ "message",	message },
 	{ "parse",	parse },
 	{ "wrapper",	wrapper },
@@ -420,20 +417,8 @@ static const struct {
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i, k;
-
 	pong_caps();
-	cases = vec_cases(getenv("VECTORS"), "disco.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-			if (vec_is(c, "kind", kinds[k].kind))
-				break;
-		if (k == sizeof(kinds) / sizeof(kinds[0]))
-			vec_fail("unknown kind");
-		kinds[k].run(c);
-	}
-	vec_done("disco");
+	vec_run(getenv("VECTORS"), "disco", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

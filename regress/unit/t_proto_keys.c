@@ -228,10 +228,7 @@ parse_binary(json_t *c)
 		expect_text(c, "canonical", KEY_NODE, raw);
 }
 
-static const struct {
-	const char	*kind;
-	void		(*run)(json_t *);
-} kinds[] = {
+static const struct vec_kind kinds[] = {
 	{ "curve25519",		curve },
 	{ "generate",		generate },
 	{ "network_lock",	network_lock },
@@ -244,19 +241,7 @@ static const struct {
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i, k;
-
-	cases = vec_cases(getenv("VECTORS"), "keys.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-			if (vec_is(c, "kind", kinds[k].kind))
-				break;
-		if (k == sizeof(kinds) / sizeof(kinds[0]))
-			vec_fail("unknown kind");
-		kinds[k].run(c);
-	}
-	vec_done("keys");
+	vec_run(getenv("VECTORS"), "keys", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

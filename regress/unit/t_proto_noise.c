@@ -408,10 +408,7 @@ early_payload(json_t *c)
 	}
 }
 
-static const struct {
-	const char	*kind;
-	void		(*run)(json_t *);
-} kinds[] = {
+static const struct vec_kind kinds[] = {
 	{ "handshake",			handshake },
 	{ "receive",			receive },
 	{ "server_reads_initiation",	server_reads_initiation },
@@ -422,19 +419,7 @@ static const struct {
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i, k;
-
-	cases = vec_cases(getenv("VECTORS"), "noise_ts2021.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-			if (vec_is(c, "kind", kinds[k].kind))
-				break;
-		if (k == sizeof(kinds) / sizeof(kinds[0]))
-			vec_fail("unknown kind");
-		kinds[k].run(c);
-	}
-	vec_done("noise_ts2021");
+	vec_run(getenv("VECTORS"), "noise_ts2021", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

@@ -436,10 +436,7 @@ transport_reads(json_t *c)
 	wg_key_free(wk);
 }
 
-static const struct {
-	const char	*kind;
-	void		(*run)(json_t *);
-} kinds[] = {
+static const struct vec_kind kinds[] = {
 	{ "full_exchange",			full_exchange },
 	{ "responder_reads_initiation",		responder_reads_initiation },
 	{ "responder_reads_initiations",	responder_reads_initiations },
@@ -451,19 +448,7 @@ static const struct {
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i, k;
-
-	cases = vec_cases(getenv("VECTORS"), "wireguard.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-			if (vec_is(c, "kind", kinds[k].kind))
-				break;
-		if (k == sizeof(kinds) / sizeof(kinds[0]))
-			vec_fail("unknown kind");
-		kinds[k].run(c);
-	}
-	vec_done("wireguard");
+	vec_run(getenv("VECTORS"), "wireguard", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

@@ -96,26 +96,17 @@ parse_response(json_t *c)
 		vec_fail("another address");
 }
 
+static const struct vec_kind kinds[] = {
+	{ "request",		request },
+	{ "response",		response },
+	{ "parse_request",	parse_request },
+	{ "parse_response",	parse_response },
+};
+
 int
 main(void)
 {
-	json_t	*cases, *c;
-	size_t	 i;
-
-	cases = vec_cases(getenv("VECTORS"), "stun.json");
-	json_array_foreach(cases, i, c) {
-		vec_at(c, i);
-		if (vec_is(c, "kind", "request"))
-			request(c);
-		else if (vec_is(c, "kind", "response"))
-			response(c);
-		else if (vec_is(c, "kind", "parse_request"))
-			parse_request(c);
-		else if (vec_is(c, "kind", "parse_response"))
-			parse_response(c);
-		else
-			vec_fail("unknown kind");
-	}
-	vec_done("stun");
+	vec_run(getenv("VECTORS"), "stun", kinds,
+	    sizeof(kinds) / sizeof(kinds[0]));
 	return 0;
 }

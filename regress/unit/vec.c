@@ -134,6 +134,38 @@ vec_bool(json_t *c, const char *key)
 	return json_is_true(vec_get(c, key));
 }
 
+static void
+vec_one(json_t *c, const struct vec_kind *kinds, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		if (vec_is(c, "kind", kinds[i].vk_name)) {
+			kinds[i].vk_test(c);
+			return;
+		}
+	vec_fail("unknown kind");
+}
+
+void
+vec_run(const char *dir, const char *name, const struct vec_kind *kinds,
+    size_t n)
+{
+	json_t	*cases, *c;
+	char	*file;
+	size_t	 i;
+
+	if (asprintf(&file, "%s.json", name) == -1)
+		err(1, NULL);
+	cases = vec_cases(dir, file);
+	json_array_foreach(cases, i, c) {
+		vec_at(c, i);
+		vec_one(c, kinds, n);
+	}
+	vec_done(name);
+	free(file);
+}
+
 uint64_t
 vec_num(json_t *c, const char *key)
 {

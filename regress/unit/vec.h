@@ -18,6 +18,19 @@
  */
 json_t		*vec_cases(const char *, const char *);
 
+/* What tests the cases of one kind. */
+struct vec_kind {
+	const char	*vk_name;
+	void		(*vk_test)(json_t *);
+};
+
+/*
+ * All of such a test: the file of that name, less ".json", in that folder;
+ * each case goes to the row of its kind, and one of no row's kind fails.
+ */
+void		 vec_run(const char *, const char *, const struct vec_kind *,
+		    size_t);
+
 /*
  * Begin a case: failures name it from here on, by its number and its own
  * name; what vec_hex() gave out for the one before is freed.
