@@ -25,7 +25,8 @@
 #define WRITE_FIRST	50	/* ms after the first map of this process */
 #define WRITE_SOON	200	/* ms after a later change */
 #define WRITE_PAUSE	1000	/* ms between two writings, at least, ... */
-#define WRITE_SHARE	100	/* ... or so many times what one takes */
+#define WRITE_SHARE	100	/* ... or so many times what one takes, ... */
+#define WRITE_MOST	10000	/* ... at most: what a stop may lose */
 
 static struct event	 ev_write;
 static struct netmap	*cached;	/* read, not yet in use */
@@ -276,14 +277,10 @@ cache_newfd(struct imsg *imsg)
 			close(fd);
 		return -1;
 	}
-	if (!asked) {
-		if (fd != -1)
-			close(fd);
-		return -1;
-	}
 	asked = 0;
 	if (fd == -1)
 		return 0;		/* the parent has said why */
+	/* One that was not asked for: all ends, it is now or never. */
 	if (map_now() == NULL || !dirty) {
 		m.v = ECANCELED;
 		close(fd);
@@ -338,6 +335,8 @@ cache_changed(void)
 	ms = WRITE_SHARE * last_took / 1000000;
 	if (ms < WRITE_PAUSE)
 		ms = WRITE_PAUSE;
+	if (ms > WRITE_MOST)
+		ms = WRITE_MOST;
 	ms -= (os_now() - last_write) / 1000000;
 	if (ms < WRITE_SOON)
 		ms = WRITE_SOON;

@@ -405,6 +405,7 @@ void	 ifconf_delta(struct netmap *, const struct nm_delta *);
 /* --- cache.c --- */
 
 int	 cache_fd(struct imsg *);	/* CACHE_FD: 0, or -1 malformed */
+/* CACHE_NEWFD: writes what is unsaved, or says ECANCELED. 0, or -1. */
 int	 cache_newfd(struct imsg *);
 /* The node key is known: use the cache if it is for this key and server. */
 void	 cache_use(void);

@@ -1238,9 +1238,9 @@ M(CACHE_FD, P_PARENT, P_CTRLD, LEN_FIX(msg_u32), FD_MAYBE, \
 M(CACHE_WRITE, P_CTRLD, P_PARENT, LEN_NONE, FD_NO, \
     "open a new cache file for me") \
 M(CACHE_NEWFD, P_PARENT, P_CTRLD, LEN_FIX(msg_u32), FD_MAYBE, \
-    "the new file; or an errno and none") \
+    "the new file, asked for or because all ends; or an errno and none") \
 M(CACHE_WRITTEN, P_CTRLD, P_PARENT, LEN_FIX(msg_u32), FD_NO, \
-    "written and synced: rename it; or an errno: drop it") \
+    "written, synced: rename it; or an errno (ECANCELED: no news): drop") \
 M(CACHE_FORGET, P_CTRLD, P_PARENT, LEN_NONE, FD_NO, \
     "logged out: remove the cache") \
 M(WANT, P_PARENT, P_CTRLD, LEN_FIX(msg_u32), FD_NO, \

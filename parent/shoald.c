@@ -163,6 +163,7 @@ signal_cb(int sig, short events, void *arg)
 	default:
 		log_info("ending");
 		gateway_release();
+		state_flush();
 		end_cb(-1, 0, NULL);
 		break;
 	}

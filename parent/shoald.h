@@ -173,6 +173,8 @@ int	 state_msg(struct proc_child *, struct imsg *);
 /* That child is gone: what it was writing is worth nothing. */
 void	 state_child_lost(enum proc);
 int	 state_loaded(void);
+/* All ends: what of the netmap is not on disk yet shall be; state_busy(). */
+void	 state_flush(void);
 /* Is something on its way to the disk? */
 int	 state_busy(void);
 /* cryptod was told of a change. */

@@ -256,7 +256,10 @@ cache_written(struct imsg *imsg)
 	if (msg_get(imsg, &m, sizeof(m)) == -1 || m.v > INT32_MAX ||
 	    !file_cache.a_open)
 		return -1;
-	(void)file_done(&file_cache, m.v);
+	if (m.v == ECANCELED)		/* nothing new to write */
+		atomic_abort(&file_cache);
+	else
+		(void)file_done(&file_cache, m.v);
 	return 0;
 }
 
@@ -309,6 +312,8 @@ state_msg(struct proc_child *pc, struct imsg *imsg)
 	case IMSG_STATE_WRITTEN:
 		return state_written(pc, imsg);
 	case IMSG_CACHE_WRITE:
+		if (file_cache.a_open)	/* it has one by state_flush() */
+			return 0;
 		file_begin(pc, &file_cache, IMSG_CACHE_NEWFD,
 		    imsg_get_id(imsg));
 		return 0;
@@ -320,6 +325,14 @@ state_msg(struct proc_child *pc, struct imsg *imsg)
 	default:
 		return -1;
 	}
+}
+
+void
+state_flush(void)
+{
+	if (!file_cache.a_open && child_running(PROC_CTRLD))
+		file_begin(proc_find(PROC_CTRLD), &file_cache,
+		    IMSG_CACHE_NEWFD, 0);
 }
 
 void

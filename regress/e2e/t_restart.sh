@@ -28,10 +28,14 @@ node_start c "auth key \"$(key_create --user u)\""
 check "a new node joins after the restart" node_wait_up c
 check "and the old ones hear of it" wait_for 10 ping_ok a "$(ip4 c)"
 
-kill_wait "$COORDPID"
+C=$(ip4 c)
 node_stop a
+kill_wait "$COORDPID"
+check "what it knew is all on disk" grep -q '"c.tail.test."' \
+    "$LAB/a/state.netmap"
 node_run a 2
 check "a starts without the server, from its cache" wait_for 10 ping_ok a "$B"
+check "and knows who came last" wait_for 10 ping_ok a "$C"
 check "with the same address" [ "$(ip4 a)" = "$A" ]
 coord_run 3
 check "and finds the server again" wait_for 40 online 3

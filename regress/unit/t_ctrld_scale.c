@@ -317,6 +317,23 @@ deliver_newfd(int fd)
 	close(sv[1]);
 }
 
+/* A file for the cache; returns how long it is then. */
+static off_t
+give_file(void)
+{
+	char	 path[] = "/tmp/t_ctrld_scale.XXXXXX";
+	off_t	 len;
+	int	 fd;
+
+	if ((fd = mkstemp(path)) == -1)
+		err(1, "mkstemp");
+	(void)unlink(path);
+	deliver_newfd(dup(fd));
+	len = lseek(fd, 0, SEEK_END);
+	close(fd);
+	return len;
+}
+
 /* --- the parts --- */
 
 static double	 full_s, again_s, kept, peak;
@@ -400,10 +417,8 @@ test_deltas(void)
 static void
 test_cache(void)
 {
-	char	 path[] = "/tmp/t_ctrld_scale.XXXXXX";
 	double	 start;
 	int64_t	 since;
-	int	 fd;
 
 	since = os_now();
 	while (nwrites == 0 && os_now() - since < 10 * NS_PER_S)
@@ -411,14 +426,9 @@ test_cache(void)
 	if (nwrites != 1)
 		errx(1, "%llu writings asked for, not one",
 		    (unsigned long long)nwrites);
-	if ((fd = mkstemp(path)) == -1)
-		err(1, "mkstemp");
-	(void)unlink(path);
 	start = seconds();
-	deliver_newfd(dup(fd));
+	store_bytes = give_file();
 	store_s = seconds() - start;
-	store_bytes = lseek(fd, 0, SEEK_END);
-	close(fd);
 	if (stored != 0)
 		errx(1, "cache: %d", stored);
 	within("writing the cache, seconds", store_s, STORE_S * slow);
@@ -433,6 +443,11 @@ test_cache(void)
 		(void)usleep(10000);
 	}
 	within("writings right after one", nwrites, 0);
+	/* All ends: a file that was not asked for takes it, and once only. */
+	if (give_file() < store_bytes / 2 || stored != 0)
+		errx(1, "what was unsaved at the end: %d", stored);
+	if (give_file() != 0 || stored != ECANCELED)
+		errx(1, "nothing was unsaved: %d", stored);
 }
 
 int
