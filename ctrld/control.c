@@ -154,10 +154,41 @@ control_netd_new(void)
 	control_tell_netd(told.online);
 }
 
+/*
+ * What a person has to change, for waiting changes nothing: REFUSED_* and
+ * the reason, or 0. The server may have taken the node and yet have made it
+ * of no use.
+ */
+static uint32_t
+control_refused(const char **why)
+{
+	const struct nm_node	*self;
+
+	*why = login_error();
+	if (login_denied())
+		return login_denied();
+	*why = trouble;
+	if (pin_refused)
+		return REFUSED_PIN;
+	if (!poll_online() || map_now() == NULL || !login_settled())
+		return 0;
+	self = map_now()->nm_self;
+	if (memcmp(self->n_key, keys.node, sizeof(keys.node)) != 0)
+		return 0;		/* a map of the key before */
+	if (self_expired()) {
+		*why = "the key that the server has let in is expired already";
+		return REFUSED_EXPIRED;
+	}
+	*why = health_text(HEALTH_LOCK);
+	return netmap_tka(map_now()) && self->n_keysiglen == 0 ?
+	    REFUSED_LOCK : 0;
+}
+
 void
 control_report(int force)
 {
 	struct msg_ctrl_state	 m;
+	const char		*why;
 
 	memset(&m, 0, sizeof(m));
 	m.state = control_state();
@@ -165,9 +196,11 @@ control_report(int force)
 	(void)strlcpy(m.url, login_url(), sizeof(m.url));
 	if (!m.online)
 		(void)strlcpy(m.error, trouble, sizeof(m.error));
-	m.refused = login_denied();
+	m.refused = control_refused(&why);
 	m.version = map_client_version(m.latest, sizeof(m.latest));
-	if ((login_failed() || m.refused) && login_error()[0] != '\0')
+	if (m.refused)
+		(void)strlcpy(m.error, why, sizeof(m.error));
+	else if (login_failed() && login_error()[0] != '\0')
 		(void)strlcpy(m.error, login_error(), sizeof(m.error));
 	if (!force && memcmp(&m, &told, sizeof(m)) == 0)
 		return;
@@ -195,7 +228,7 @@ control_trouble(const char *why)
 const char *
 control_trouble_now(void)
 {
-	return trouble;
+	return told.error;
 }
 
 static void
@@ -531,6 +564,7 @@ control_want(int on)
 		control_disconnect();
 	else {
 		login_wanted();
+		pin_refused = 0;
 		retry_good(&retry_sess);
 		retry_good(&retry_key);
 		retry_good(&retry_poll);
@@ -546,8 +580,9 @@ control_login(uint32_t flags)
 {
 	if (flags & LOGIN_NEW_SERVER_KEY) {
 		control_disconnect();
-		have_server = pin_refused = 0;
+		have_server = 0;
 	}
+	pin_refused = 0;
 	login_start(flags & LOGIN_FORCE_REAUTH);
 	retry_good(&retry_key);
 	retry_good(&retry_sess);

@@ -294,7 +294,7 @@ void	 control_netd_new(void);
 void	 control_self_changed(void);
 /* Is the node meant to have a tunnel now? */
 int	 control_running(void);
-/* What keeps it from the server, or "". */
+/* The trouble that was last reported, or "". */
 const char
 	*control_trouble_now(void);
 

@@ -30,8 +30,7 @@ static const struct {
 	    "The clock of this host differs from the server's", "low" },
 	[HEALTH_VERSION] = { "update-available",
 	    "The control server recommends another version", "low" },
-	[HEALTH_LOCK] = { "tailnet-lock", "Signatures are not checked",
-	    "medium" },
+	[HEALTH_LOCK] = { "tailnet-lock", "Tailnet lock", "medium" },
 	[HEALTH_VISIT] = { "visit-url",
 	    "The control server has a page for this node", "low" }
 };

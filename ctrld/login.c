@@ -82,6 +82,13 @@ login_denied(void)
 }
 
 int
+login_settled(void)
+{
+	return registered && !regen && !ending && !accept_asked &&
+	    rpc == NULL;
+}
+
+int
 login_needs_person(void)
 {
 	return ctrld_conf()->c_authkey[0] == '\0';
@@ -413,24 +420,33 @@ login_good(const struct register_response *rr)
 	}
 }
 
+/* Not for us to change by trying again, though we do. */
+static void
+login_refuse(int kind, const char *why)
+{
+	refused = kind;
+	followup[0] = '\0';		/* the next login has its own */
+	login_fail(why);
+	if (forced) {
+		registered = 1;
+		regen = forced = failed = 0;
+	}
+}
+
 /* In the order of the fields of control.md 3.2. */
 static void
 login_answer(const struct register_response *rr)
 {
-	refused = rr->rr_error[0] == '\0' ? 0 :
-	    login_needs_person() ? REFUSED_NODE : REFUSED_AUTHKEY;
-	if (refused) {
-		followup[0] = '\0';	/* the next login has its own */
-		login_fail(rr->rr_error);
-		if (forced) {
-			registered = 1;
-			regen = forced = failed = 0;
-		}
-	} else if (rr->rr_keysiglen > 0)
-		login_fail("the tailnet is locked, which this version does "
-		    "not support");
+	refused = 0;
+	if (rr->rr_error[0] != '\0')
+		login_refuse(login_needs_person() ? REFUSED_NODE :
+		    REFUSED_AUTHKEY, rr->rr_error);
+	else if (rr->rr_keysiglen > 0)
+		login_refuse(REFUSED_LOCK, "the tailnet is locked, and this "
+		    "version cannot sign a new key of a node");
 	else if (rr->rr_expired && expired_once)
-		login_fail("the server calls a fresh key expired");
+		login_refuse(REFUSED_EXPIRED, "the server calls a fresh key "
+		    "expired");
 	else if (rr->rr_expired) {
 		expired_once = 1;
 		regen = 1;
@@ -461,7 +477,11 @@ reg_done(struct rpc *r, void *arg, const char *why)
 		(void)snprintf(text, sizeof(text), "HTTP status %d: %.*s",
 		    r->r_status, (int)(answerlen < 200 ? answerlen : 200),
 		    answer == NULL ? "" : (char *)answer);
-		login_fail(text);
+		/* So servers refuse a version that they do not speak. */
+		if (r->r_status == 400)
+			login_refuse(REFUSED_NODE, text);
+		else
+			login_fail(text);
 		if ((asked = rpc_retry_ms(r)) > 0)
 			timer_ms(&ev_retry, asked);
 	} else if (register_parse(answer, answerlen, &rr) == -1) {

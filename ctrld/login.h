@@ -34,6 +34,7 @@ int	 login_ending(void);	/* a logout is to be told to the server */
 int	 login_failed(void);	/* the last attempt did not succeed */
 int	 login_refused(void);	/* the server will not have this node */
 int	 login_denied(void);	/* the last request was: REFUSED_* */
+int	 login_settled(void);	/* registered, and nothing more is asked */
 int	 login_needs_person(void);	/* no auth key */
 const char
 	*login_url(void);	/* to visit, or "" */

@@ -286,14 +286,30 @@ map_version(json_t *j)
 	health_set(HEALTH_VERSION, vis);
 }
 
-/* Signatures of peers are not looked at: say so where they are wanted. */
+/*
+ * Signatures of peers are not looked at: say so where they are wanted. Those
+ * of this node are, by the others: say so if there is none.
+ */
 static void
 map_lock(void)
 {
-	health_set(HEALTH_LOCK, cur != NULL && netmap_tka(cur) ?
-	    "the tailnet is locked, and this version does not check the "
-	    "signatures of nodes: it trusts the control server alone" :
-	    NULL);
+	char	 key[JU_KEYTEXT], text[MSG_TEXT_LEN];
+
+	if (cur == NULL || !netmap_tka(cur)) {
+		health_set(HEALTH_LOCK, NULL);
+		return;
+	}
+	if (cur->nm_self->n_keysiglen > 0) {
+		health_set(HEALTH_LOCK, "the tailnet is locked, and this "
+		    "version does not check the signatures of nodes: it "
+		    "trusts the control server alone");
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "the tailnet is locked, and this "
+	    "node is locked out: others do not speak with it until %s is "
+	    "signed", ju_key_text("nodekey:", cur->nm_self->n_key, key,
+	    sizeof(key)));
+	health_set(HEALTH_LOCK, text);
 }
 
 static void

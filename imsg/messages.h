@@ -594,13 +594,13 @@ enum ctrl_state {
 	CTRL_STARTING,
 	CTRL_RUNNING
 };
+enum refusal { REFUSED_NODE = 1, REFUSED_AUTHKEY, REFUSED_LOCK,
+    REFUSED_EXPIRED, REFUSED_PIN };
 
 struct msg_ctrl_state {
 	uint32_t	 state;			/* enum ctrl_state */
 	uint32_t	 online;		/* map stream is up */
-	uint32_t	 refused;		/* for a person to change */
-#define REFUSED_NODE	1			/* the server's word: error */
-#define REFUSED_AUTHKEY	2			/* ... and a key was given */
+	uint32_t	 refused;		/* by enum refusal; 0: not */
 	uint32_t	 version;		/* VERSION_*; 0: not told */
 	char		 latest[64];		/* version, or "" */
 	char		 url[MSG_TEXT_LEN];	/* log in here, or "" */

@@ -128,17 +128,39 @@ next_state(struct msg_ctl_state *m, int ms)
 	return 1;
 }
 
+static const char *
+what_to_do(uint32_t refused)
+{
+	switch (refused) {
+	case REFUSED_AUTHKEY:
+		return "give shoald.conf another `auth key', or none to log "
+		    "in by a URL, and reload shoald";
+	case REFUSED_LOCK:
+		return "`shoalctl logout' and log in anew, if it is not a new "
+		    "login already; then have an administrator of the "
+		    "tailnet sign the key of this node";
+	case REFUSED_EXPIRED:
+		return "compare the date of this host with the server's, and "
+		    "ask who runs it how long its keys last";
+	case REFUSED_PIN:
+		return "ask who runs the control server whether its key was "
+		    "changed";
+	default:
+		return "ask who runs the control server";
+	}
+}
+
 /* What to do stands there too: to wait would be in vain. */
 static void
 show_refused(struct msg_ctl_state *m, int again)
 {
+	int	 said;
+
 	clean_text(m->c.error, sizeof(m->c.error));
-	warnx("the control server refuses: %s", m->c.error);
-	if (m->c.refused == REFUSED_AUTHKEY)
-		warnx("give shoald.conf another `auth key', or none to log "
-		    "in by a URL, and reload shoald");
-	else
-		warnx("ask who runs the control server");
+	said = m->c.refused == REFUSED_NODE ||
+	    m->c.refused == REFUSED_AUTHKEY;	/* in its own words */
+	warnx("%s%s", said ? "the control server refuses: " : "", m->c.error);
+	warnx("%s", what_to_do(m->c.refused));
 	if (again && m->c.state == CTRL_RUNNING)
 		warnx("the node keeps the key that it has");
 }

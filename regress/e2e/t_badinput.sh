@@ -148,6 +148,10 @@ coord_run 2
 node_run a pin
 check "wrong server key: refused, with what to do" wait_for 8 \
     grep -q 'new-server-key' "$LAB/a/shoald.pin.log"
+check "up does not wait for it" sh -c "
+    ! timeout 10 $SHOALCTL -s $LAB/a/shoald.sock up 2>$LAB/up &&
+    grep -q 'pinned.*new-server-key' $LAB/up &&
+    grep -q 'ask who runs' $LAB/up"
 offline()	# after the grace that a restarted server gives
 {
 	nodes_is 'map(select(.online)) | length == 0'

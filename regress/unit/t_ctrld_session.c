@@ -47,6 +47,7 @@ static struct msg_hello		 hello;
 static uint8_t			 machine_priv[32], server_priv[32],
 				 server_pub[32];
 static unsigned int		 new_keys, accepted, forgotten, noise_starts;
+static int			 other_pin;	/* of cryptod */
 
 struct chan *
 ctrld_cryptod(void)
@@ -196,7 +197,9 @@ crypt_start(unsigned int i)
 	memset(&out, 0, sizeof(out));
 	arc4random_buf(rnd, sizeof(rnd));
 	noise_starts++;
-	if (noise_initiate(&hs, in.version, machine_priv, keys.machine,
+	if (other_pin)
+		out.error = MSG_E_PIN;
+	else if (noise_initiate(&hs, in.version, machine_priv, keys.machine,
 	    in.server, rnd, out.msg) == -1)
 		out.error = MSG_E_CRYPTO;
 	deliver(session_noise_msg1, todo[i].id, &out, sizeof(out));
@@ -984,6 +987,41 @@ serve_refused(struct stream *s, json_t *j)
 		    0);
 }
 
+/* No good by trying again: the tailnet is locked, or a key out of date. */
+static void
+serve_locked(struct stream *s, json_t *j)
+{
+	if (!usual(s, j))
+		respond(s, "200", "{\"NodeKeySignature\":\"AAEC\"}", 0);
+}
+
+static void
+serve_outdated(struct stream *s, json_t *j)
+{
+	if (!usual(s, j))
+		respond(s, "200", "{\"NodeKeyExpired\":true}", 0);
+}
+
+static void
+serve_400(struct stream *s, json_t *j)
+{
+	if (!usual(s, j))
+		respond(s, "400", "unsupported version", 0);
+}
+
+/* The login is good, and the map says that the key is out of date. */
+static void
+serve_lapsed(struct stream *s, json_t *j)
+{
+	if (usual(s, j))
+		return;
+	if (strcmp(s->s_path, "/machine/map") == 0)
+		first_map(s, j, "{" NODE(",\"KeyExpiry\":"
+		    "\"2020-01-01T00:00:00Z\"") "}");
+	else
+		respond(s, "200", "{}", 0);
+}
+
 static char	*answered;	/* to a ping of a peer */
 
 /* The first map is good, then comes what the script says. */
@@ -1106,6 +1144,14 @@ static int
 is_needing_login(void)
 {
 	return state.state == CTRL_NEEDSLOGIN && registers >= 2;
+}
+
+static unsigned int	 want_registers;
+
+static int
+is_tried_again(void)
+{
+	return registers >= want_registers;
 }
 
 static unsigned int	 want_updates;
@@ -1353,6 +1399,14 @@ is_latest(void)
 	return state.version == (VERSION_TOLD | VERSION_LATEST);
 }
 
+static int
+is_locked_out(void)
+{
+	return state.state == CTRL_RUNNING &&
+	    state.refused == REFUSED_LOCK &&
+	    strstr(state.error, "until nodekey:") != NULL;
+}
+
 static void
 test_health(void)
 {
@@ -1397,6 +1451,12 @@ test_health(void)
 	until("health: latest", is_told);
 	until("version: latest", is_latest);
 	send_map(poll_stream, "{\"TKAInfo\":{}}");
+	/* Shown with the state, as what is to be changed. */
+	until("health: locked out", is_locked_out);
+	until("health: locked out, the row", is_told);
+	send_map(poll_stream, "{\"Node\":{\"ID\":1,\"Name\":"
+	    "\"a.t.example.\",\"MachineAuthorized\":true,"
+	    "\"KeySignature\":\"AAEC\"}}");
 	want_rows = 3;
 	until("health: locked", is_told);
 	send_map(poll_stream, "{\"TKAInfo\":{\"Disabled\":true}}");
@@ -1433,6 +1493,55 @@ test_refusals(void)
 	    "Connection: upgrade\r\n\r\n", 1);
 	refused_once("429", "HTTP/1.1 429 Too Many Requests\r\n\r\n", 0);
 	refused_once("503", "HTTP/1.1 503 Service Unavailable\r\n\r\n", 0);
+}
+
+static uint32_t	 want_refused;
+
+static int
+is_in_vain(void)
+{
+	return state.refused == want_refused && state.error[0] != '\0' &&
+	    state.state == CTRL_NEEDSLOGIN;
+}
+
+static int
+is_in_vain_no_more(void)
+{
+	return state.refused == 0 && is_running();
+}
+
+/* What waiting does not change is told as that, and tried again. */
+static void
+in_vain(const char *what, void (*serve)(struct stream *, json_t *),
+    uint32_t refused)
+{
+	unsigned int	 n;
+
+	begin(serve, "secret");
+	want_refused = refused;
+	until(what, is_in_vain);
+	if (serve == serve_lapsed)
+		return;
+	n = registers;
+	want_registers = n + 1;
+	until(what, is_tried_again);
+	script.request = serve_key;
+	until(what, is_in_vain_no_more);
+}
+
+/* Another server came to where ours was, and then ours is back. */
+static void
+test_pin(void)
+{
+	begin(serve_second, "");
+	until("pin: running", is_running);
+	other_pin = 1;
+	hang_up();
+	want_refused = REFUSED_PIN;
+	until("pin", is_in_vain);
+	other_pin = 0;
+	updates = 0;
+	until("pin: the right one again", is_in_vain_no_more);
 }
 
 static void
@@ -1515,6 +1624,11 @@ main(void)
 	test_nocache();
 	test_netinfo();
 	test_refusals();
+	test_pin();
+	in_vain("locked", serve_locked, REFUSED_LOCK);
+	in_vain("fresh key is expired", serve_outdated, REFUSED_EXPIRED);
+	in_vain("old version", serve_400, REFUSED_NODE);
+	in_vain("lapsed", serve_lapsed, REFUSED_EXPIRED);
 	test_expiry();
 	control_logout();
 	until("the end", is_out);

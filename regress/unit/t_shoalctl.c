@@ -32,6 +32,7 @@
 #define SECOND	1000000000LL
 
 static char		 dir[64], sock[64 + 8], out[64 + 8];
+static char		 hostname[16];	/* as it was set */
 static pid_t		 server;
 static int		 cleaning;
 
@@ -55,6 +56,8 @@ static const char
 		*at(json_t *, const char *, const char *);
 static void	 check_json(void);
 static void	 check_durations(void);
+static void	 check_in_vain(void);
+static void	 send_watch(struct imsgbuf *, uint32_t);
 static void	 check_latencies(void);
 
 static void
@@ -197,9 +200,32 @@ send_report(struct imsgbuf *ib, uint32_t id)
 	(void)imsg_compose(ib, IMSG_CTL_NETSEEN, id, 0, -1, &s, sizeof(s));
 }
 
+/*
+ * How a login goes on: well, or as the hostname says: no more words, or what
+ * to wait for in vain.
+ */
+static void
+send_watch(struct imsgbuf *ib, uint32_t id)
+{
+	struct msg_ctl_state	 m;
+
+	memset(&m, 0, sizeof(m));
+	m.c.state = CTRL_NEEDSLOGIN;
+	m.want_running = 1;
+	m.c.refused = strtonum(hostname, 0, 9, NULL);
+	if (m.c.refused > 0)
+		(void)strlcpy(m.c.error, "reason", sizeof(m.c.error));
+	else
+		(void)strlcpy(m.c.url, "https://c.test/x", sizeof(m.c.url));
+	(void)imsg_compose(ib, IMSG_CTL_STATE, id, 0, -1, &m, sizeof(m));
+	if (strcmp(hostname, "wait") != 0 && m.c.refused == 0)
+		send_state(ib, id, CTRL_RUNNING, "");
+}
+
 static void
 answer(struct imsgbuf *ib, struct imsg *imsg)
 {
+	struct msg_pref		 pref;
 	struct msg_resolve	 q;
 	struct msg_ctl_fail	 fail;
 	uint32_t		 id = imsg_get_id(imsg);
@@ -212,9 +238,13 @@ answer(struct imsgbuf *ib, struct imsg *imsg)
 		send_state(ib, id, CTRL_RUNNING, "");
 		break;
 	case IMSG_CTL_WATCH:
-		send_state(ib, id, CTRL_NEEDSLOGIN, "https://c.test/x");
-		send_state(ib, id, CTRL_RUNNING, "");
+		send_watch(ib, id);
 		return;
+	case IMSG_CTL_SET:
+		if (imsg_get_data(imsg, &pref, sizeof(pref)) == -1)
+			_exit(1);
+		(void)strlcpy(hostname, pref.value, sizeof(hostname));
+		break;
 	case IMSG_CTL_WHOIS:
 		if (imsg_get_data(imsg, &q, sizeof(q)) == -1)
 			_exit(1);
@@ -457,6 +487,29 @@ check_durations(void)
 		errx(1, "durations");
 }
 
+static void
+check_in_vain(void)
+{
+	static const struct {
+		const char	*line;
+		const char	*want;
+	} tests[] = {
+		{ "up --hostname=1", "the control server refuses: reason\n" },
+		{ "up --hostname=1", "ask who runs the control server\n" },
+		{ "up --hostname=2", "give shoald.conf another `auth key'" },
+		{ "up --hostname=3", ": reason\n" },
+		{ "up --hostname=3", "sign the key of this node\n" },
+		{ "up --hostname=4", "compare the date of this host" },
+		{ "up --hostname=5", "whether its key was changed\n" },
+		{ "up --hostname=wait --timeout=50ms",
+		    "timed out: waiting for the login" }
+	};
+	size_t	 i;
+
+	for (i = 0; i < nitems(tests); i++)
+		want_text(tests[i].line, 1, tests[i].want);
+}
+
 int
 main(void)
 {
@@ -507,6 +560,7 @@ main(void)
 	want_text("netcheck --format=xml", 2, "unknown output format");
 	want_text("up", 0, "https://c.test/x");
 	want_text("login --force-reauth", 0, "https://c.test/x");
+	check_in_vain();
 	want_status("down", 0);
 	want_status("logout", 0);
 	want_status("set --hostname=x", 0);
