@@ -5,6 +5,7 @@
  * ctrld's differences: what netd, dnsd and the parent know after deltas is
  * what a full transfer would have told them, and a delta costs what it names.
  */
+/* link: stub_ctrld.c */
 /* link: ../../ctrld/text.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
 /* link: ../../ctrld/pushfilter.c */
@@ -19,6 +20,7 @@
 
 #include "../../ctrld/ctrld.h"
 #include "proc.h"
+#include "stub_ctrld.h"
 
 #define MAX_ROWS	4096
 
@@ -30,32 +32,6 @@ static struct {
 static size_t		 nrows, nmsgs;
 static struct msg_u32	 attrs;		/* as the parent heard last */
 static char		 peer[64];	/* key of the row being built */
-static struct ctrld_conf conf;
-static struct chan	 chans[3];
-
-struct chan *
-ctrld_netd(void)
-{
-	return &chans[0];
-}
-
-struct chan *
-ctrld_dnsd(void)
-{
-	return &chans[1];
-}
-
-struct chan *
-proc_parent(void)
-{
-	return &chans[2];
-}
-
-const struct ctrld_conf *
-ctrld_conf(void)
-{
-	return &conf;
-}
 
 int
 node_expired(const struct nm_node *n)
@@ -240,19 +216,14 @@ take_parent(enum msg_type type, const uint8_t *data, size_t len)
 	}
 }
 
-void
-chan_push(struct chan *c)
-{
-}
-
 int
 chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
     const void *data, size_t len)
 {
 	nmsgs++;
-	if (c == &chans[0])
+	if (c == ctrld_netd())
 		take_netd(type, data, len);
-	else if (c == &chans[1])
+	else if (c == ctrld_dnsd())
 		take_dnsd(type, data, len);
 	else
 		take_parent(type, data, len);
@@ -442,8 +413,8 @@ main(void)
 {
 	struct netmap	*nm;
 
-	conf.c_msg.accept_dns = 1;
-	conf.c_msg.accept_routes = 1;
+	stub_conf.c_msg.accept_dns = 1;
+	stub_conf.c_msg.accept_routes = 1;
 	nm = netmap_new();
 	push_full(NULL);
 	step(nm, "{\"Node\":{\"ID\":1,\"Name\":\"self.t.example.\",\"Key\":\""

@@ -5,12 +5,12 @@
  * A map of ten thousand peers: what it costs to take it, to keep it, to
  * change a peer of it, and to write it to the cache.
  */
+/* link: stub_ctrld.c */
 /* link: ../../ctrld/map.c ../../ctrld/cache.c ../../ctrld/dialplan.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushfilter.c ../../ctrld/names.c */
 /* link: ../../ctrld/pushderp.c ../../ctrld/ifconf.c ../../ctrld/text.c */
 
 #include <sys/types.h>
-#include <sys/socket.h>
 
 #include <err.h>
 #include <fcntl.h>
@@ -23,6 +23,7 @@
 #include "../../ctrld/ctrld.h"
 #include "mapframe.h"
 #include "proc.h"
+#include "stub_ctrld.h"
 
 #define PEERS		10000
 
@@ -37,8 +38,6 @@
 #define PEER_BYTES	4096.0		/* memory that a peer keeps */
 #define PEER_PEAK	32768.0		/* and takes while it is read */
 
-static struct ctrld_conf	 conf;
-static struct chan		 chans[4];
 static struct msg_keys		 keys;
 static struct dial_plan		 plan;
 static double			 slow = 1, fat = 1;
@@ -46,36 +45,6 @@ static uint64_t			 nmsgs, nbytes, nwrites;
 static int			 stored = -1;	/* CACHE_WRITTEN's word */
 
 /* --- ctrld's surroundings --- */
-
-struct chan *
-ctrld_cryptod(void)
-{
-	return &chans[0];
-}
-
-struct chan *
-ctrld_netd(void)
-{
-	return &chans[1];
-}
-
-struct chan *
-ctrld_dnsd(void)
-{
-	return &chans[2];
-}
-
-struct chan *
-proc_parent(void)
-{
-	return &chans[3];
-}
-
-const struct ctrld_conf *
-ctrld_conf(void)
-{
-	return &conf;
-}
 
 void
 timer_ms(struct event *ev, uint32_t ms)
@@ -138,11 +107,6 @@ dial_plan_now(void)
 
 void
 dial_plan_set(const struct dial_plan *p)
-{
-}
-
-void
-chan_push(struct chan *c)
 {
 }
 
@@ -291,44 +255,19 @@ feed_text(const char *text)
 	free(frame);
 }
 
-static void
-deliver_newfd(int fd)
-{
-	struct imsgbuf	 a, b;
-	struct imsg	 imsg;
-	struct msg_u32	 m = { 0 };
-	int		 sv[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1 ||
-	    imsgbuf_init(&a, sv[0]) == -1 || imsgbuf_init(&b, sv[1]) == -1)
-		err(1, "imsg");
-	imsgbuf_allow_fdpass(&a);
-	imsgbuf_allow_fdpass(&b);
-	if (imsg_compose(&a, 1, 0, 0, fd, &m, sizeof(m)) == -1 ||
-	    imsgbuf_flush(&a) == -1 || imsgbuf_read(&b) != 1 ||
-	    imsgbuf_get(&b, &imsg) != 1)
-		err(1, "imsg");
-	if (cache_newfd(&imsg) == -1)
-		errx(1, "CACHE_NEWFD refused");
-	imsg_free(&imsg);
-	imsgbuf_clear(&a);
-	imsgbuf_clear(&b);
-	close(sv[0]);
-	close(sv[1]);
-}
-
 /* A file for the cache; returns how long it is then. */
 static off_t
 give_file(void)
 {
-	char	 path[] = "/tmp/t_ctrld_scale.XXXXXX";
-	off_t	 len;
-	int	 fd;
+	struct msg_u32	 m = { 0 };
+	char		 path[] = "/tmp/t_ctrld_scale.XXXXXX";
+	off_t		 len;
+	int		 fd;
 
 	if ((fd = mkstemp(path)) == -1)
 		err(1, "mkstemp");
 	(void)unlink(path);
-	deliver_newfd(dup(fd));
+	stub_deliver(cache_newfd, 0, dup(fd), &m, sizeof(m));
 	len = lseek(fd, 0, SEEK_END);
 	close(fd);
 	return len;
@@ -462,7 +401,8 @@ main(void)
 	fat = 20;	/* freed memory stays */
 #endif
 	event_init();
-	(void)strlcpy(conf.c_msg.url, "https://c", sizeof(conf.c_msg.url));
+	(void)strlcpy(stub_conf.c_msg.url, "https://c",
+	    sizeof(stub_conf.c_msg.url));
 	map_init();
 	cache_init();
 	test_full();

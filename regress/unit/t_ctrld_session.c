@@ -5,6 +5,7 @@
  * ctrld against a scripted control server in one process: registration in
  * all its turns, the map stream, pings, and a server that misbehaves.
  */
+/* link: stub_ctrld.c */
 /* link: ../../ctrld/backoff.c ../../ctrld/c2n.c ../../ctrld/cache.c */
 /* link: ../../ctrld/c2ndoc.c */
 /* link: ../../ctrld/control.c ../../ctrld/dial.c ../../ctrld/dialplan.c */
@@ -18,7 +19,6 @@
 /* libs: -lnghttp2 */
 
 #include <sys/types.h>
-#include <sys/socket.h>
 
 #include <err.h>
 #include <nghttp2/nghttp2.h>
@@ -26,20 +26,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../ctrld/ctrld.h"
 #include "keys.h"
 #include "mapframe.h"
 #include "proc.h"
+#include "stub_ctrld.h"
 
 #define URL	"http://192.0.2.1:8080"
 #define LIMIT	20		/* seconds for the whole of one script */
 
 /* --- ctrld's surroundings --- */
 
-static struct ctrld_conf	 conf;
-static struct chan		 chans[4];
 static struct msg_keys		 keys;
 static struct msg_ctrl_state	 state;
 static struct noise_handshake	 hs;
@@ -49,40 +47,10 @@ static uint8_t			 machine_priv[32], server_priv[32],
 static unsigned int		 new_keys, accepted, forgotten, noise_starts;
 static int			 other_pin;	/* of cryptod */
 
-struct chan *
-ctrld_cryptod(void)
-{
-	return &chans[0];
-}
-
-struct chan *
-ctrld_netd(void)
-{
-	return &chans[1];
-}
-
-struct chan *
-ctrld_dnsd(void)
-{
-	return &chans[2];
-}
-
-struct chan *
-proc_parent(void)
-{
-	return &chans[3];
-}
-
 const struct msg_hello *
 proc_hello(void)
 {
 	return &hello;
-}
-
-const struct ctrld_conf *
-ctrld_conf(void)
-{
-	return &conf;
 }
 
 uint32_t
@@ -146,29 +114,6 @@ fatalx(const char *fmt, ...)
 	errx(1, "fatalx: %s", fmt);
 }
 
-/* A message as it would have come over a channel. */
-static void
-deliver(int (*f)(struct imsg *), uint32_t id, const void *data, size_t len)
-{
-	struct imsgbuf	 a, b;
-	struct imsg	 imsg;
-	int		 sv[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1 ||
-	    imsgbuf_init(&a, sv[0]) == -1 || imsgbuf_init(&b, sv[1]) == -1 ||
-	    imsg_compose(&a, 1, id, 0, -1, data, len) == -1 ||
-	    imsgbuf_flush(&a) == -1 || imsgbuf_read(&b) != 1 ||
-	    imsgbuf_get(&b, &imsg) != 1)
-		err(1, "imsg");
-	if (f(&imsg) == -1)
-		errx(1, "message refused");
-	imsg_free(&imsg);
-	imsgbuf_clear(&a);
-	imsgbuf_clear(&b);
-	close(sv[0]);
-	close(sv[1]);
-}
-
 static unsigned int		 forgets;
 static struct msg_ctl_health	 rows[8];
 static size_t			 nrows;
@@ -202,7 +147,7 @@ crypt_start(unsigned int i)
 	else if (noise_initiate(&hs, in.version, machine_priv, keys.machine,
 	    in.server, rnd, out.msg) == -1)
 		out.error = MSG_E_CRYPTO;
-	deliver(session_noise_msg1, todo[i].id, &out, sizeof(out));
+	stub_deliver(session_noise_msg1, todo[i].id, -1, &out, sizeof(out));
 }
 
 static void
@@ -221,7 +166,7 @@ crypt_msg2(unsigned int i)
 		memcpy(out.tx, ns.ns_c2s, sizeof(out.tx));
 		memcpy(out.rx, ns.ns_s2c, sizeof(out.rx));
 	}
-	deliver(session_noise_keys, todo[i].id, &out, sizeof(out));
+	stub_deliver(session_noise_keys, todo[i].id, -1, &out, sizeof(out));
 }
 
 static void
@@ -264,26 +209,21 @@ crypt_cb(int fd, short events, void *arg)
 		timer_ms(&ev_crypt, 0);
 }
 
-void
-chan_push(struct chan *c)
-{
-}
-
 int
 chan_compose(struct chan *c, enum msg_type type, uint32_t id, int fd,
     const void *data, size_t len)
 {
-	if (c == &chans[3] && type == IMSG_CTRL_STATE)
+	if (c == proc_parent() && type == IMSG_CTRL_STATE)
 		memcpy(&state, data, sizeof(state));
 	forgets += type == IMSG_CACHE_FORGET;
 	if (type == IMSG_CTL_HEALTH && nrows < nitems(rows))
 		memcpy(&rows[nrows++], data, sizeof(rows[0]));
-	if (c == &chans[1] && type == IMSG_PEER_PING) {
+	if (c == ctrld_netd() && type == IMSG_PEER_PING) {
 		memcpy(&asked, data, sizeof(asked));
 		asked_id = id;
 		nasked++;
 	}
-	if (c != &chans[0])
+	if (c != ctrld_cryptod())
 		return 0;
 	if (ntodo == nitems(todo) || len > sizeof(todo[0].data))
 		errx(1, "too much for cryptod");
@@ -1174,7 +1114,8 @@ begin(void (*request)(struct stream *, json_t *), const char *authkey)
 	registers = polls = updates = new_keys = accepted = forgotten = 0;
 	noise_starts = heads = echoes = pings = 0;
 	second = NULL;
-	(void)strlcpy(conf.c_authkey, authkey, sizeof(conf.c_authkey));
+	(void)strlcpy(stub_conf.c_authkey, authkey,
+	    sizeof(stub_conf.c_authkey));
 	memset(keys.pending, 0, sizeof(keys.pending));
 	control_keys(&keys);
 	control_login(0);
@@ -1230,7 +1171,7 @@ test_peerping(void)
 	m.ep.af = 4;
 	m.ep.port = 41641;
 	memcpy(m.ep.addr, "\xc0\x00\x02\x05", 4);
-	deliver(peerping_pong, asked_id, &m, sizeof(m));
+	stub_deliver(peerping_pong, asked_id, -1, &m, sizeof(m));
 	until("peer ping: answered", is_reported);
 	if (strcmp(answered, "{\"Type\":\"disco\",\"IP\":\"100.64.0.2\","
 	    "\"NodeIP\":\"100.64.0.2\",\"NodeName\":\"b\","
@@ -1240,9 +1181,9 @@ test_peerping(void)
 	free(answered);
 	answered = NULL;
 	m.error = MSG_E_TIMEOUT;
-	deliver(peerping_pong, asked_id - 1, &m, sizeof(m));
+	stub_deliver(peerping_pong, asked_id - 1, -1, &m, sizeof(m));
 	/* Nobody waits for this one. */
-	deliver(peerping_pong, asked_id, &m, sizeof(m));
+	stub_deliver(peerping_pong, asked_id, -1, &m, sizeof(m));
 	until("peer ping: timed out", is_reported);
 	if (strstr(answered, "\"Type\":\"TSMP\"") == NULL ||
 	    strstr(answered, "\"Err\":") == NULL)
@@ -1335,13 +1276,13 @@ test_netinfo(void)
 	b.l.family = AF_WIRE_INET;
 	b.l.latency = 25 * 1000000;
 	before = want_updates = updates + 1;
-	deliver(netinfo_msg, 1, &b, sizeof(b));
+	stub_deliver(netinfo_msg, 1, -1, &b, sizeof(b));
 	until("netinfo: told", is_updated);
 	b.l.latency = 90 * 1000000;
-	deliver(netinfo_msg, 1, &b, sizeof(b));
+	stub_deliver(netinfo_msg, 1, -1, &b, sizeof(b));
 	b.m.preferred_derp = 901;
 	want_updates++;
-	deliver(netinfo_msg, 1, &b, sizeof(b));
+	stub_deliver(netinfo_msg, 1, -1, &b, sizeof(b));
 	until("netinfo: told again", is_updated);
 	if (updates != before + 1)
 		errx(1, "netinfo: %u updates", updates - before);
@@ -1568,10 +1509,10 @@ main(void)
 	arc4random_buf(rnd, sizeof(rnd));
 	memcpy(keys.disco, rnd, sizeof(keys.disco));
 	evtimer_set(&ev_crypt, crypt_cb, NULL);
-	(void)strlcpy(conf.c_msg.url, URL, sizeof(conf.c_msg.url));
-	(void)strlcpy(conf.c_msg.hostname, "here",
-	    sizeof(conf.c_msg.hostname));
-	conf.c_msg.want_running = 1;
+	(void)strlcpy(stub_conf.c_msg.url, URL, sizeof(stub_conf.c_msg.url));
+	(void)strlcpy(stub_conf.c_msg.hostname, "here",
+	    sizeof(stub_conf.c_msg.hostname));
+	stub_conf.c_msg.want_running = 1;
 	control_init();
 	map_init();
 	cache_init();
