@@ -6,7 +6,7 @@
  * one of the test (dataplane.md 2.14).
  */
 /* link: ../../netd/hardnat.c ../../netd/hnrule.c */
-/* link: netd_world.c stub_netcheck.c ../../netd/epset.c */
+/* link: netd_world.c stub_derp.c stub_netcheck.c ../../netd/epset.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c ../../netd/relays.c */
 /* link: ../../netd/addr.c ../../netd/checksum.c ../../netd/coalesce.c */
 /* link: ../../netd/checksum_avx2.c */
@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "netd_world.h"
+#include "stub_derp.h"
 
 #define GENERATION	77
 #define VNI		4711
@@ -61,8 +62,8 @@ static unsigned int	 nout[16];		/* how many, by type */
 
 /* --- the DERP relay ------------------------------------------------------ */
 
-int
-derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
+static int
+derp_take(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 {
 	ssize_t	 n;
 
@@ -73,51 +74,6 @@ derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 	memcpy(out_key, key, sizeof(out_key));
 	nout[out.dm_type & 15]++;
 	return 0;
-}
-
-void
-derp_set_home(uint16_t region)
-{
-}
-
-uint16_t
-derp_home(void)
-{
-	return RELAY;
-}
-
-int
-derp_connected(uint16_t region)
-{
-	return 1;
-}
-
-uint16_t
-derp_route(const uint8_t *key, uint16_t region)
-{
-	return region;
-}
-
-int64_t
-derp_last_frame(uint16_t region)
-{
-	return 0;
-}
-
-unsigned int
-derp_count(void)
-{
-	return 1;
-}
-
-void
-derp_map_changed(const struct derp_map *old)
-{
-}
-
-void
-derp_link_changed(void)
-{
 }
 
 static void
@@ -532,6 +488,7 @@ int
 main(void)
 {
 	log_init(1, "t_netd_place");
+	stub_derp_relay(RELAY, derp_take);
 	setup();
 	own_endpoint();
 	end_make(&ends[0], rdpriv, rdpub);	/* the peer itself */

@@ -6,7 +6,7 @@
  * and back (dataplane.md 2.4 to 2.6).
  */
 /* link: ../../netd/hardnat.c ../../netd/hnrule.c */
-/* link: stub_netcheck.c ../../netd/epset.c */
+/* link: stub_derp.c stub_netcheck.c ../../netd/epset.c */
 /* link: netd_world.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
 /* link: ../../netd/relays.c */
@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "netd_world.h"
+#include "stub_derp.h"
 
 /* What the relay was given, oldest first. */
 struct relayed {
@@ -49,7 +50,6 @@ struct relayed {
 	uint8_t		 r_pkt[];
 };
 static STAILQ_HEAD(, relayed) relayq = STAILQ_HEAD_INITIALIZER(relayq);
-static int		 connected = 1;
 static unsigned int	 nrelayed, ncalls, npings;
 static uint8_t		 call[1024];	/* the last CallMeMaybe */
 static size_t		 ncall;
@@ -84,8 +84,8 @@ relay_disco(const uint8_t *p, size_t len)
 	return 1;
 }
 
-int
-derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
+static int
+relay_take(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 {
 	struct relayed	*r;
 
@@ -100,51 +100,6 @@ derp_send(uint16_t region, const uint8_t *key, const void *pkt, size_t len)
 	STAILQ_INSERT_TAIL(&relayq, r, r_entry);
 	nrelayed++;
 	return 0;
-}
-
-void
-derp_set_home(uint16_t region)
-{
-}
-
-uint16_t
-derp_home(void)
-{
-	return RELAY;
-}
-
-int
-derp_connected(uint16_t region)
-{
-	return connected;
-}
-
-uint16_t
-derp_route(const uint8_t *key, uint16_t region)
-{
-	return region;
-}
-
-int64_t
-derp_last_frame(uint16_t region)
-{
-	return 0;
-}
-
-unsigned int
-derp_count(void)
-{
-	return 1;
-}
-
-void
-derp_map_changed(const struct derp_map *old)
-{
-}
-
-void
-derp_link_changed(void)
-{
 }
 
 /* The next message of that type that comes by the relay, into dg. */
@@ -465,6 +420,7 @@ int
 main(void)
 {
 	log_init(1, "t_netd_relay");
+	stub_derp_relay(RELAY, relay_take);
 	alone(test_same);
 	setup();
 	own_endpoint();
