@@ -35,6 +35,7 @@
 
 #define URL	"http://192.0.2.1:8080"
 #define LIMIT	20		/* seconds for the whole of one script */
+#define WAIT	17000		/* milliseconds that a server asks for */
 
 /* --- ctrld's surroundings --- */
 
@@ -53,6 +54,8 @@ proc_hello(void)
 	return &hello;
 }
 
+static unsigned int	 waited;	/* timers of WAIT */
+
 uint32_t
 ctrld_id(void)
 {
@@ -66,6 +69,7 @@ timer_ms(struct event *ev, uint32_t ms)
 {
 	struct timeval	 tv;
 
+	waited += ms == WAIT;
 	/* Time limits are not what is tested: waits are made short. */
 	if (ms > 1000)
 		ms = 1000;
@@ -144,6 +148,8 @@ crypt_start(unsigned int i)
 	noise_starts++;
 	if (other_pin)
 		out.error = MSG_E_PIN;
+	else if (sodium_is_zero(in.server, sizeof(in.server)))
+		out.error = MSG_E_NOKEY;	/* none is pinned */
 	else if (noise_initiate(&hs, in.version, machine_priv, keys.machine,
 	    in.server, rnd, out.msg) == -1)
 		out.error = MSG_E_CRYPTO;
@@ -377,7 +383,7 @@ hang_up(void)
 		conn_abort(line, "connection closed by the server");
 }
 
-/* /key is answered without HTTP: fetch.c has tests of its own. */
+/* /key is answered without HTTP: fetch.c has a test of its own. */
 struct fetch {
 	struct event	 f_ev;
 	void		(*f_done)(int, const char *, size_t, void *);
@@ -386,6 +392,7 @@ struct fetch {
 };
 
 static unsigned int	 fetches, heads;
+static uint32_t		 key_wait;	/* asked for, by 429, once */
 
 static void
 fetch_cb(int fd, short events, void *arg)
@@ -393,7 +400,10 @@ fetch_cb(int fd, short events, void *arg)
 	struct fetch	*f = arg;
 	char		 body[256], text[KEY_TEXT_MAX];
 
-	if (f->f_key) {
+	if (f->f_key && key_wait != 0) {
+		f->f_done(429, "", 0, f->f_arg);
+		key_wait = 0;
+	} else if (f->f_key) {
 		(void)key_print(KEY_MACHINE, server_pub, text, sizeof(text));
 		(void)snprintf(body, sizeof(body), "{\"publicKey\":\"%s\"}",
 		    text);
@@ -425,7 +435,7 @@ fetch_start(const char *method, const struct url *u,
 uint32_t
 fetch_retry_ms(const struct fetch *f)
 {
-	return 0;
+	return key_wait;
 }
 
 static char	*posted;		/* outside of the session */
@@ -469,6 +479,10 @@ static struct {
 	int	 garbage;	/* instead of the answer to the upgrade */
 	const char *refusal;	/* this, once, and the line is cut */
 	int	 early;		/* send an early payload */
+	const char *busy;	/* refuses this once, for WAIT */
+	const char *status;	/* ... with that */
+	int64_t	 since;		/* when it did */
+	int64_t	 again;		/* when it was asked again */
 } script;
 
 static TAILQ_HEAD(, stream)	 streams = TAILQ_HEAD_INITIALIZER(streams);
@@ -570,27 +584,40 @@ more(struct stream *s, const void *p, size_t len)
 }
 
 static void
-respond(struct stream *s, const char *status, const char *body, int keep)
+respond_after(struct stream *s, const char *status, int after,
+    const char *body, int keep)
 {
-	static uint8_t		 name[] = ":status";
+	static uint8_t		 name[] = ":status", retry[] = "retry-after";
 	nghttp2_data_provider	 dp;
-	nghttp2_nv		 nv;
-	uint8_t			 value[4];
+	nghttp2_nv		 nv[2];
+	char			 value[2][8];
 
-	memcpy(value, status, 4);
-	nv.name = name;
-	nv.namelen = 7;
-	nv.value = value;
-	nv.valuelen = 3;
-	nv.flags = NGHTTP2_NV_FLAG_NONE;
+	memset(nv, 0, sizeof(nv));
+	(void)strlcpy(value[0], status, sizeof(value[0]));
+	(void)snprintf(value[1], sizeof(value[1]), "%d", after);
+	nv[0].name = name;
+	nv[0].namelen = sizeof(name) - 1;
+	nv[0].value = (uint8_t *)value[0];
+	nv[0].valuelen = strlen(value[0]);
+	nv[1].name = retry;
+	nv[1].namelen = sizeof(retry) - 1;
+	nv[1].value = (uint8_t *)value[1];
+	nv[1].valuelen = strlen(value[1]);
 	memset(&dp, 0, sizeof(dp));
 	dp.source.ptr = s;
 	dp.read_callback = out_cb;
 	s->s_open = keep;
-	if (nghttp2_submit_response(h2, s->s_id, &nv, 1, &dp) != 0)
+	if (nghttp2_submit_response(h2, s->s_id, nv, after > 0 ? 2 : 1,
+	    &dp) != 0)
 		errx(1, "nghttp2_submit_response");
 	if (body != NULL)
 		more(s, body, strlen(body));
+}
+
+static void
+respond(struct stream *s, const char *status, const char *body, int keep)
+{
+	respond_after(s, status, 0, body, keep);
 }
 
 static void
@@ -991,6 +1018,24 @@ serve_second(struct stream *s, json_t *j)
 	first_map(s, j, "{" NODE("") ",\"Peers\":[" PEER "]}");
 	if (polls == 1 && second != NULL)
 		send_map(s, second);
+}
+
+/* Too many at once: one request is to be made later. */
+static void
+serve_busy(struct stream *s, json_t *j)
+{
+	const char	*what;
+
+	what = strcmp(s->s_path, "/machine/map") != 0 ? s->s_path :
+	    json_is_true(json_object_get(j, "Stream")) ? "poll" : "update";
+	if (strcmp(what, script.busy) == 0 && script.since == 0) {
+		script.since = os_now();
+		respond_after(s, script.status, WAIT / 1000, "busy", 0);
+		return;
+	}
+	if (strcmp(what, script.busy) == 0 && script.again == 0)
+		script.again = os_now();
+	serve_second(s, j);
 }
 
 static void
@@ -1485,6 +1530,57 @@ test_pin(void)
 	until("pin: the right one again", is_in_vain_no_more);
 }
 
+/*
+ * A server that asks for a pause gets it, whatever it was asked for. Here
+ * waits end after a second; those of the back-off take milliseconds.
+ */
+static void
+busy_once(const char *what, const char *status)
+{
+	begin(serve_busy, "secret");
+	waited = 0;
+	script.busy = what;
+	script.status = status;
+	until(what, is_running);
+	if (script.since == 0 || waited != 1 ||
+	    script.again - script.since < NS_PER_S * 9 / 10)
+		errx(1, "busy: %s: %u waits, %lld ms", what, waited,
+		    (long long)(script.again - script.since) / 1000000);
+}
+
+static unsigned int	 want_fetches;
+
+static int
+is_fetched(void)
+{
+	return fetches >= want_fetches && key_wait == 0;
+}
+
+static void
+test_busy(void)
+{
+	int64_t	 since;
+
+	busy_once("/machine/register", "429");
+	busy_once("poll", "429");
+	busy_once("poll", "503");
+	busy_once("update", "429");
+	begin(serve_second, "secret");
+	until("busy: running", is_running);
+	waited = 0;
+	key_wait = WAIT;
+	want_fetches = fetches + 1;
+	control_login(LOGIN_NEW_SERVER_KEY);
+	until("busy: /key", is_fetched);
+	since = os_now();
+	want_fetches++;
+	until("busy: /key again", is_fetched);
+	if (waited != 1 || os_now() - since < NS_PER_S * 9 / 10)
+		errx(1, "busy: /key: %u waits, %lld ms", waited,
+		    (long long)(os_now() - since) / 1000000);
+	until("busy: running again", is_running);
+}
+
 static void
 test_expiry(void)
 {
@@ -1566,6 +1662,7 @@ main(void)
 	test_netinfo();
 	test_refusals();
 	test_pin();
+	test_busy();
 	in_vain("locked", serve_locked, REFUSED_LOCK);
 	in_vain("fresh key is expired", serve_outdated, REFUSED_EXPIRED);
 	in_vain("old version", serve_400, REFUSED_NODE);
