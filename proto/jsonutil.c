@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Reading JSON as Go's encoding/json does, with bounds, on top of jansson.
+ * Reading JSON as Go's encoding/json does, with bounds, on top of jansson;
+ * and building the objects that are sent.
  */
 
 #include <sys/types.h>
@@ -549,6 +550,79 @@ ju_time_cmp(const struct ju_time *a, const struct ju_time *b)
 	if (a->jt_sec != b->jt_sec)
 		return a->jt_sec < b->jt_sec ? -1 : 1;
 	return (a->jt_nsec > b->jt_nsec) - (a->jt_nsec < b->jt_nsec);
+}
+
+void
+ju_set(json_t *o, const char *name, json_t *v, int *bad)
+{
+	if (json_object_set_new(o, name, v) == -1)
+		*bad = 1;
+}
+
+json_t *
+ju_set_done(json_t *o, int bad)
+{
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+void
+ju_set_key(json_t *o, const char *name, const char *prefix,
+    const uint8_t key[32], int *bad)
+{
+	char	 buf[JU_KEYTEXT];
+
+	ju_set(o, name, json_string(ju_key_text(prefix, key, buf,
+	    sizeof(buf))), bad);
+}
+
+void
+ju_set_time(json_t *o, const char *name, const struct ju_time *t, int *bad)
+{
+	char	 buf[JU_TIMETEXT];
+
+	ju_set(o, name, json_string(ju_time_format(t, buf, sizeof(buf))),
+	    bad);
+}
+
+void
+ju_set_bytes(json_t *o, const char *name, const uint8_t *p, size_t len,
+    int *bad)
+{
+	char	*text;
+
+	if (len == 0) {
+		ju_set(o, name, json_null(), bad);
+		return;
+	}
+	text = ju_base64(p, len);
+	ju_set(o, name, text == NULL ? NULL : json_string(text), bad);
+	free(text);
+}
+
+void
+ju_opt_str(json_t *o, const char *name, const char *s, int *bad)
+{
+	if (s != NULL && *s != '\0')
+		ju_set(o, name, json_string(s), bad);
+}
+
+void
+ju_opt_strs(json_t *o, const char *name, const char *const *s, size_t n,
+    int *bad)
+{
+	json_t	*a;
+	size_t	 i;
+
+	if (n == 0)
+		return;
+	a = json_array();
+	for (i = 0; i < n; i++)
+		if (json_array_append_new(a, json_string(s[i])) == -1)
+			*bad = 1;
+	ju_set(o, name, a, bad);
 }
 
 char *

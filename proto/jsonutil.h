@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * Reading JSON as Go's encoding/json does, with bounds, on top of jansson.
+ * Reading JSON as Go's encoding/json does, with bounds, on top of jansson;
+ * and building the objects that are sent.
  */
 
 #ifndef PROTO_JSONUTIL_H
@@ -92,6 +93,23 @@ int	 ju_time(json_t *, struct ju_time *);
 int	 ju_time_parse(const char *, size_t, struct ju_time *);
 char	*ju_time_format(const struct ju_time *, char *, size_t);
 int	 ju_time_cmp(const struct ju_time *, const struct ju_time *);
+
+/*
+ * Setters of an object's member. ju_set takes the reference, NULL is no
+ * memory. They note a failure in *bad and go on: ju_set_done at the end
+ * returns the object, or releases it and returns NULL if anything is bad.
+ */
+void	 ju_set(json_t *, const char *, json_t *, int *);
+json_t	*ju_set_done(json_t *, int);
+void	 ju_set_key(json_t *, const char *, const char *, const uint8_t[32],
+	    int *);
+void	 ju_set_time(json_t *, const char *, const struct ju_time *, int *);
+/* Bytes as base64; none of them are null. */
+void	 ju_set_bytes(json_t *, const char *, const uint8_t *, size_t, int *);
+/* As Go's omitempty: NULL, "" and an empty list are left out. */
+void	 ju_opt_str(json_t *, const char *, const char *, int *);
+void	 ju_opt_strs(json_t *, const char *, const char *const *, size_t,
+	    int *);
 
 /*
  * Compact text of a value with sorted keys, so that equal values have

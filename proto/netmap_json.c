@@ -151,46 +151,25 @@ netmap_tka(const struct netmap *nm)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == 52;
 }
 
-/*
- * The setters below note a failure in *bad and go on: one check at the
- * end of an object suffices.
- */
-static void
-set(json_t *o, const char *name, json_t *v, int *bad)
-{
-	if (json_object_set_new(o, name, v) == -1)
-		*bad = 1;
-}
-
-static void
-set_str(json_t *o, const char *name, const char *s, int *bad)
-{
-	if (s != NULL && *s != '\0')
-		set(o, name, json_string(s), bad);
-}
-
 static void
 set_int(json_t *o, const char *name, int64_t v, int *bad)
 {
 	if (v != 0)
-		set(o, name, json_integer(v), bad);
+		ju_set(o, name, json_integer(v), bad);
 }
 
 static void
 set_true(json_t *o, const char *name, int v, int *bad)
 {
 	if (v)
-		set(o, name, json_true(), bad);
+		ju_set(o, name, json_true(), bad);
 }
 
 static void
 set_time(json_t *o, const char *name, const struct ju_time *t, int *bad)
 {
-	char	 buf[JU_TIMETEXT];
-
 	if (t->jt_set)
-		set(o, name, json_string(ju_time_format(t, buf,
-		    sizeof(buf))), bad);
+		ju_set_time(o, name, t, bad);
 }
 
 static void
@@ -198,11 +177,9 @@ set_key(json_t *o, const char *name, const char *prefix, const uint8_t *key,
     int *bad)
 {
 	static const uint8_t	 zero[32];
-	char			 buf[JU_KEYTEXT];
 
 	if (memcmp(key, zero, 32) != 0)
-		set(o, name, json_string(ju_key_text(prefix, key, buf,
-		    sizeof(buf))), bad);
+		ju_set_key(o, name, prefix, key, bad);
 }
 
 static void
@@ -218,7 +195,7 @@ set_prefixes(json_t *o, const char *name, const struct nm_prefix *p,
 		if (json_array_append_new(a, json_string(nm_prefix_text(&p[i],
 		    buf, sizeof(buf)))) == -1)
 			*bad = 1;
-	set(o, name, a, bad);
+	ju_set(o, name, a, bad);
 }
 
 static void
@@ -235,14 +212,14 @@ set_endpoints(json_t *o, const struct nm_node *n, int *bad)
 		if (json_array_append_new(a, json_string(nm_endpoint_text(
 		    &n->n_endpoints[i], buf, sizeof(buf)))) == -1)
 			*bad = 1;
-	set(o, "Endpoints", a, bad);
+	ju_set(o, "Endpoints", a, bad);
 }
 
 static void
 set_text(json_t *o, const char *name, const char *text, int *bad)
 {
 	if (text != NULL && *text != '\0')
-		set(o, name, ju_load(text, strlen(text)), bad);
+		ju_set(o, name, ju_load(text, strlen(text)), bad);
 }
 
 static void
@@ -251,7 +228,7 @@ set_addr(json_t *o, const char *name, const struct nm_addr *a, int *bad)
 	char	 buf[NM_ADDRTEXT];
 
 	if (a->na_version != 0)
-		set(o, name, json_string(nm_addr_text(a->na_version,
+		ju_set(o, name, json_string(nm_addr_text(a->na_version,
 		    a->na_addr, buf, sizeof(buf))), bad);
 }
 
@@ -260,40 +237,24 @@ set_names(json_t *o, const struct nm_node *n, int *bad)
 {
 	char	 buf[2 * NM_MAX_NAME];
 
-	set_str(o, "ComputedName", n->n_computed, bad);
+	ju_opt_str(o, "ComputedName", n->n_computed, bad);
 	if (n->n_computed_host == NULL)
-		set_str(o, "ComputedNameWithHost", n->n_computed, bad);
+		ju_opt_str(o, "ComputedNameWithHost", n->n_computed, bad);
 	else {
 		(void)snprintf(buf, sizeof(buf), "%s (%s)", n->n_computed,
 		    n->n_computed_host);
-		set_str(o, "ComputedNameWithHost", buf, bad);
+		ju_opt_str(o, "ComputedNameWithHost", buf, bad);
 	}
-}
-
-static void
-set_tags(json_t *o, const struct nm_node *n, int *bad)
-{
-	json_t		*a;
-	uint32_t	 i;
-
-	if (n->n_ntags == 0)
-		return;
-	a = json_array();
-	for (i = 0; i < n->n_ntags; i++)
-		if (json_array_append_new(a,
-		    json_string(n->n_tags[i])) == -1)
-			*bad = 1;
-	set(o, "Tags", a, bad);
 }
 
 static void
 set_node_facts(json_t *o, const struct nm_node *n, int *bad)
 {
-	set(o, "ID", json_integer(n->n_id), bad);
-	set(o, "StableID", json_string(n->n_stableid == NULL ? "" :
+	ju_set(o, "ID", json_integer(n->n_id), bad);
+	ju_set(o, "StableID", json_string(n->n_stableid == NULL ? "" :
 	    n->n_stableid), bad);
-	set(o, "Name", json_string(n->n_name == NULL ? "" : n->n_name), bad);
-	set(o, "User", json_integer(n->n_user), bad);
+	ju_set(o, "Name", json_string(n->n_name == NULL ? "" : n->n_name), bad);
+	ju_set(o, "User", json_integer(n->n_user), bad);
 	set_int(o, "Sharer", n->n_sharer, bad);
 	set_key(o, "Key", "nodekey:", n->n_key, bad);
 	set_key(o, "Machine", "mkey:", n->n_machine, bad);
@@ -303,9 +264,9 @@ set_node_facts(json_t *o, const struct nm_node *n, int *bad)
 	set_time(o, "LastSeen", &n->n_lastseen, bad);
 	set_int(o, "HomeDERP", n->n_homederp, bad);
 	set_int(o, "Cap", n->n_cap, bad);
-	set_str(o, "DataPlaneAuditLogID", n->n_auditid, bad);
+	ju_opt_str(o, "DataPlaneAuditLogID", n->n_auditid, bad);
 	if (n->n_online != NM_UNKNOWN)
-		set(o, "Online", json_boolean(n->n_online), bad);
+		ju_set(o, "Online", json_boolean(n->n_online), bad);
 	set_true(o, "MachineAuthorized", n->n_authorized, bad);
 	set_true(o, "UnsignedPeerAPIOnly", n->n_unsigned, bad);
 	set_true(o, "Expired", n->n_expired, bad);
@@ -316,7 +277,6 @@ set_node_facts(json_t *o, const struct nm_node *n, int *bad)
 json_t *
 nm_node_json(const struct nm_node *n)
 {
-	char	*sig;
 	json_t	*o;
 	int	 bad;
 
@@ -325,7 +285,8 @@ nm_node_json(const struct nm_node *n)
 	bad = 0;
 	set_node_facts(o, n, &bad);
 	set_names(o, n, &bad);
-	set_tags(o, n, &bad);
+	ju_opt_strs(o, "Tags", (const char *const *)n->n_tags, n->n_ntags,
+	    &bad);
 	set_prefixes(o, "Addresses", n->n_addrs, n->n_naddrs, &bad);
 	set_prefixes(o, "AllowedIPs", n->n_allowed, n->n_nallowed, &bad);
 	if (n->n_nprimary > 0)
@@ -337,17 +298,10 @@ nm_node_json(const struct nm_node *n)
 	set_text(o, "ExitNodeDNSResolvers", n->n_resolvers, &bad);
 	set_addr(o, "SelfNodeV4MasqAddrForThisPeer", &n->n_masq4, &bad);
 	set_addr(o, "SelfNodeV6MasqAddrForThisPeer", &n->n_masq6, &bad);
-	if (n->n_keysiglen > 0) {
-		sig = ju_base64(n->n_keysig, n->n_keysiglen);
-		set(o, "KeySignature", sig == NULL ? NULL : json_string(sig),
+	if (n->n_keysiglen > 0)
+		ju_set_bytes(o, "KeySignature", n->n_keysig, n->n_keysiglen,
 		    &bad);
-		free(sig);
-	}
-	if (bad) {
-		json_decref(o);
-		return NULL;
-	}
-	return o;
+	return ju_set_done(o, bad);
 }
 
 static json_t *
@@ -359,17 +313,13 @@ profile_json(const struct nm_profile *p)
 	if ((o = json_object()) == NULL)
 		return NULL;
 	bad = 0;
-	set(o, "ID", json_integer(p->p_id), &bad);
-	set(o, "LoginName", json_string(p->p_login == NULL ? "" :
+	ju_set(o, "ID", json_integer(p->p_id), &bad);
+	ju_set(o, "LoginName", json_string(p->p_login == NULL ? "" :
 	    p->p_login), &bad);
-	set(o, "DisplayName", json_string(p->p_display == NULL ? "" :
+	ju_set(o, "DisplayName", json_string(p->p_display == NULL ? "" :
 	    p->p_display), &bad);
-	set_str(o, "ProfilePicURL", p->p_picture, &bad);
-	if (bad) {
-		json_decref(o);
-		return NULL;
-	}
-	return o;
+	ju_opt_str(o, "ProfilePicURL", p->p_picture, &bad);
+	return ju_set_done(o, bad);
 }
 
 static void
@@ -382,14 +332,14 @@ set_profiles(json_t *o, struct netmap *nm, int *bad)
 	RB_FOREACH(p, nm_profiles, &nm->nm_profiles)
 		if (json_array_append_new(a, profile_json(p)) == -1)
 			*bad = 1;
-	set(o, "UserProfiles", a, bad);
+	ju_set(o, "UserProfiles", a, bad);
 }
 
 static void
 set_ref(json_t *o, const char *name, json_t *v, int *bad)
 {
 	if (v != NULL)
-		set(o, name, json_incref(v), bad);
+		ju_set(o, name, json_incref(v), bad);
 }
 
 json_t *
@@ -403,24 +353,20 @@ netmap_json(struct netmap *nm)
 		return NULL;
 	bad = 0;
 	if (nm->nm_self != NULL)
-		set(o, "Node", nm_node_json(nm->nm_self), &bad);
+		ju_set(o, "Node", nm_node_json(nm->nm_self), &bad);
 	set_profiles(o, nm, &bad);
 	filters = json_object();
 	RB_FOREACH(c, nm_chunks, &nm->nm_chunks)
 		set_ref(filters, c->c_name, c->c_json, &bad);
-	set(o, "PacketFilters", filters, &bad);
-	set_str(o, "Domain", nm->nm_domain, &bad);
-	set_str(o, "DomainDataPlaneAuditLogID", nm->nm_auditid, &bad);
+	ju_set(o, "PacketFilters", filters, &bad);
+	ju_opt_str(o, "Domain", nm->nm_domain, &bad);
+	ju_opt_str(o, "DomainDataPlaneAuditLogID", nm->nm_auditid, &bad);
 	set_ref(o, "DERPMap", nm->nm_derp, &bad);
 	set_ref(o, "DNSConfig", nm->nm_dns, &bad);
 	set_ref(o, "SSHPolicy", nm->nm_ssh, &bad);
 	set_ref(o, "Health", nm->nm_health, &bad);
 	set_ref(o, "DisplayMessages", nm->nm_messages, &bad);
 	set_ref(o, "TKAInfo", nm->nm_tka, &bad);
-	set(o, "CollectServices", json_boolean(nm->nm_collect), &bad);
-	if (bad) {
-		json_decref(o);
-		return NULL;
-	}
-	return o;
+	ju_set(o, "CollectServices", json_boolean(nm->nm_collect), &bad);
+	return ju_set_done(o, bad);
 }

@@ -34,50 +34,10 @@ static const char *const	 key_fields[KF_MAX] = {
 	"legacyPublicKey", "publicKey"
 };
 
-/* Setters that note a failure and go on; one check at the end. */
-static void
-set(json_t *o, const char *name, json_t *v, int *bad)
-{
-	if (json_object_set_new(o, name, v) == -1)
-		*bad = 1;
-}
-
 static void
 set_str(json_t *o, const char *name, const char *s, int *bad)
 {
-	set(o, name, json_string(s == NULL ? "" : s), bad);
-}
-
-static void
-set_key(json_t *o, const char *name, const char *prefix, const uint8_t *key,
-    int *bad)
-{
-	char	 buf[JU_KEYTEXT];
-
-	set(o, name, json_string(ju_key_text(prefix, key, buf,
-	    sizeof(buf))), bad);
-}
-
-static void
-set_time(json_t *o, const char *name, const struct ju_time *t, int *bad)
-{
-	char	 buf[JU_TIMETEXT];
-
-	set(o, name, json_string(ju_time_format(t, buf, sizeof(buf))), bad);
-}
-
-static void
-set_bytes(json_t *o, const char *name, const uint8_t *p, size_t len, int *bad)
-{
-	char	*text;
-
-	if (len == 0) {
-		set(o, name, json_null(), bad);
-		return;
-	}
-	text = ju_base64(p, len);
-	set(o, name, text == NULL ? NULL : json_string(text), bad);
-	free(text);
+	ju_set(o, name, json_string(s == NULL ? "" : s), bad);
 }
 
 static void
@@ -88,8 +48,8 @@ set_auth(json_t *o, const char *authkey, int *bad)
 	if (authkey == NULL || *authkey == '\0')
 		return;
 	if ((auth = json_object()) != NULL)
-		set(auth, "AuthKey", json_string(authkey), bad);
-	set(o, "Auth", auth, bad);
+		ju_set(auth, "AuthKey", json_string(authkey), bad);
+	ju_set(o, "Auth", auth, bad);
 }
 
 /* Only what enterprises with device certificates send. */
@@ -100,12 +60,12 @@ set_signature(json_t *o, const struct register_request *rq, int *bad)
 		return;
 	set_str(o, "SignatureType", rq->rq_sigtype, bad);
 	if (rq->rq_timestamp.jt_set)
-		set_time(o, "Timestamp", &rq->rq_timestamp, bad);
+		ju_set_time(o, "Timestamp", &rq->rq_timestamp, bad);
 	if (rq->rq_devcertlen > 0)
-		set_bytes(o, "DeviceCert", rq->rq_devcert, rq->rq_devcertlen,
+		ju_set_bytes(o, "DeviceCert", rq->rq_devcert, rq->rq_devcertlen,
 		    bad);
 	if (rq->rq_signaturelen > 0)
-		set_bytes(o, "Signature", rq->rq_signature,
+		ju_set_bytes(o, "Signature", rq->rq_signature,
 		    rq->rq_signaturelen, bad);
 }
 
@@ -119,22 +79,21 @@ register_build(const struct register_request *rq)
 	if ((o = json_object()) == NULL)
 		return NULL;
 	bad = 0;
-	set(o, "Version", json_integer(rq->rq_version), &bad);
-	set_key(o, "NodeKey", "nodekey:", rq->rq_nodekey, &bad);
-	set_key(o, "OldNodeKey", "nodekey:", rq->rq_oldkey, &bad);
-	set_key(o, "NLKey", "nlpub:", rq->rq_nlkey, &bad);
+	ju_set(o, "Version", json_integer(rq->rq_version), &bad);
+	ju_set_key(o, "NodeKey", "nodekey:", rq->rq_nodekey, &bad);
+	ju_set_key(o, "OldNodeKey", "nodekey:", rq->rq_oldkey, &bad);
+	ju_set_key(o, "NLKey", "nlpub:", rq->rq_nlkey, &bad);
 	set_auth(o, rq->rq_authkey, &bad);
-	set_time(o, "Expiry", &rq->rq_expiry, &bad);
+	ju_set_time(o, "Expiry", &rq->rq_expiry, &bad);
 	set_str(o, "Followup", rq->rq_followup, &bad);
-	set(o, "Hostinfo", rq->rq_hostinfo == NULL ? json_null() :
+	ju_set(o, "Hostinfo", rq->rq_hostinfo == NULL ? json_null() :
 	    json_incref(rq->rq_hostinfo), &bad);
 	if (rq->rq_ephemeral)
-		set(o, "Ephemeral", json_true(), &bad);
-	set_bytes(o, "NodeKeySignature", rq->rq_keysig, rq->rq_keysiglen,
+		ju_set(o, "Ephemeral", json_true(), &bad);
+	ju_set_bytes(o, "NodeKeySignature", rq->rq_keysig, rq->rq_keysiglen,
 	    &bad);
 	set_signature(o, rq, &bad);
-	if (rq->rq_tailnet != NULL && *rq->rq_tailnet != '\0')
-		set_str(o, "Tailnet", rq->rq_tailnet, &bad);
+	ju_opt_str(o, "Tailnet", rq->rq_tailnet, &bad);
 	text = bad ? NULL : json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return text;
