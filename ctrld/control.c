@@ -194,8 +194,10 @@ control_report(int force)
 	m.state = control_state();
 	m.online = up && poll_online();
 	(void)strlcpy(m.url, login_url(), sizeof(m.url));
-	if (!m.online)
-		(void)strlcpy(m.error, trouble, sizeof(m.error));
+	/* What a person can change goes before what came of it. */
+	if (!m.online && trouble[0] != '\0')
+		(void)strlcpy(m.error, *health_text(HEALTH_PORTAL) != '\0' ?
+		    health_text(HEALTH_PORTAL) : trouble, sizeof(m.error));
 	m.refused = control_refused(&why);
 	m.version = map_client_version(m.latest, sizeof(m.latest));
 	if (m.refused)
@@ -247,8 +249,10 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 {
 	char		 why[MSG_TEXT_LEN];
 	uint32_t	 asked;
+	int		 portal;
 
 	asked = fetch_retry_ms(fetch);
+	portal = portal_found(fetch_head(fetch), url.u_host);
 	fetch = NULL;
 	if (status == 200 && serverkey_parse(body, len, server_key) == 0) {
 		have_server = 1;
@@ -264,6 +268,8 @@ control_key_cb(int status, const char *body, size_t len, void *arg)
 			(void)snprintf(why, sizeof(why),
 			    "/key: not the answer of a control server");
 		control_trouble(why);
+		if (!portal)
+			portal_ask(&url);
 		retry_later(&retry_key, asked);
 		/* A key that was pinned once needs no word of TLS. */
 		if (!no_pin) {
@@ -313,6 +319,7 @@ control_session_up(struct session *s)
 	session_adopt(s, &session_cb, NULL);
 	up = 1;
 	pin_refused = 0;
+	portal_gone();
 	sess_since = os_now();
 	update_due = 1;
 	login_session();
@@ -361,6 +368,7 @@ control_disconnect(void)
 {
 	fetch_cancel(fetch);
 	fetch = NULL;
+	portal_gone();
 	login_drop();
 	poll_stop();
 	update_stop();
@@ -602,6 +610,7 @@ control_logout(void)
 void
 control_link_change(void)
 {
+	portal_gone();
 	if (sess == NULL && dial == NULL && fetch == NULL) {
 		retry_good(&retry_key);
 		retry_good(&retry_sess);

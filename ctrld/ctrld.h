@@ -152,8 +152,22 @@ struct fetch
 void	 fetch_cancel(struct fetch *);
 /* While it calls back: how many ms a busy server asks to wait, or 0. */
 uint32_t fetch_retry_ms(const struct fetch *);
+/* Likewise: the head of the answer, or NULL; and the host that was asked. */
+const struct http_head
+	*fetch_head(const struct fetch *);
+const char
+	*fetch_host(const struct fetch *);
 /* Give it a body (malloc, taken over), right after fetch_start(). */
 void	 fetch_put(struct fetch *, char *, size_t);
+
+/* --- portal.c: captive portals before the control server --- */
+
+/* The answer when that host was asked: is it a portal's? */
+int	 portal_found(const struct http_head *, const char *);
+/* The server has been reached, or the network is another one. */
+void	 portal_gone(void);
+/* The server of that URL is out of reach: ask what a portal would answer. */
+void	 portal_ask(const struct url *);
 
 struct session;
 
@@ -441,6 +455,7 @@ char	*c2n_doc(enum c2n_doc);
 /* --- health.c --- */
 
 enum health {
+	HEALTH_PORTAL,		/* a login is wanted by the network */
 	HEALTH_TLS,		/* a certificate that is not the server's */
 	HEALTH_LOOKUP,
 	HEALTH_EXPIRY,		/* of the own key, soon */

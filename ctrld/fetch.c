@@ -117,6 +117,18 @@ fetch_retry_ms(const struct fetch *f)
 	    retry_asked_ms(h->h_status, after, arc4random());
 }
 
+const struct http_head *
+fetch_head(const struct fetch *f)
+{
+	return f->f_headlen > 0 ? &f->f_head : NULL;
+}
+
+const char *
+fetch_host(const struct fetch *f)
+{
+	return f->f_url.u_host;
+}
+
 /* Is the body complete? eof: nothing more will come. 1, 0, or -1. */
 static int
 fetch_body(struct fetch *f, int eof, size_t *len)

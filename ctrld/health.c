@@ -20,6 +20,8 @@ static const struct {
 	const char	*title;
 	const char	*severity;
 } kinds[HEALTH_MAX] = {
+	[HEALTH_PORTAL] = { "captive-portal-detected", "Captive portal",
+	    "high" },
 	[HEALTH_TLS] = { "tls-intercepted",
 	    "TLS to the control server is not what it should be", "medium" },
 	[HEALTH_LOOKUP] = { "control-lookup",

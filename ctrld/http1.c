@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +104,11 @@ field_value(const char *name, size_t nlen, const char *v, size_t vlen,
 	} else if (name_is(name, nlen, "retry-after")) {
 		h->h_retry = v;
 		h->h_retrylen = vlen;
+	} else if (name_is(name, nlen, "location")) {
+		h->h_location = v;
+		h->h_locationlen = vlen;
+	} else if (name_is(name, nlen, "content-type")) {
+		h->h_page = vlen >= 9 && strncasecmp(v, "text/html", 9) == 0;
 	} else if (name_is(name, nlen, "upgrade")) {
 		h->h_noise = vlen == strlen(NOISE_PROTOCOL) &&
 		    strncasecmp(v, NOISE_PROTOCOL, vlen) == 0;
@@ -253,4 +260,74 @@ http_chunks(uint8_t *buf, size_t len, size_t *outlen)
 	if ((r = chunks_walk(buf, len, outlen, 0)) != 1)
 		return r;
 	return chunks_walk(buf, len, outlen, 1);
+}
+
+/*
+ * The host that a Location names: 1; 0: none, so it stays where it is; -1:
+ * what cannot be one.
+ */
+static int
+location_host(const char *s, size_t len, char *host, size_t size)
+{
+	size_t	 i, n;
+	int	 six;
+
+	if (len >= 7 && strncasecmp(s, "http://", 7) == 0)
+		n = 7;
+	else if (len >= 8 && strncasecmp(s, "https://", 8) == 0)
+		n = 8;
+	else if (len >= 2 && s[0] == '/' && s[1] == '/')
+		n = 2;
+	else
+		return 0;
+	s += n;
+	len -= n;
+	for (n = 0; n < len && strchr("/?#", s[n]) == NULL; n++)
+		continue;
+	for (i = n; i > 0 && s[i - 1] != '@'; i--)
+		continue;
+	s += i;				/* without user and password */
+	n -= i;
+	six = n > 0 && s[0] == '[';
+	s += six;
+	n -= six;
+	for (i = 0; i < n && s[i] != (six ? ']' : ':'); i++)
+		if (!isalnum((unsigned char)s[i]) &&
+		    strchr(six ? ":" : "-._", s[i]) == NULL)
+			return -1;
+	if (i == 0 || i >= size)
+		return -1;
+	memcpy(host, s, i);
+	host[i] = '\0';
+	return 1;
+}
+
+int
+http_portal(const struct http_head *h, const char *asked, char *buf,
+    size_t len)
+{
+	char	 host[256];
+	int	 r;
+
+	if (h->h_status == 511)		/* Network Authentication Required */
+		(void)snprintf(buf, len, "a captive portal is in the way to "
+		    "the control server: log in to this network with a "
+		    "browser");
+	else if (h->h_status / 100 == 3 && h->h_location != NULL) {
+		r = location_host(h->h_location, h->h_locationlen, host,
+		    sizeof(host));
+		if (r == 0 || (r == 1 && strcasecmp(host, asked) == 0))
+			return 0;
+		(void)snprintf(buf, len, "a captive portal is likely in the "
+		    "way to the control server%s%s: log in to this network "
+		    "with a browser", r == 1 ? ", one that leads to " : "",
+		    r == 1 ? host : "");
+	} else if (h->h_status == 200 && h->h_page)
+		(void)snprintf(buf, len, "a page for people answers in the "
+		    "place of the control server: a captive portal is likely "
+		    "(log in to this network with a browser), or the URL is "
+		    "wrong");
+	else
+		return 0;
+	return 1;
 }

@@ -49,6 +49,9 @@ struct http_head {
 	int64_t		 h_length;	/* Content-Length or HTTP_LEN_* */
 	const char	*h_retry;	/* Retry-After, in the stream; NULL */
 	size_t		 h_retrylen;
+	const char	*h_location;	/* Location, likewise */
+	size_t		 h_locationlen;
+	uint8_t		 h_page;	/* Content-Type is text/html */
 	uint8_t		 h_noise;	/* Upgrade names our protocol */
 	uint8_t		 h_upgrade;	/* Connection has "upgrade" */
 };
@@ -66,6 +69,15 @@ ssize_t	 http_head_parse(const uint8_t *, size_t, struct http_head *);
  * needed), -1 (broken). buf is only changed where 1 is returned.
  */
 int	 http_chunks(uint8_t *, size_t, size_t *);
+
+/*
+ * Is this rather the answer of a captive portal than of a server that was
+ * asked by that host name for something that is no page? 1 and a line for
+ * people, or 0. A redirect counts if it leads to another host; of where to,
+ * only the host is told, and only if it can be one. Source: RFC 6585, 6;
+ * RFC 8952, 2.
+ */
+int	 http_portal(const struct http_head *, const char *, char *, size_t);
 
 /* --- text.c --- */
 

@@ -37,6 +37,7 @@ struct session {
 	struct event		 s_evlimit;	/* until up */
 	char			 s_urltext[MSG_NAME_LEN];
 	char			 s_auth[MSG_NAME_LEN + 16];
+	char			 s_host[MSG_NAME_LEN];
 	struct rpcs		 s_rpcs;
 	struct noise_early	 s_early;
 	const struct session_cb	*s_cb;
@@ -180,6 +181,7 @@ session_open(const struct dial_try *t, const char *text,
 	s->s_code = MSG_E_CONN;
 	(void)strlcpy(s->s_urltext, text, sizeof(s->s_urltext));
 	url_authority(&t->dt_url, s->s_auth, sizeof(s->s_auth));
+	(void)strlcpy(s->s_host, t->dt_url.u_host, sizeof(s->s_host));
 	memcpy(s->s_server, server, sizeof(s->s_server));
 	TAILQ_INIT(&s->s_rpcs);
 	noise_early_init(&s->s_early);
@@ -308,6 +310,7 @@ in_upgrade(struct session *s)
 		return 0;
 	}
 	if (h.h_status != 101 || !h.h_noise || !h.h_upgrade) {
+		portal_found(&h, s->s_host);
 		(void)snprintf(why, sizeof(why), "upgrade to the control "
 		    "protocol refused: HTTP status %d%s", h.h_status,
 		    h.h_status / 100 == 2 || h.h_status / 100 == 3 ? ": no "

@@ -12,8 +12,8 @@ KEY = (b'{"legacyPublicKey":"mkey:' + b'0' * 64 +
        b'","publicKey":"mkey:' + b'ab' * 32 + b'"}')
 
 
-def head(body, status=b'200 OK', kind=b'application/json'):
-    return (b'HTTP/1.1 ' + status + b'\r\nContent-Type: ' + kind +
+def head(body, status=b'200 OK', kind=b'application/json', more=b''):
+    return (b'HTTP/1.1 ' + status + b'\r\nContent-Type: ' + kind + more +
             b'\r\nContent-Length: %d\r\n\r\n' % len(body) + body)
 
 
@@ -41,6 +41,10 @@ def serve(c, how):
         req = c.recv(4096)
         if how == 'status500':
             return c.sendall(head(b'no', b'500 Internal Server Error'))
+        if how == 'portal':
+            where = b'http://u:p@login.hotel.test:8000/?from=' + b'x' * 900
+            return c.sendall(head(b'', b'302 Found',
+                                  more=b'\r\nLocation: ' + where))
         if how == 'html':
             return c.sendall(head(b'<html>hotel</html>', kind=b'text/html'))
         if how == 'endless-body':

@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct http_head	 h;
 	struct url		 u;
 	uint8_t			*buf;
-	char			*text;
+	char			*text, line[512];
 	size_t			 n;
 	ssize_t			 r;
 
@@ -34,6 +34,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (h.h_status < 100 || h.h_status > 999 ||
 		    http_head_parse(data, r - 1, &h) > 0)
 			abort();
+		(void)http_head_parse(data, len, &h);
+		if (http_portal(&h, "c.test", line, sizeof(line)))
+			for (n = 0; line[n] != '\0'; n++)
+				if (line[n] < ' ' || line[n] > '~')
+					abort();
 		if ((buf = malloc(len - r + 1)) == NULL)
 			abort();
 		memcpy(buf, data + r, len - r);

@@ -122,6 +122,56 @@ value_is(const struct http_head *h, const char *want)
 	    memcmp(h->h_retry, want, h->h_retrylen) == 0;
 }
 
+/* What a captive portal answers in the place of c.test, and what it is not. */
+static const struct {
+	const char	*head;
+	const char	*want;		/* NULL: none; "": no host in it */
+} portals[] = {
+	{ "302 Found\r\nLocation: https://login.hotel.test/?u=c", "to "
+	    "login.hotel.test: " },
+	{ "302 x\r\nlocation: http://u:p@10.0.0.1:8080/a@b", "to 10.0.0.1: " },
+	{ "307 x\r\nLocation: //hotel.test?a", "to hotel.test: " },
+	{ "303 x\r\nLocation: HTTP://[fd00::1]:80", "to fd00::1: " },
+	{ "302 x\r\nLocation: http://a\033[2Jb/", "" },
+	{ "302 x\r\nLocation: http://a b/", "" },
+	{ "302 x\r\nLocation: http://", "" },
+	{ "302 x\r\nLocation: http://[::1", "to ::1: " },
+	{ "511 Network Authentication Required", "" },
+	{ "200 OK\r\nContent-Type: text/html; charset=utf-8", "" },
+	{ "200 OK\r\nContent-Type: application/json", NULL },
+	{ "200 OK", NULL },
+	{ "204 No Content", NULL },
+	{ "301 x\r\nLocation: https://C.test/key", NULL },
+	{ "301 x\r\nLocation: https://c.test:8443/key", NULL },
+	{ "302 x\r\nLocation: /login", NULL },
+	{ "302 x", NULL },
+	{ "404 x\r\nContent-Type: text/html", NULL },
+	{ "502 x\r\nContent-Type: text/html", NULL },
+	{ "101 x\r\nLocation: https://hotel.test/", NULL }
+};
+
+static void
+test_portals(void)
+{
+	struct http_head	 h;
+	char			 head[256], text[512];
+	size_t			 i;
+	int			 r;
+
+	for (i = 0; i < nitems(portals); i++) {
+		(void)snprintf(head, sizeof(head), "HTTP/1.1 %s\r\n\r\n",
+		    portals[i].head);
+		if (http_head_parse((uint8_t *)head, strlen(head), &h) <= 0)
+			errx(1, "portal %zu: head", i);
+		r = http_portal(&h, "c.test", text, sizeof(text));
+		if (r != (portals[i].want != NULL) ||
+		    (r && strstr(text, portals[i].want) == NULL) ||
+		    (r && *portals[i].want == '\0' &&
+		    strstr(text, "leads to") != NULL))
+			errx(1, "portal %zu: %d: %s", i, r, r ? text : "");
+	}
+}
+
 /* Sun, 06 Nov 1994 08:49:37 GMT, as RFC 9110 has it, is this date. */
 #define SUNDAY	784111777
 
@@ -350,6 +400,7 @@ main(void)
 	test_urls();
 	test_heads();
 	test_retry_after();
+	test_portals();
 	test_chunks();
 	test_backoff();
 	test_c2n();

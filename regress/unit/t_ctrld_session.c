@@ -12,7 +12,7 @@
 /* link: ../../ctrld/health.c ../../ctrld/hostinfo.c ../../ctrld/http1.c */
 /* link: ../../ctrld/ifconf.c ../../ctrld/login.c ../../ctrld/map.c */
 /* link: ../../ctrld/names.c ../../ctrld/netinfo.c ../../ctrld/ping.c */
-/* link: ../../ctrld/peerping.c ../../ctrld/poll.c */
+/* link: ../../ctrld/peerping.c ../../ctrld/poll.c ../../ctrld/portal.c */
 /* link: ../../ctrld/push.c ../../ctrld/pushderp.c */
 /* link: ../../ctrld/pushfilter.c ../../ctrld/rpc.c */
 /* link: ../../ctrld/session.c ../../ctrld/text.c ../../ctrld/url.c */
@@ -436,6 +436,18 @@ uint32_t
 fetch_retry_ms(const struct fetch *f)
 {
 	return key_wait;
+}
+
+const struct http_head *
+fetch_head(const struct fetch *f)
+{
+	return NULL;
+}
+
+const char *
+fetch_host(const struct fetch *f)
+{
+	return "";
 }
 
 static char	*posted;		/* outside of the session */
@@ -1581,6 +1593,35 @@ test_busy(void)
 	until("busy: running again", is_running);
 }
 
+#define HOTEL	"HTTP/1.1 302 Found\r\nLocation: http://hotel.test/\r\n\r\n"
+
+/* Again and again, until it is seen. */
+static int
+is_portal(void)
+{
+	script.refusal = HOTEL;
+	return !state.online && strstr(state.error, "captive portal is "
+	    "likely") != NULL && strstr(state.error, "to hotel.test:") != NULL;
+}
+
+static void
+test_portal(void)
+{
+	begin(serve_second, "");
+	until("portal: running", is_running);
+	hang_up();
+	until("portal", is_portal);
+	nrows = 0;
+	health_answer(1);
+	if (nrows != 0)			/* state.error says it already */
+		errx(1, "portal: %zu rows", nrows);
+	script.refusal = NULL;
+	updates = 0;
+	until("portal: let through", is_running);
+	if (state.error[0] != '\0' || *health_text(HEALTH_PORTAL) != '\0')
+		errx(1, "portal: still there");
+}
+
 static void
 test_expiry(void)
 {
@@ -1663,6 +1704,7 @@ main(void)
 	test_refusals();
 	test_pin();
 	test_busy();
+	test_portal();
 	in_vain("locked", serve_locked, REFUSED_LOCK);
 	in_vain("fresh key is expired", serve_outdated, REFUSED_EXPIRED);
 	in_vain("old version", serve_400, REFUSED_NODE);
