@@ -95,9 +95,10 @@ for f, a in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         x.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     x.bind((a, 41641))
     s.append(x)
+print("bound", flush=True)
 time.sleep(60)'
 hog=$BGPID
-sleep 0.3
+wait_for 5 grep -q bound "$LAB/a/port.log"
 echo 'listen on port 41641' >>"$LAB/a/shoald.conf"
 refused "taken port" '41641.*(in use|taken)'
 kill_wait "$hog"
