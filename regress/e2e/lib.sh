@@ -384,6 +384,15 @@ rx_bytes()	# node
 	on "$1" cat /sys/class/net/shoal0/statistics/rx_bytes
 }
 
+# iperf_server host options...: BGPID; it listens when this returns.
+iperf_server()
+{
+	_is=$1
+	shift
+	on_bg "$_is" "$LAB/$_is/iperf.log" iperf3 -s "$@"
+	wait_for 5 listens "$_is" 5201
+}
+
 # rx_moves node: more than 50 kB come out of its tunnel in 0.3 s.
 rx_moves()
 {

@@ -4,8 +4,7 @@
 # After the nodes are up: the server, the links.
 slow_links()
 {
-	on_bg b "$LAB/b/iperf.log" iperf3 -s
-	wait_for 3 on b sh -c "ss -lnt | grep -q :5201"
+	iperf_server b
 	for _h in a b; do
 		on $_h tc qdisc add dev eth0 root tbf rate 20mbit burst 64kb \
 		    limit 20000000

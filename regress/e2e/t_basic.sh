@@ -44,8 +44,7 @@ check "64 KiB pings over IPv4" \
     on a ping -c 5 -i 0.2 -W 2 -s 65000 "$(ip4 b)"
 check "64 KiB pings over IPv6" \
     on a ping -c 5 -i 0.2 -W 2 -s 65000 "$(ip6 b)"
-on_bg b "$LAB/b/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server b
 check "TCP from a to b" iperf_run 100 -c "$(ip4 b)"
 check "TCP from b to a" iperf_run 100 -c "$(ip4 b)" -R
 check "TCP over IPv6" iperf_run 100 -c "$(ip6 b)"

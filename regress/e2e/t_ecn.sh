@@ -112,7 +112,7 @@ see b prerouting shoal0 in_ect0 "ip ecn ect0"
 see b prerouting shoal0 in_ce "ip ecn ce"
 on b nft add rule inet see prerouting iifname shoal0 ip6 ecn ect0 counter name in_ect0
 on b nft add rule inet see prerouting iifname shoal0 ip6 ecn ce counter name in_ce
-on_bg b "$LAB/b/iperf.log" iperf3 -s
+iperf_server b
 check "they talk directly" wait_for 5 sh -c "$SHOALCTL \
     -s $LAB/a/shoald.sock ping --c 1 b | grep 'via 10.77.0.3:'"
 wait_for 5 on a ping -c 1 -W 1 "$IP4B"

@@ -37,8 +37,7 @@ heal()	# node child
 lab_init heal
 two_nodes || exit 1
 wait_for 5 on a ping -c 1 -W 1 "$(ip4 b)" >/dev/null
-on_bg b "$LAB/b/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server b
 tun=$(on b cat /sys/class/net/shoal0/ifindex)
 on_bg a "$LAB/a/iperf.log" iperf3 -c "$(ip4 b)" -t 60 -b 200M
 flow=$BGPID

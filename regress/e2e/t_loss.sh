@@ -23,8 +23,7 @@ on a ping -c 200 -i 0.02 -W 1 "$(ip4 b)" >"$LAB/a/ping.log"
 lost=$(sed -n 's/.* \([0-9.]*\)% packet loss.*/\1/p' "$LAB/a/ping.log")
 check "pings lose what the link loses, not more ($lost %)" \
     [ "${lost%.*}" -lt 20 ]
-on_bg b "$LAB/b/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server b
 iperf()
 {
 	on a iperf3 -J -c "$(ip4 b)" -t 3 >"$LAB/i.json" &&

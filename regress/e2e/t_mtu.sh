@@ -63,7 +63,7 @@ deaf no
 two_up "policy allow all
 $(lab_relay_home)" || exit 1
 IP4A=$(ip4 a) IP4B=$(ip4 b) IP6B=$(ip6 b)
-on_bg b "$LAB/b/iperf.log" iperf3 -s
+iperf_server b
 
 check "IPv4: they talk" wait_for 5 on a ping -c 1 -W 1 "$IP4B"
 check "directly" wait_for 5 via 'direct 10.79.0.2'

@@ -55,7 +55,7 @@ deaf yes
 count
 two_up || exit 1
 IP4A=$(ip4 a) IP4B=$(ip4 b) IP6B=$(ip6 b)
-on_bg b "$LAB/b/iperf.log" iperf3 -s
+iperf_server b
 
 within "IPv6, 1280 bytes: full packets" 6 big
 within "TCP" 5 tcp

@@ -89,8 +89,7 @@ check "ping says so" sh -c "$SHOALCTL -s $LAB/a/shoald.sock ping --c 1 \
 check "the relay counts its packets" sh -c \
     "$SHOALCTL -s $LAB/r/shoald.sock debug netd relay >$LAB/dbg; cat $LAB/dbg;
     grep -q 'place 1: .*41641.*41641' $LAB/dbg"
-on_bg b "$LAB/b/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server b
 on a iperf3 -c "$(ip4 b)" -t 2 -J >"$LAB/iperf.json"
 MBIT=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$LAB/iperf.json")
 check "TCP by it: $MBIT Mbit/s" [ "$MBIT" -ge 50 ]

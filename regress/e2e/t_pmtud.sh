@@ -67,7 +67,7 @@ carries()	# node size
 
 LAB_MTU=8920
 two_nodes || exit 1
-on_bg b "$LAB/b/iperf.log" iperf3 -s
+iperf_server b
 check "they talk" wait_for 5 on a ping -c 1 -W 1 "$(ip4 b)"
 check "1440 bytes fit a wire of 1500" wait_for 5 carries a 1440
 check "the other way too" wait_for 5 carries b 1440

@@ -164,8 +164,7 @@ openssl rand -out "$LAB/bulk" 52428800
 check "50 MB by IPv4" bulk a "$(ip4 b)"
 check "50 MB by IPv6" bulk a "$(ip6 b)"
 
-on_bg b "$LAB/b/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server b
 on_bg a "$LAB/a/iperf.log" iperf3 -c "$(ip4 b)" -t 60 -b 20M
 flow=$BGPID
 check "a flow" wait_for 5 rx_moves b

@@ -15,9 +15,8 @@ path()	# node pattern
 # Both ways at once: Mbit/s of each, and at the end a ping.
 bidir()
 {
-	on_bg b "$LAB/iperf.log" iperf3 -s
+	iperf_server b
 	_pid=$BGPID
-	wait_for 10 listens b 5201
 	on a timeout 30 iperf3 -J -c "$B4" -t 3 --bidir >"$LAB/bidir"
 	kill_wait "$_pid"
 	jq -e '.end | .sum_received.bits_per_second > 5e7 and

@@ -53,8 +53,7 @@ wgset peer "$akey" remove
 wgset peer "$akey" allowed-ips "$(ip4 a)/32" endpoint 10.77.0.2:41641
 check "wireguard-go initiates" wait_for 8 on w ping -c 1 -W 1 "$(ip4 a)"
 
-on_bg w "$LAB/w/iperf.log" iperf3 -s
-sleep 0.3
+iperf_server w
 for d in "" -R; do
 	on a iperf3 -J -c 100.64.9.9 -t 2 $d >"$LAB/i.json"
 	mb=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$LAB/i.json")

@@ -88,8 +88,7 @@ pings()	# from to
 
 mbits()	# from to: of a TCP flow
 {
-	on_bg "$2" "$LAB/$2/iperf.log" iperf3 -s -1
-	wait_for 3 on "$2" sh -c 'ss -ltn | grep -q :5201'
+	iperf_server "$2" -1
 	on "$1" timeout 20 iperf3 -J -c "$(addr "$2")" -t 3 |
 	    jq '.end.sum_received.bits_per_second / 1e6 | floor'
 }

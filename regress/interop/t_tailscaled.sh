@@ -78,8 +78,7 @@ check "shoalctl ping finds tailscaled directly" sh -c \
 check "tailscale status shows the shoal node" sh -c "
     ip netns exec $P-t $TAILSCALE --socket=$LAB/t/ts.sock status |
     grep -q '$A.*linux'"
-on_bg t "$LAB/t/iperf.log" iperf3 -s
-sleep 0.5
+iperf_server t
 for d in "" -R; do
 	on a iperf3 -J -c "$T" -t 3 $d >"$LAB/i.json"
 	mb=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$LAB/i.json")
