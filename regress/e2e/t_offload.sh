@@ -5,7 +5,7 @@ BUILD=$(cd "$(dirname "$0")/../.." && pwd)/variants/regress
 [ -x "$BUILD/parent/shoald" ] || { echo "skip: no REGRESS build"; exit 77; }
 . "$(dirname "$0")/lib.sh"
 
-# force node mask: that node again, with FORCE_* of imsg/messages.h
+# force node mask: that node again, with FORCE_* of imsg/msgnode.h
 force()
 {
 	node_stop "$1"
