@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "hujson.h"
 
 enum state {
@@ -41,7 +42,6 @@ static size_t	 utf8_len(const uint8_t *, size_t);
 static int	 comment_check(struct scan *, size_t, size_t);
 static int	 skip_comment(struct scan *);
 static int	 skip_space(struct scan *);
-static int	 is_hex(char);
 static int	 scan_string(struct scan *);
 static int	 is_literal(char);
 static int	 number_ok(const char *, size_t);
@@ -196,13 +196,6 @@ skip_space(struct scan *s)
 }
 
 static int
-is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-	    (c >= 'A' && c <= 'F');
-}
-
-static int
 scan_string(struct scan *s)
 {
 	const char	*b = s->s_buf;
@@ -221,7 +214,8 @@ scan_string(struct scan *s)
 			break;
 		if (b[i] == 'u') {
 			for (j = 0; j < 4; j++)
-				if (++i == s->s_len || !is_hex(b[i]))
+				if (++i == s->s_len ||
+				    hex_digit(b[i]) == -1)
 					return fail(s, start,
 					    "bad \\u in string");
 		} else if (b[i] == '\0' || strchr("\"\\/bfnrt", b[i]) == NULL)

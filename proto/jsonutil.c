@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "jsonutil.h"
 
 /*
@@ -307,25 +308,12 @@ ju_base64(const uint8_t *p, size_t len)
 	return out;
 }
 
-static int
-ju_hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int
 ju_key(json_t *j, const char *prefix, uint8_t key[32])
 {
 	const char	*s;
 	uint8_t		 buf[32];
-	size_t		 i, plen;
-	int		 hi, lo;
+	size_t		 plen;
 
 	if (j == NULL || json_is_null(j))
 		return 0;
@@ -336,14 +324,8 @@ ju_key(json_t *j, const char *prefix, uint8_t key[32])
 	if (json_string_length(j) != plen + 64 ||
 	    strncmp(s, prefix, plen) != 0)
 		return -1;
-	s += plen;
-	for (i = 0; i < 32; i++) {
-		hi = ju_hex(s[2 * i]);
-		lo = ju_hex(s[2 * i + 1]);
-		if (hi == -1 || lo == -1)
-			return -1;
-		buf[i] = hi << 4 | lo;
-	}
+	if (hex_decode(s + plen, buf, 32) == -1)
+		return -1;
 	memcpy(key, buf, 32);
 	return 0;
 }

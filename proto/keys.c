@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hex.h"
 #include "keys.h"
 
 static const struct {
@@ -44,39 +45,19 @@ key_size(enum key_type type)
 	return key_types[type].size;
 }
 
-static int
-hex_value(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Exactly 2 * size digits; -1 leaves out untouched. */
 static int
 hex_parse(const char *text, size_t len, uint8_t *out, size_t size)
 {
 	uint8_t	 raw[KEY_RAW_MAX];
-	size_t	 i;
-	int	 hi, lo;
+	int	 r;
 
 	if (size > sizeof(raw) || len != 2 * size)
 		return -1;
-	for (i = 0; i < size; i++) {
-		hi = hex_value(text[2 * i]);
-		lo = hex_value(text[2 * i + 1]);
-		if (hi == -1 || lo == -1)
-			break;
-		raw[i] = hi << 4 | lo;
-	}
-	if (i == size)
+	if ((r = hex_decode(text, raw, size)) == 0)
 		memcpy(out, raw, size);
 	explicit_bzero(raw, sizeof(raw));
-	return i == size ? 0 : -1;
+	return r;
 }
 
 static void

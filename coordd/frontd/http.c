@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "http.h"
 
 #ifndef nitems
@@ -314,18 +315,6 @@ http_head_parse(const char *buf, size_t len, struct http_req *hr,
 }
 
 static int
-http_hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static int
 http_percent_decode(const char *p, size_t len, char *buf, size_t size)
 {
 	size_t	 i, n;
@@ -338,8 +327,8 @@ http_percent_decode(const char *p, size_t len, char *buf, size_t size)
 		if (p[i] == '%') {
 			if (len - i < 3)
 				return -1;
-			hi = http_hex(p[i + 1]);
-			lo = http_hex(p[i + 2]);
+			hi = hex_digit(p[i + 1]);
+			lo = hex_digit(p[i + 2]);
 			if (hi == -1 || lo == -1 || (hi | lo) == 0)
 				return -1;
 			buf[n] = hi << 4 | lo;
