@@ -38,7 +38,6 @@ struct scan {
 static int	 fail(struct scan *, size_t, const char *);
 static int	 fail_char(struct scan *, const char *);
 static void	 blank(struct scan *, size_t, size_t);
-static size_t	 utf8_len(const uint8_t *, size_t);
 static int	 comment_check(struct scan *, size_t, size_t);
 static int	 skip_comment(struct scan *);
 static int	 skip_space(struct scan *);
@@ -105,9 +104,8 @@ blank(struct scan *s, size_t from, size_t to)
 		s->s_blank[from / 8] |= (uint8_t)(1 << (from % 8));
 }
 
-/* Length of the UTF-8 sequence at p, 0 if it is none. */
-static size_t
-utf8_len(const uint8_t *p, size_t len)
+size_t
+hujson_utf8(const uint8_t *p, size_t len)
 {
 	size_t	 i, n;
 
@@ -134,7 +132,7 @@ comment_check(struct scan *s, size_t from, size_t to)
 	size_t	 i, n;
 
 	for (i = from; i < to; i += n) {
-		n = utf8_len((const uint8_t *)s->s_buf + i, to - i);
+		n = hujson_utf8((const uint8_t *)s->s_buf + i, to - i);
 		if (n == 0)
 			return fail(s, from, "invalid UTF-8 in comment");
 	}

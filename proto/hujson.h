@@ -9,6 +9,7 @@
 #define PROTO_HUJSON_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define HUJSON_MAX_DEPTH	64
 #define HUJSON_ERRLEN		96
@@ -36,5 +37,11 @@ int	 hujson_standardize(char *, size_t, struct hujson_error *);
 
 /* Line and column, both from 1, of an offset in a text. */
 void	 hujson_position(const char *, size_t, size_t, size_t *, size_t *);
+
+/*
+ * Length of the UTF-8 sequence at the start of len bytes, len not 0; 0 if
+ * it is none: cut short, too long a form, a surrogate, above U+10FFFF.
+ */
+size_t	 hujson_utf8(const uint8_t *, size_t);
 
 #endif /* PROTO_HUJSON_H */

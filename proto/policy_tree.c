@@ -23,7 +23,6 @@ struct reader {
 
 static int	 hex4(const char *);
 static size_t	 utf8_put(char *, uint32_t);
-static size_t	 utf8_check(const uint8_t *, size_t);
 static size_t	 escape(const char *, char *, size_t *);
 static char	*read_string(struct reader *);
 static uint32_t	 node_new(struct reader *, char *);
@@ -64,25 +63,6 @@ utf8_put(char *out, uint32_t c)
 	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
 	out[3] = (char)(0x80 | (c & 0x3f));
 	return 4;
-}
-
-/* Length of the sequence at p, 0 if it is none. */
-static size_t
-utf8_check(const uint8_t *p, size_t len)
-{
-	size_t	 i, n;
-
-	n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-	if (n == 0 || n > len)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 /* At a backslash: what it stands for; returns how many bytes it took. */
@@ -127,7 +107,7 @@ read_string(struct reader *r)
 		if (s[i] == '\\') {
 			n = escape(s + i, t->pt_pool + t->pt_used, &nout);
 		} else {
-			n = utf8_check((const uint8_t *)s + i, r->r_len - i);
+			n = hujson_utf8((const uint8_t *)s + i, r->r_len - i);
 			memcpy(t->pt_pool + t->pt_used, s + i, n);
 			nout = n;
 		}
