@@ -25,7 +25,7 @@ struct out {
 };
 
 static json_t	*allow_all(void);
-static void	 out_free(struct out *);
+static json_t	*out_done(struct out *, int);
 static json_t	*out_rule(struct out *, json_t *, const char *, int);
 static json_t	*dst_json(const struct policy_prefix *, uint16_t, uint16_t);
 static int	 node_gets(const struct policy_state *, size_t,
@@ -82,15 +82,19 @@ allow_all(void)
 	    "DstPorts", "IP", "*", "Ports", "First", 0, "Last", 65535);
 }
 
-static void
-out_free(struct out *o)
+/* The list, or NULL if its making failed; what else there is is freed. */
+static json_t *
+out_done(struct out *o, int failed)
 {
 	size_t	 i;
 
 	for (i = 0; i < o->o_n; i++)
 		free(o->o_v[i].o_key);
 	free(o->o_v);
+	if (!failed)
+		return o->o_list;
 	json_decref(o->o_list);
+	return NULL;
 }
 
 /*
@@ -535,7 +539,6 @@ json_t *
 policy_filter(const struct policy_state *s)
 {
 	struct out	 o;
-	json_t		*list;
 	size_t		 i;
 	int		 r = 0;
 
@@ -550,9 +553,7 @@ policy_filter(const struct policy_state *s)
 		else if (s->s_rules[i].cr_kind == CR_CAPS)
 			r = out_caps(s, &o, &s->s_rules[i], 0, 0);
 	}
-	list = r == 0 ? json_incref(o.o_list) : NULL;
-	out_free(&o);
-	return list;
+	return out_done(&o, r);
 }
 
 json_t *
@@ -560,7 +561,6 @@ policy_node_filter(const struct policy_state *s, size_t node)
 {
 	const struct crule	*c;
 	struct out		 o;
-	json_t			*list;
 	size_t			 i;
 	int			 r = 0;
 
@@ -583,9 +583,7 @@ policy_node_filter(const struct policy_state *s, size_t node)
 		    bit_get(c->cr_dstnodes, node)))
 			r = out_ports(s, &o, c, node);
 	}
-	list = r == 0 ? json_incref(o.o_list) : NULL;
-	out_free(&o);
-	return list;
+	return out_done(&o, r);
 }
 
 /* May a reach its owner's node b by this rule? */

@@ -20,7 +20,8 @@
 static int	 range_cmp(const void *, const void *);
 static int	 addr_next(uint8_t *, size_t);
 static int	 addr_prev(uint8_t *, size_t);
-static size_t	 range_find(const struct aset *, int, const uint8_t *);
+static const struct arange
+		*range_find(const struct aset *, int, const uint8_t *);
 static unsigned int
 		 block_len(const uint8_t *, const uint8_t *, unsigned int);
 static int	 range_prefixes(int, const struct arange *,
@@ -282,8 +283,8 @@ aset_remove(struct aset *s, const struct policy_prefix *p)
 	return 0;
 }
 
-/* How many ranges of a settled set start at or before an address. */
-static size_t
+/* The last range of a settled set that starts at or before an address. */
+static const struct arange *
 range_find(const struct aset *s, int fam, const uint8_t *addr)
 {
 	size_t	 lo = 0, hi = s->as_n[fam], mid;
@@ -295,42 +296,40 @@ range_find(const struct aset *s, int fam, const uint8_t *addr)
 		else
 			hi = mid;
 	}
-	return lo;
+	return lo == 0 ? NULL : &s->as_r[fam][lo - 1];
 }
 
 int
 aset_contains(const struct aset *s, int fam, const uint8_t *addr)
 {
-	uint8_t	 a[16] = { 0 };
-	size_t	 i;
+	const struct arange	*found;
+	uint8_t			 a[16] = { 0 };
 
 	memcpy(a, addr, fam ? 16 : 4);
-	i = range_find(s, fam, a);
-	return i > 0 && memcmp(a, s->as_r[fam][i - 1].ar_hi, 16) <= 0;
+	found = range_find(s, fam, a);
+	return found != NULL && memcmp(found->ar_hi, a, 16) >= 0;
 }
 
 int
 aset_overlaps(const struct aset *s, const struct policy_prefix *p)
 {
-	struct arange	 r;
-	size_t		 i;
-	int		 fam = p->pp_version == 6;
+	const struct arange	*found;
+	struct arange		 r;
 
 	prefix_range(p, &r);
-	i = range_find(s, fam, r.ar_hi);
-	return i > 0 && memcmp(s->as_r[fam][i - 1].ar_hi, r.ar_lo, 16) >= 0;
+	found = range_find(s, p->pp_version == 6, r.ar_hi);
+	return found != NULL && memcmp(found->ar_hi, r.ar_lo, 16) >= 0;
 }
 
 int
 aset_covers(const struct aset *s, const struct policy_prefix *p)
 {
-	struct arange	 r;
-	size_t		 i;
-	int		 fam = p->pp_version == 6;
+	const struct arange	*found;
+	struct arange		 r;
 
 	prefix_range(p, &r);
-	i = range_find(s, fam, r.ar_lo);
-	return i > 0 && memcmp(s->as_r[fam][i - 1].ar_hi, r.ar_hi, 16) >= 0;
+	found = range_find(s, p->pp_version == 6, r.ar_lo);
+	return found != NULL && memcmp(found->ar_hi, r.ar_hi, 16) >= 0;
 }
 
 int
