@@ -45,6 +45,22 @@ route_print(const struct policy_prefix *p, char *buf, size_t len)
 	(void)snprintf(buf + n, len - n, "/%u", p->pp_plen);
 }
 
+void
+route_list(struct buf *t, const char *name, const struct policy_prefix *list,
+    size_t n)
+{
+	char	 text[ADDR_TEXT];
+	size_t	 i;
+
+	buf_name(t, name);
+	buf_str(t, "[");
+	for (i = 0; i < n; i++) {
+		route_print(&list[i], text, sizeof(text));
+		buf_fmt(t, "%s\"%s\"", i > 0 ? "," : "", text);
+	}
+	buf_str(t, "]");
+}
+
 /* IPv4 first, then by address, then the wider one: as Go sorts them. */
 int
 route_cmp(const void *va, const void *vb)

@@ -22,21 +22,10 @@ yesno(int v)
 }
 
 static void
-key_date(struct buf *t, const char *name, int64_t date)
-{
-	buf_name(t, name);
-	if (date == 0)
-		buf_str(t, "null");
-	else
-		buf_time(t, date);
-}
-
-static void
 key_row(struct adm *a, const struct authkey *k, const char *secret)
 {
 	struct buf	 t = { NULL, 0, 0 };
 	struct user	*u;
-	size_t		 i;
 
 	buf_fmt(&t, "{\"id\":%llu,\"prefix\":\"%s\",\"user\":",
 	    (unsigned long long)k->k_id, k->k_prefix);
@@ -44,17 +33,12 @@ key_row(struct adm *a, const struct authkey *k, const char *secret)
 		buf_json(&t, u->u_name);
 	else
 		buf_str(&t, "null");
-	buf_str(&t, ",\"tags\":[");
-	for (i = 0; i < k->k_ntags; i++) {
-		if (i > 0)
-			buf_str(&t, ",");
-		buf_json(&t, k->k_tags[i]);
-	}
-	buf_fmt(&t, "],\"reusable\":%s,\"ephemeral\":%s,\"used\":%llu,"
+	buf_strs(&t, "tags", k->k_tags, k->k_ntags);
+	buf_fmt(&t, ",\"reusable\":%s,\"ephemeral\":%s,\"used\":%llu,"
 	    "\"revoked\":%s", yesno(k->k_reusable), yesno(k->k_ephemeral),
 	    (unsigned long long)k->k_used, yesno(k->k_revoked != 0));
-	key_date(&t, "created", k->k_created);
-	key_date(&t, "expiry", k->k_expiry);
+	buf_date(&t, "created", k->k_created);
+	buf_date(&t, "expiry", k->k_expiry);
 	if (secret != NULL) {
 		buf_name(&t, "key");
 		buf_json(&t, secret);

@@ -58,35 +58,10 @@ adm_node(struct adm *a)
 }
 
 static void
-row_date(struct buf *t, const char *name, int64_t date)
-{
-	buf_name(t, name);
-	if (date == 0)
-		buf_str(t, "null");
-	else
-		buf_time(t, date);
-}
-
-static void
 row_bool(struct buf *t, const char *name, int v)
 {
 	buf_name(t, name);
 	buf_str(t, v ? "true" : "false");
-}
-
-static void
-row_tags(struct buf *t, const struct noderec *r)
-{
-	size_t	 i;
-
-	buf_name(t, "tags");
-	buf_str(t, "[");
-	for (i = 0; i < r->r_ntags; i++) {
-		if (i > 0)
-			buf_str(t, ",");
-		buf_json(t, r->r_tags[i]);
-	}
-	buf_str(t, "]");
 }
 
 static void
@@ -103,24 +78,6 @@ row_addrs(struct buf *t, const struct noderec *r)
 	if (r->r_has6) {
 		addr_print6(r->r_addr6, text, sizeof(text));
 		if (r->r_has4)
-			buf_str(t, ",");
-		buf_json(t, text);
-	}
-	buf_str(t, "]");
-}
-
-static void
-row_prefixes(struct buf *t, const char *name,
-    const struct policy_prefix *list, size_t n)
-{
-	char	 text[ADDR_TEXT];
-	size_t	 i;
-
-	buf_name(t, name);
-	buf_str(t, "[");
-	for (i = 0; i < n; i++) {
-		route_print(&list[i], text, sizeof(text));
-		if (i > 0)
 			buf_str(t, ",");
 		buf_json(t, text);
 	}
@@ -159,10 +116,10 @@ row_more(struct buf *t, const struct node *n)
 		buf_json(t, text);
 	}
 	buf_str(t, "]");
-	row_prefixes(t, "routes", n->n_announced, n->n_nannounced);
-	row_prefixes(t, "approved_routes", r->r_approved_routes,
+	route_list(t, "routes", n->n_announced, n->n_nannounced);
+	route_list(t, "approved_routes", r->r_approved_routes,
 	    r->r_napproved);
-	row_date(t, "created", r->r_created);
+	buf_date(t, "created", r->r_created);
 	buf_name(t, "hostname");
 	buf_json(t, r->r_hostname);
 	buf_name(t, "derp");
@@ -185,11 +142,11 @@ adm_node_row(struct adm *a, struct node *n, int more)
 		buf_json(&t, u->u_name);
 	else
 		buf_str(&t, "null");
-	row_tags(&t, r);
+	buf_strs(&t, "tags", r->r_tags, r->r_ntags);
 	row_addrs(&t, r);
 	row_bool(&t, "online", r->r_online);
-	row_date(&t, "last_seen", r->r_last_seen);
-	row_date(&t, "expiry", r->r_expiry);
+	buf_date(&t, "last_seen", r->r_last_seen);
+	buf_date(&t, "expiry", r->r_expiry);
 	row_bool(&t, "expired", node_is_expired(a->a_brain, n));
 	row_bool(&t, "approved", r->r_approved);
 	row_bool(&t, "ephemeral", r->r_ephemeral);
@@ -431,8 +388,8 @@ routes_store(struct adm *a, struct node *n, struct noderec *r)
 	}
 	buf_fmt(&t, "{\"id\":%llu,\"name\":\"%s\"",
 	    (unsigned long long)n->n_rec.r_id, n->n_rec.r_label);
-	row_prefixes(&t, "routes", n->n_announced, n->n_nannounced);
-	row_prefixes(&t, "approved_routes", n->n_rec.r_approved_routes,
+	route_list(&t, "routes", n->n_announced, n->n_nannounced);
+	route_list(&t, "approved_routes", n->n_rec.r_approved_routes,
 	    n->n_rec.r_napproved);
 	buf_str(&t, "}");
 	adm_row(a, &t);

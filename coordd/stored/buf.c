@@ -114,6 +114,31 @@ buf_time(struct buf *b, int64_t date)
 }
 
 void
+buf_date(struct buf *b, const char *name, int64_t date)
+{
+	buf_name(b, name);
+	if (date == 0)
+		buf_str(b, "null");
+	else
+		buf_time(b, date);
+}
+
+void
+buf_strs(struct buf *b, const char *name, char *const *list, size_t n)
+{
+	size_t	 i;
+
+	buf_name(b, name);
+	buf_str(b, "[");
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			buf_str(b, ",");
+		buf_json(b, list[i]);
+	}
+	buf_str(b, "]");
+}
+
+void
 buf_free(struct buf *b)
 {
 	free(b->b_text);

@@ -389,28 +389,13 @@ claims_node(struct brain *b, struct buf *t, const struct node *n)
 {
 	const struct noderec	*r = &n->n_rec;
 	struct user		*u;
-	char			 text[ADDR_TEXT];
-	size_t			 i;
 
 	buf_fmt(t, ",\"nid\":%llu,\"node\":\"%s.%s.\",\"domain\":\"%s\"",
 	    (unsigned long long)r->r_id, r->r_label, b->b_conf.c_domain,
 	    b->b_conf.c_domain);
-	buf_str(t, ",\"addresses\":[");
-	if (r->r_has4) {
-		addr_print4(r->r_addr4, text, sizeof(text));
-		buf_fmt(t, "\"%s/32\"", text);
-	}
-	if (r->r_has6) {
-		addr_print6(r->r_addr6, text, sizeof(text));
-		buf_fmt(t, "%s\"%s/128\"", r->r_has4 ? "," : "", text);
-	}
-	buf_str(t, "]");
-	for (i = 0; i < r->r_ntags; i++) {
-		buf_str(t, i == 0 ? ",\"tags\":[" : ",");
-		buf_json(t, r->r_tags[i]);
-	}
+	noderec_addrs(t, "addresses", r);
 	if (r->r_ntags > 0)
-		buf_str(t, "]");
+		buf_strs(t, "tags", r->r_tags, r->r_ntags);
 	else if ((u = user_find(b, r->r_user)) != NULL) {
 		buf_str(t, ",\"user\":");
 		buf_json(t, u->u_name);

@@ -30,23 +30,6 @@ add_key(struct buf *t, const char *name, const char *prefix,
 }
 
 static void
-add_addrs(struct buf *t, const struct noderec *r)
-{
-	char	 text[ADDR_TEXT];
-
-	buf_str(t, "[");
-	if (r->r_has4) {
-		addr_print4(r->r_addr4, text, sizeof(text));
-		buf_fmt(t, "\"%s/32\"", text);
-	}
-	if (r->r_has6) {
-		addr_print6(r->r_addr6, text, sizeof(text));
-		buf_fmt(t, "%s\"%s/128\"", r->r_has4 ? "," : "", text);
-	}
-	buf_str(t, "]");
-}
-
-static void
 add_endpoints(struct buf *t, const struct noderec *r)
 {
 	char	 text[ADDR_TEXT];
@@ -79,8 +62,7 @@ render_head(struct brain *b, struct node *n)
 	}
 	add_key(&t, "Machine", "mkey:", r->r_machine);
 	add_key(&t, "DiscoKey", "discokey:", r->r_disco);
-	buf_name(&t, "Addresses");
-	add_addrs(&t, r);
+	noderec_addrs(&t, "Addresses", r);
 	n->n_head = t.b_text;
 }
 
@@ -117,7 +99,6 @@ render_tail(struct node *n)
 {
 	const struct noderec	*r = &n->n_rec;
 	struct buf		 t = { NULL, 0, 0 };
-	size_t			 i;
 
 	if (r->r_nendpoints > 0) {
 		buf_str(&t, ",\"Endpoints\":");
@@ -131,12 +112,8 @@ render_tail(struct node *n)
 	buf_time(&t, r->r_created);
 	if (r->r_cap != 0)
 		buf_fmt(&t, ",\"Cap\":%u", r->r_cap);
-	for (i = 0; i < r->r_ntags; i++) {
-		buf_str(&t, i == 0 ? ",\"Tags\":[" : ",");
-		buf_json(&t, r->r_tags[i]);
-	}
 	if (r->r_ntags > 0)
-		buf_str(&t, "]");
+		buf_strs(&t, "Tags", r->r_tags, r->r_ntags);
 	render_online(&t, r);
 	buf_fmt(&t, ",\"MachineAuthorized\":%s",
 	    r->r_approved ? "true" : "false");
@@ -164,22 +141,6 @@ render(struct brain *b, struct node *n)
 	render_head(b, n);
 	render_tail(n);
 	b->b_nrendered++;
-}
-
-static void
-add_prefixes(struct buf *t, const char *name,
-    const struct policy_prefix *list, size_t n)
-{
-	char	 text[ADDR_TEXT];
-	size_t	 i;
-
-	buf_name(t, name);
-	buf_str(t, "[");
-	for (i = 0; i < n; i++) {
-		route_print(&list[i], text, sizeof(text));
-		buf_fmt(t, "%s\"%s\"", i > 0 ? "," : "", text);
-	}
-	buf_str(t, "]");
 }
 
 static size_t
@@ -223,9 +184,9 @@ add_allowed(struct brain *b, struct buf *t, const struct node *n,
 			primary[nprimary++] = routes[i];
 	}
 	qsort(all, nall, sizeof(all[0]), route_cmp);
-	add_prefixes(t, "AllowedIPs", all, nall);
+	route_list(t, "AllowedIPs", all, nall);
 	if (nprimary > 0)
-		add_prefixes(t, "PrimaryRoutes", primary, nprimary);
+		route_list(t, "PrimaryRoutes", primary, nprimary);
 }
 
 static void
@@ -236,10 +197,8 @@ add_node(struct brain *b, struct buf *t, struct node *n,
 	buf_str(t, n->n_head);
 	if (n->n_rec.r_napproved > 0)
 		add_allowed(b, t, n, viewer);
-	else {
-		buf_str(t, ",\"AllowedIPs\":");
-		add_addrs(t, &n->n_rec);
-	}
+	else
+		noderec_addrs(t, "AllowedIPs", &n->n_rec);
 	buf_str(t, n->n_tail);
 	if (version < SRVREQ_V_HOMEDERP && n->n_rec.r_derp != 0)
 		buf_fmt(t, ",\"DERP\":\"127.3.3.40:%u\"", n->n_rec.r_derp);

@@ -71,6 +71,24 @@ str_cmp(const void *a, const void *b)
 }
 
 void
+noderec_addrs(struct buf *t, const char *name, const struct noderec *r)
+{
+	char	 text[ADDR_TEXT];
+
+	buf_name(t, name);
+	buf_str(t, "[");
+	if (r->r_has4) {
+		addr_print4(r->r_addr4, text, sizeof(text));
+		buf_fmt(t, "\"%s/32\"", text);
+	}
+	if (r->r_has6) {
+		addr_print6(r->r_addr6, text, sizeof(text));
+		buf_fmt(t, "%s\"%s/128\"", r->r_has4 ? "," : "", text);
+	}
+	buf_str(t, "]");
+}
+
+void
 noderec_set_tags(struct noderec *r, char *const *tags, size_t n)
 {
 	char	**list;

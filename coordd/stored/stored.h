@@ -61,6 +61,9 @@ void	 buf_json(struct buf *, const char *);
 /* `"name":` with a comma in front unless the object begins here. */
 void	 buf_name(struct buf *, const char *);
 void	 buf_time(struct buf *, int64_t);	/* quoted; ns since 1970 */
+/* Members: a date, 0 is null; a list of strings. */
+void	 buf_date(struct buf *, const char *, int64_t);
+void	 buf_strs(struct buf *, const char *, char *const *, size_t);
 void	 buf_free(struct buf *);
 char	*xstrdup(const char *);			/* NULL stays NULL */
 void	*xcalloc(size_t, size_t);
@@ -73,6 +76,9 @@ void	*xmemdup(const void *, size_t);		/* NULL for 0 bytes */
 void	 addr_print4(const uint8_t [4], char *, size_t);
 void	 addr_print6(const uint8_t [16], char *, size_t);
 void	 route_print(const struct policy_prefix *, char *, size_t);
+/* A member that is the list of them. */
+void	 route_list(struct buf *, const char *, const struct policy_prefix *,
+	    size_t);
 int	 route_cmp(const void *, const void *);	/* for qsort */
 int	 route_is_exit(const struct policy_prefix *);
 void	 endpoint_print(const struct msg_endpoint *, char *, size_t);
@@ -121,6 +127,8 @@ struct noderec {
 
 void	 noderec_copy(struct noderec *, const struct noderec *);
 void	 noderec_free(struct noderec *);
+/* A member that is the list of its addresses, as prefixes. */
+void	 noderec_addrs(struct buf *, const char *, const struct noderec *);
 /* Tags: sorted, without doubles; copies. */
 void	 noderec_set_tags(struct noderec *, char *const *, size_t);
 void	 noderec_set_routes(struct noderec *, const struct policy_prefix *,
