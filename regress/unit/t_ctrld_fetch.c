@@ -53,6 +53,8 @@ conn_write(struct conn *c, const void *p, size_t len)
 {
 	size_t	 n = strlen(sent);
 
+	if (len == 0)
+		return;
 	if (len > sizeof(sent) - 1 - n)
 		errx(1, "request is too long");
 	memcpy(sent + n, p, len);
