@@ -89,6 +89,13 @@ ju_find(const char *const *names, size_t n, size_t from, const char *key)
 	return n;
 }
 
+/* To Go a null is the same as nothing at all. */
+static int
+ju_absent(json_t *j)
+{
+	return j == NULL || json_is_null(j);
+}
+
 int
 ju_fields(json_t *obj, const char *const *names, size_t n, json_t **vals)
 {
@@ -98,7 +105,7 @@ ju_fields(json_t *obj, const char *const *names, size_t n, json_t **vals)
 
 	for (k = 0; k < n; k++)
 		vals[k] = NULL;
-	if (obj == NULL || json_is_null(obj))
+	if (ju_absent(obj))
 		return 0;
 	if (!json_is_object(obj))
 		return -1;
@@ -118,7 +125,7 @@ ju_fields(json_t *obj, const char *const *names, size_t n, json_t **vals)
 int
 ju_bool(json_t *j, uint8_t *out)
 {
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_boolean(j))
 		return -1;
@@ -131,7 +138,7 @@ ju_int(json_t *j, int64_t min, int64_t max, int64_t *out)
 {
 	int64_t	 v;
 
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_integer(j))
 		return -1;
@@ -145,7 +152,7 @@ ju_int(json_t *j, int64_t min, int64_t max, int64_t *out)
 int
 ju_real(json_t *j, double *out)
 {
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_number(j))
 		return -1;
@@ -160,7 +167,7 @@ ju_str(json_t *j, size_t max, char **out)
 	char		*p;
 	size_t		 len;
 
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_string(j))
 		return -1;
@@ -178,13 +185,13 @@ ju_str(json_t *j, size_t max, char **out)
 int
 ju_is_str(json_t *j)
 {
-	return j == NULL || json_is_null(j) || json_is_string(j);
+	return ju_absent(j) || json_is_string(j);
 }
 
 int
 ju_is_bool(json_t *j)
 {
-	return j == NULL || json_is_null(j) || json_is_boolean(j);
+	return ju_absent(j) || json_is_boolean(j);
 }
 
 int
@@ -193,7 +200,7 @@ ju_is_strs(json_t *j)
 	json_t	*e;
 	size_t	 i;
 
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 1;
 	if (!json_is_array(j))
 		return 0;
@@ -250,7 +257,7 @@ ju_bytes(json_t *j, size_t max, uint8_t **out, size_t *outlen)
 	size_t		 g, i, len, n;
 	int		 k;
 
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_string(j))
 		return -1;
@@ -315,7 +322,7 @@ ju_key(json_t *j, const char *prefix, uint8_t key[32])
 	uint8_t		 buf[32];
 	size_t		 plen;
 
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_string(j))
 		return -1;
@@ -469,7 +476,7 @@ ju_time_parse(const char *s, size_t len, struct ju_time *t)
 int
 ju_time(json_t *j, struct ju_time *t)
 {
-	if (j == NULL || json_is_null(j))
+	if (ju_absent(j))
 		return 0;
 	if (!json_is_string(j))
 		return -1;
