@@ -62,7 +62,7 @@ measure()
 	for _b in 1 16; do
 		[ "$1" != shoal ] || _s0=$(segments)
 		pattern "$1" "many_out${_b}_" "$(many_from "$2" "$3" "$4" \
-		    "$SECS" $_b $((210000 + _b * 43000)) "$7")"
+		    "$SECS" $_b $((270000 + _b * 50000)) "$7")"
 		[ "$1" = shoal ] || continue
 		put shoal "many_out${_b}_segments" "$(echo "$_s0 $(segments)" |
 		    awk '{ if ($4 > $2) print ($3 - $1) / ($4 - $2) }')"

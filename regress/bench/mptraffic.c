@@ -15,7 +15,6 @@
 
 #include <err.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,12 +191,13 @@ piece_size(struct msghdr *m, size_t len)
 
 /*
  * Receive what there is, several datagrams of a peer in one message if they
- * came so: every machine of 1000 would do that for itself.
+ * came so: every machine of 1000 would do that for itself. And then sleep
+ * rather than wait: to be woken is work of the sender's, which it would not
+ * have if they were machines.
  */
 static unsigned int
 joined_recv(struct joined *j)
 {
-	struct pollfd	 pfd = { sock, POLLIN, 0 };
 	struct msghdr	*m;
 	unsigned int	 i;
 	int		 n;
@@ -213,8 +213,8 @@ joined_recv(struct joined *j)
 		m->msg_controllen = sizeof(j->j_control[i]);
 	}
 	n = recvmmsg(sock, j->j_msg, JOINED, MSG_DONTWAIT, NULL);
-	if (n <= 0 && poll(&pfd, 1, 10) == 1)
-		n = recvmmsg(sock, j->j_msg, JOINED, MSG_DONTWAIT, NULL);
+	if (n < JOINED)
+		nap();
 	return n > 0 ? (unsigned int)n : 0;
 }
 
