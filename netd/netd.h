@@ -978,6 +978,7 @@ struct rx_stats {
 struct rx {
 	uint8_t		 r_buf[RX_MSGS][RX_BUF];	/* seldom all of it */
 	int		 r_ask;		/* messages to ask for, 0: unknown */
+	int		 r_asked;	/* so many, the last time */
 	struct wg_item	 r_wg[WG_BATCH];
 	struct rx_item	 r_item[WG_BATCH];
 	size_t		 r_n;		/* of them */
@@ -1055,7 +1056,7 @@ void	 udp_rebind(uint8_t, int64_t);
 void	 udp_wait_writable(const struct addr *);
 /*
  * Read messages into the arena, up to RX_MSGS, many if they are small. How
- * many, or -1; r_ask is how many it may be the next time.
+ * many, or -1; r_asked is how many it could have been, r_ask the next time.
  */
 int	 udp_recv(struct udp_sock *, struct rx *, struct udp_in *);
 
@@ -1071,7 +1072,10 @@ struct tun {
 
 void	 tun_init(void);
 void	 tun_set(int, const struct msg_tun *);
-/* The packet's length, or -1 with errno. */
+/*
+ * A packet of at most so many bytes, with VNET_HDR_LEN bytes of room before
+ * it: its length, or -1 with errno.
+ */
 ssize_t	 tun_read(struct vnet_hdr *, uint8_t *, size_t);
 /* 0, or -1 with errno. */
 int	 tun_write(const struct iovec *, int);

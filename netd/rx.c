@@ -81,12 +81,11 @@ void
 rx_wakeup(struct rx *rx, struct udp_sock *u)
 {
 	struct udp_in	 in[RX_MSGS];
-	int		 asked, i, n, round;
+	int		 i, n, round;
 
 	rx->r_now = os_now();
 	peer_timers_poke(rx->r_now);
 	for (round = 0; round < RX_ROUNDS; round++) {
-		asked = rx->r_ask;
 		state_unlock();
 		n = udp_recv(u, rx, in);
 		state_lock();
@@ -102,7 +101,7 @@ rx_wakeup(struct rx *rx, struct udp_sock *u)
 		coal_flush(&rx->r_coal);
 		state_lock();
 		rx->r_passed.p_src = NULL;
-		if (n < asked)
+		if (n < rx->r_asked)
 			break;
 	}
 	rx_account(rx);

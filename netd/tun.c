@@ -119,27 +119,24 @@ tun_pause(int on)
 		event_add(&t->t_ev, NULL);
 }
 
+/* In one piece: two cost the kernel more than the copy of a header. */
 ssize_t
 tun_read(struct vnet_hdr *vh, uint8_t *pkt, size_t room)
 {
-	struct iovec	 iov[2];
-	ssize_t		 n;
+	ssize_t	 n;
 
 	if ((nd.n_tun.t_caps & TUN_VNET) == 0) {
 		memset(vh, 0, sizeof(*vh));
 		return read(nd.n_tun.t_fd, pkt, room);
 	}
-	iov[0].iov_base = vh;
-	iov[0].iov_len = VNET_HDR_LEN;
-	iov[1].iov_base = pkt;
-	iov[1].iov_len = room;
-	n = readv(nd.n_tun.t_fd, iov, 2);
+	n = read(nd.n_tun.t_fd, pkt - VNET_HDR_LEN, VNET_HDR_LEN + room);
 	if (n == -1)
 		return -1;
 	if (n < VNET_HDR_LEN) {
 		errno = EIO;
 		return -1;
 	}
+	memcpy(vh, pkt - VNET_HDR_LEN, VNET_HDR_LEN);
 	return n - VNET_HDR_LEN;
 }
 

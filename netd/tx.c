@@ -45,6 +45,7 @@ static void		 tx_tell_size(const struct tx_pkt *, uint32_t);
 static void		 tx_mark(const struct peer *, const uint8_t *,
 			    struct path_to *);
 static void		 tx_book(struct tx *);
+static int64_t		 tx_jitter(int64_t);
 static void		 tx_sent(struct peer *, struct keypair *, int,
 			    int64_t);
 static void		 tx_error(const struct tx_dest *, int64_t);
@@ -296,6 +297,19 @@ tx_wg(struct peer *p, const struct path_to *to, const uint8_t *b, size_t len)
 
 /* --- the plan --- */
 
+/* Of a second: to ask for chance costs a system call, after each answer. */
+static int64_t
+tx_jitter(int64_t now)
+{
+	static int64_t	 jitter, made;
+
+	if (made == 0 || now - made >= NSEC) {
+		made = now;
+		jitter = hs_jitter();
+	}
+	return jitter;
+}
+
 /* Something is sent under this key: timers, heartbeats, rekey. */
 static void
 tx_sent(struct peer *p, struct keypair *k, int data, int64_t now)
@@ -304,7 +318,7 @@ tx_sent(struct peer *p, struct keypair *k, int data, int64_t now)
 
 	timers_auth_sent(t);
 	if (data && t->t_newhs == 0) {
-		timers_data_sent(t, now, hs_jitter());
+		timers_data_sent(t, now, tx_jitter(now));
 		peer_want_timer(p, t->t_newhs);
 	}
 	p->p_last_write = now;
@@ -492,6 +506,7 @@ tx_read(struct tx *tx)
 	tx->t_dry = 0;
 	while (tx->t_npkt < TX_READS && p - tx->t_in < TX_BYTES) {
 		tp = &tx->t_pkt[tx->t_npkt];
+		p += TX_HEAD;
 		if ((n = tun_read(&tp->tp_vnet, p, 65536)) == -1) {
 			tx->t_dry = errno == EAGAIN || errno == EINTR ? 1 :
 			    errno;

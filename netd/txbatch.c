@@ -203,17 +203,19 @@ batch_next(struct tx *tx)
 	return tx->t_curpkt != -1;
 }
 
-/* See how much waits for the wire. */
+/* See how much waits for the wire where this batch goes. */
 static void
 batch_watch(struct tx *tx)
 {
 	struct udp_out	*uo;
-	int		 i;
+	unsigned int	 i;
+	int		 v6;
 
-	for (i = 0; i < 2; i++) {
-		uo = &tx->t_udp[i];
-		if (uo->uo_fd != -1 && sendq_due(&tx->t_queue[i], tx->t_now))
-			sendq_sample(&tx->t_queue[i],
+	for (i = 0; i < tx->t_ndest; i++) {
+		v6 = tx->t_dest[i].d_to.pt_addr.a_af == AF_WIRE_INET6;
+		uo = &tx->t_udp[v6];
+		if (uo->uo_fd != -1 && sendq_due(&tx->t_queue[v6], tx->t_now))
+			sendq_sample(&tx->t_queue[v6],
 			    os_sock_queued(uo->uo_fd), tx->t_now);
 	}
 }

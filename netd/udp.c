@@ -462,6 +462,7 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		room = RX_BUF_PLAIN;
 	} else if (ask == 0)
 		ask = RX_MSGS_LARGE;
+	rx->r_asked = ask;
 	memset(mm, 0, ask * sizeof(mm[0]));
 	for (i = 0; i < ask; i++) {
 		iov[i].iov_base = rx->r_buf[0] + i * room;
