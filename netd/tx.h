@@ -13,8 +13,8 @@
 
 #define TX_READS	64		/* packets of one batch */
 #define TX_BYTES	65536		/* no more are read after so many */
-#define TX_IN		(TX_BYTES + TX_HEAD + 65536)
 #define TX_HEAD		16		/* before a packet, for its header */
+#define TX_IN		(TX_BYTES + TX_HEAD + 65536)
 #define TX_OUT		(192 * 1024)
 #define TX_OUT_OWN	(72 * 1024)
 #define TX_ITEMS	256		/* segments sealed at a time */

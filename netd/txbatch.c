@@ -24,8 +24,9 @@ static size_t	 wire_len(const struct tx *, size_t);
 static int	 batch_next(struct tx *);
 static int	 batch_room(struct tx *, struct tx_dest *, size_t);
 static void	 batch_cut(struct tx *, struct tx_pkt *, size_t, size_t, int);
-static struct sendq	*batch_queue(struct tx *, const struct tx_dest *);
+static struct sendq	*dest_queue(struct tx *, const struct tx_dest *);
 static void	 batch_watch(struct tx *);
+static struct sendq	*batch_queue(struct tx *, const struct tx_dest *);
 static uint32_t	 flow_of(const struct tx_pkt *);
 static enum sendq_verdict batch_admit(struct tx *, struct sendq *,
 		    struct tx_pkt *, uint32_t, size_t);
@@ -203,20 +204,33 @@ batch_next(struct tx *tx)
 	return tx->t_curpkt != -1;
 }
 
+/* The queue on the way to there; NULL: none that is watched. */
+static struct sendq *
+dest_queue(struct tx *tx, const struct tx_dest *d)
+{
+	uint16_t	 af = d->d_to.pt_addr.a_af;
+
+	/* Further sockets carry one peer each, and go unwatched. */
+	if ((af != AF_WIRE_INET && af != AF_WIRE_INET6) ||
+	    d->d_to.pt_addr.a_sock != 0)
+		return NULL;
+	return &tx->t_queue[af == AF_WIRE_INET6];
+}
+
 /* See how much waits for the wire where this batch goes. */
 static void
 batch_watch(struct tx *tx)
 {
-	struct udp_out	*uo;
+	struct sendq	*sq;
 	unsigned int	 i;
-	int		 v6;
+	int		 fd;
 
 	for (i = 0; i < tx->t_ndest; i++) {
-		v6 = tx->t_dest[i].d_to.pt_addr.a_af == AF_WIRE_INET6;
-		uo = &tx->t_udp[v6];
-		if (uo->uo_fd != -1 && sendq_due(&tx->t_queue[v6], tx->t_now))
-			sendq_sample(&tx->t_queue[v6],
-			    os_sock_queued(uo->uo_fd), tx->t_now);
+		if ((sq = dest_queue(tx, &tx->t_dest[i])) == NULL)
+			continue;
+		fd = tx->t_udp[sq - tx->t_queue].uo_fd;
+		if (fd != -1 && sendq_due(sq, tx->t_now))
+			sendq_sample(sq, os_sock_queued(fd), tx->t_now);
 	}
 }
 
@@ -224,14 +238,9 @@ batch_watch(struct tx *tx)
 static struct sendq *
 batch_queue(struct tx *tx, const struct tx_dest *d)
 {
-	uint16_t	 af = d->d_to.pt_addr.a_af;
-	struct sendq	*sq = &tx->t_queue[af == AF_WIRE_INET6];
+	struct sendq	*sq = dest_queue(tx, d);
 
-	/* Further sockets carry one peer each, and go unwatched. */
-	if ((af != AF_WIRE_INET && af != AF_WIRE_INET6) ||
-	    d->d_to.pt_addr.a_sock != 0)
-		return NULL;
-	return sendq_busy(sq) ? sq : NULL;
+	return sq != NULL && sendq_busy(sq) ? sq : NULL;
 }
 
 /* The flow of a packet, for the queue to know it again. */
