@@ -905,7 +905,11 @@ struct tx_stats {
 	uint64_t	 s_drop[TXD_MAX];
 };
 
-void	 tx_wakeup(struct tx *);	/* TUN is readable */
+/*
+ * TUN is readable: one batch. What waits elsewhere comes next, then more of
+ * this: several at once would make both directions wait for each other.
+ */
+void	 tx_wakeup(struct tx *);
 void	 tx_unblock(void);		/* UDP takes packets again */
 /*
  * Send what waited for a session: 1 if something went. What a full socket
@@ -936,7 +940,6 @@ void	 tx_stats(struct tx_stats *);
 #define RX_SMALL	4096		/* bytes of a message, on average */
 #define RX_BUF		65536
 #define RX_BUF_PLAIN	8192		/* without GRO */
-#define RX_ROUNDS	4		/* recvmmsg of one wake-up */
 
 enum rx_drop {
 	RXD_UNKNOWN,		/* nothing we know */
@@ -978,7 +981,6 @@ struct rx_stats {
 struct rx {
 	uint8_t		 r_buf[RX_MSGS][RX_BUF];	/* seldom all of it */
 	int		 r_ask;		/* messages to ask for, 0: unknown */
-	int		 r_asked;	/* so many, the last time */
 	struct wg_item	 r_wg[WG_BATCH];
 	struct rx_item	 r_item[WG_BATCH];
 	size_t		 r_n;		/* of them */
@@ -999,7 +1001,8 @@ struct rx {
 
 void	 rx_init(struct rx *, unsigned int);
 struct udp_sock;
-void	 rx_wakeup(struct rx *, struct udp_sock *);	/* it is readable */
+/* It is readable: one batch, as tx_wakeup(). */
+void	 rx_wakeup(struct rx *, struct udp_sock *);
 /*
  * A packet came by a DERP relay: (its region, node key of the sender, packet,
  * length, now). Its memory must stay until rx_flush(), at the end of a
@@ -1056,7 +1059,7 @@ void	 udp_rebind(uint8_t, int64_t);
 void	 udp_wait_writable(const struct addr *);
 /*
  * Read messages into the arena, up to RX_MSGS, many if they are small. How
- * many, or -1; r_asked is how many it could have been, r_ask the next time.
+ * many, or -1; r_ask is how many it asks for the next time.
  */
 int	 udp_recv(struct udp_sock *, struct rx *, struct udp_in *);
 

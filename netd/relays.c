@@ -28,7 +28,6 @@
 #define SECRET_LIFE	(120 * NSEC)
 #define GC_SECONDS	30
 #define BATCH		64
-#define ROUNDS		8		/* batches of one wake-up */
 #define PKT_MAX		2048
 
 struct leg {
@@ -493,9 +492,12 @@ relays_packet(uint8_t *p, size_t len, const struct addr *src, int64_t now)
 		out_add(to, p, len);
 }
 
-static int
-relays_batch(struct udp_sock *u, int64_t now)
+/* One batch: other sockets and the tunnel have their turn before the next. */
+static void
+relays_read_cb(int fd, short events, void *arg)
 {
+	struct udp_sock		*u = arg;
+	int64_t			 now = os_now();
 	struct mmsghdr		 mm[BATCH];
 	struct iovec		 iov[BATCH];
 	struct sockaddr_storage	 ss[BATCH];
@@ -511,26 +513,12 @@ relays_batch(struct udp_sock *u, int64_t now)
 		mm[i].msg_hdr.msg_iov = &iov[i];
 		mm[i].msg_hdr.msg_iovlen = 1;
 	}
-	if ((n = recvmmsg(u->u_fd, mm, BATCH, MSG_DONTWAIT, NULL)) <= 0)
-		return 0;
+	n = recvmmsg(u->u_fd, mm, BATCH, MSG_DONTWAIT, NULL);
 	for (i = 0; i < n; i++)
 		if ((mm[i].msg_hdr.msg_flags & MSG_TRUNC) == 0 &&
 		    addr_from_ss(&src, &ss[i]) == 0)
 			relays_packet(buf[i], mm[i].msg_len, &src, now);
 	out_flush();
-	return n == BATCH;
-}
-
-static void
-relays_read_cb(int fd, short events, void *arg)
-{
-	struct udp_sock	*u = arg;
-	int64_t		 now = os_now();
-	int		 i;
-
-	for (i = 0; i < ROUNDS; i++)
-		if (!relays_batch(u, now))
-			break;
 }
 
 void

@@ -81,29 +81,25 @@ void
 rx_wakeup(struct rx *rx, struct udp_sock *u)
 {
 	struct udp_in	 in[RX_MSGS];
-	int		 i, n, round;
+	int		 i, n;
 
 	rx->r_now = os_now();
 	peer_timers_poke(rx->r_now);
-	for (round = 0; round < RX_ROUNDS; round++) {
-		state_unlock();
-		n = udp_recv(u, rx, in);
-		state_lock();
-		if (n <= 0)
-			break;
-		rx->r_stats.s_calls++;
-		rx->r_stats.s_recvs += n;
-		for (i = 0; i < n; i++)
-			rx_message(rx, &in[i]);
-		rx_open(rx);
-		/* The buffers are used again by the next round. */
-		state_unlock();
-		coal_flush(&rx->r_coal);
-		state_lock();
-		rx->r_passed.p_src = NULL;
-		if (n < rx->r_asked)
-			break;
-	}
+	state_unlock();
+	n = udp_recv(u, rx, in);
+	state_lock();
+	if (n <= 0)
+		return;
+	rx->r_stats.s_calls++;
+	rx->r_stats.s_recvs += n;
+	for (i = 0; i < n; i++)
+		rx_message(rx, &in[i]);
+	rx_open(rx);
+	/* The buffers are used again the next time. */
+	state_unlock();
+	coal_flush(&rx->r_coal);
+	state_lock();
+	rx->r_passed.p_src = NULL;
 	rx_account(rx);
 }
 

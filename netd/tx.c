@@ -538,22 +538,16 @@ tx_go(struct tx *tx)
 void
 tx_wakeup(struct tx *tx)
 {
-	int	 i;
-
 	peer_timers_poke(os_now());
-	for (i = 0; i < TX_ROUNDS && !tx->t_blocked; i++) {
-		tx_read(tx);
-		if (tx->t_dry > 1) {
-			nd.n_fault = tx->t_dry;
-			nd.n_chores |= CHORE_FAULT;
-		}
-		tx_plan(tx);
-		if (tx_go(tx) == -1)
-			tun_pause(1);
-		tx_chores(tx->t_now);
-		if (tx->t_dry)
-			break;
+	tx_read(tx);
+	if (tx->t_dry > 1) {
+		nd.n_fault = tx->t_dry;
+		nd.n_chores |= CHORE_FAULT;
 	}
+	tx_plan(tx);
+	if (tx_go(tx) == -1)
+		tun_pause(1);
+	tx_chores(tx->t_now);
 }
 
 void

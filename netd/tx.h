@@ -20,7 +20,6 @@
 #define TX_ITEMS	256		/* segments sealed at a time */
 #define TX_GROUPS	96
 #define TX_HASH		128		/* power of 2 */
-#define TX_ROUNDS	8		/* batches of one wake-up */
 #define TX_HANDED_MAX	(1024 * 1024)	/* bytes that wait for relays */
 
 #define GSO_MAX_SEGS	64

@@ -462,7 +462,6 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		room = RX_BUF_PLAIN;
 	} else if (ask == 0)
 		ask = RX_MSGS_LARGE;
-	rx->r_asked = ask;
 	memset(mm, 0, ask * sizeof(mm[0]));
 	for (i = 0; i < ask; i++) {
 		iov[i].iov_base = rx->r_buf[0] + i * room;
@@ -493,6 +492,5 @@ udp_recv(struct udp_sock *u, struct rx *rx, struct udp_in *in)
 		rx->r_ask = RX_MSGS_LARGE;
 	else if (n == ask)
 		rx->r_ask = RX_MSGS;
-	/* All messages may have been bad: the caller still wants to go on. */
-	return k == 0 && n > 0 ? 0 : k;
+	return k;
 }

@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The shoal developers
  * SPDX-License-Identifier: ISC
  *
- * A UDP socket that is full again and again: nothing lost, nothing twice.
+ * A UDP socket that is full again and again: nothing lost, nothing twice; and
+ * one batch at a time, then it is the turn of others.
  */
 /* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
@@ -38,6 +39,7 @@
 #define PACKETS		200
 #define SEGS		20
 #define SEG		1000
+#define BATCH		((TX_BYTES + SEGS * SEG - 1) / (SEGS * SEG))
 
 struct netd		 nd;
 
@@ -239,6 +241,7 @@ main(void)
 	struct keypair		*k;
 	struct peer		*p;
 	uint32_t		 index;
+	unsigned int		 before;
 	int			 i;
 
 	event_init();
@@ -277,8 +280,11 @@ main(void)
 		if (waiting) {
 			waiting = 0;
 			tx_unblock();
-		} else
+		} else {
+			before = reads;
 			tx_wakeup(nd.n_tx);
+			want(reads - before <= BATCH, "one batch");
+		}
 		want(!paused == !nd.n_tx->t_blocked, "paused iff blocked");
 		want(!waiting == !nd.n_tx->t_blocked, "waits iff blocked");
 	}
