@@ -24,7 +24,7 @@
 
 #define STAGE_LEN	16384		/* a TLS record */
 #define RX_LEN		(128 * 1024)	/* one frame fits at least */
-#define READ_BYTES	(512 * 1024)	/* of one wake-up */
+#define READ_BYTES	(128 * 1024)	/* of one wake-up */
 #define WRITE_BYTES	(512 * 1024)
 #define GONE_MS		8000		/* nobody takes what we send */
 #define RATE_MAX	100000000000ULL	/* bytes a second: no limit */

@@ -124,13 +124,17 @@ setup_tailscaled()
 
 # Those are of this run, or of none.
 rm -f "$TOP"/regress/out/part.*.json
+LOST=
 for _part in $PARTS; do
 	_pr=$ROUNDS
 	[ "$_part" != many ] || _pr=$(((ROUNDS + 1) / 2))
 	ROUNDS=$_pr SECS=$SECS sh "$TOP/regress/bench/$_part.sh" ||
-	    echo "not ok $_part.sh"
+	    LOST="$LOST $_part"
 done
 lab_init bench
+for _part in $LOST; do
+	fail "$_part.sh measured its part"
+done
 setup_shoal
 if [ -n "$WGGO" ]; then
 	setup_wg wireguard-go 2 "$ROUNDS" "$WGGO" -f

@@ -4,6 +4,10 @@
 set -u
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$TOP/regress/out"
+command -v callgrind_annotate >/dev/null || {
+	echo "# no callgrind here: not measured"
+	exit 0
+}
 echo "# instructions of a packet, with one rule and with 500" >&2
 "${MAKE:-make}" -s -C "$TOP/regress/bench" instr |
     sed -n -e 's/^not //' \
@@ -22,5 +26,5 @@ echo "# instructions of a packet, with one rule and with 500" >&2
 		printf "\"filter_percent\": [%.2f]}}\n", worst
 	}' >"$TOP/regress/out/part.filter.json" || {
 	rm -f "$TOP/regress/out/part.filter.json"
-	echo "# no callgrind here: not measured"
+	exit 1
 }

@@ -269,6 +269,7 @@ rx_spread(void)
 	struct keypair	*k;
 	size_t		 len;
 	ssize_t		 n;
+	uint64_t	 goal, *segs = &nd.n_rx->r_stats.s_segs;
 	unsigned int	 i, who;
 
 	for (i = 0; i < SEGMENTS; i++) {
@@ -280,7 +281,10 @@ rx_spread(void)
 		want(n != -1, "seal");
 		udp_out(msg, n);
 	}
-	rx_wakeup(nd.n_rx, udp_sock(AF_WIRE_INET));
+	/* A wake-up is one system call, and seldom takes so many. */
+	goal = *segs + SEGMENTS;
+	for (i = 0; *segs < goal && i < SEGMENTS; i++)
+		rx_wakeup(nd.n_rx, udp_sock(AF_WIRE_INET));
 	while (read(tun_fd, dg, sizeof(dg)) != -1)
 		continue;
 }
