@@ -52,6 +52,39 @@ def run(ns, *cmd, timeout=60):
                           capture_output=True, text=True).stdout
 
 
+# Of all threads in this namespace: where they may run.
+def pin(ns, cpus):
+    for pid in subprocess.run(['ip', 'netns', 'pids', ns], text=True,
+                              capture_output=True).stdout.split():
+        try:
+            for tid in os.listdir('/proc/%s/task' % pid):
+                os.sched_setaffinity(int(tid), cpus)
+        except (FileNotFoundError, ProcessLookupError):
+            continue                    # it has ended meanwhile
+
+
+# One TCP flow, and round trips meanwhile: what iperf() returns.
+def under_load(peer, secs, pinned):
+    cpus = sorted(os.sched_getaffinity(0))
+
+    # Of fewer than some hundreds the 99th percentile is the worst one.
+    def loaded():
+        time.sleep(0.3)
+        if pinned:
+            pin(peer['a'], {cpus[0]})
+            pin(peer['b'], {cpus[1]})
+            os.sched_setaffinity(0, {cpus[0]})
+        p = ping(peer, 400)
+        os.sched_setaffinity(0, cpus)
+        return p, pss(peer['pids_a']), largest(peer['pids_a'])
+    try:
+        return iperf(peer, max(secs + 1, 3), during=loaded)
+    finally:
+        if pinned:
+            pin(peer['a'], cpus)
+            pin(peer['b'], cpus)
+
+
 def iperf(peer, secs, *args, during=lambda: None):
     server = subprocess.Popen(
         ['ip', 'netns', 'exec', peer['b'], 'iperf3', '-s', '-1'],
@@ -113,13 +146,8 @@ def measure(peer, secs, r, procs):
     add('ping_p50_ms', a)
     add('ping_p99_ms', b)
 
-    # Of fewer than some hundreds the 99th percentile is the worst one.
-    def loaded():
-        time.sleep(0.3)
-        p = ping(peer, 400)
-        return p, pss(peer['pids_a']), largest(peer['pids_a'])
     before = processes(peer['pids_a'])
-    end, used, (p, total, one) = iperf(peer, max(secs + 1, 3), during=loaded)
+    end, used, (p, total, one) = under_load(peer, secs, False)
     gb = end['sum_received']['bytes'] / 1e9
     for pid, (name, secs_used, mb) in processes(peer['pids_a']).items():
         procs.setdefault(name, []).append(
@@ -128,6 +156,11 @@ def measure(peer, secs, r, procs):
     add('loaded_p99_ms', p[1])
     add('memory_loaded_mb', total)
     add('memory_largest_mb', one)
+    # Where the system puts processes is part of the above, not of this.
+    if len(os.sched_getaffinity(0)) > 1:
+        p = under_load(peer, secs, True)[2][0]
+        add('pinned_p50_ms', p[0])
+        add('pinned_p99_ms', p[1])
 
     end, used, _ = iperf(peer, secs)
     gb = end['sum_received']['bytes'] / 1e9
@@ -161,6 +194,8 @@ ROWS = (
     ('ping_p99_ms', '  p99', 3),
     ('loaded_p50_ms', 'under a TCP flow, p50, ms', 2),
     ('loaded_p99_ms', '  p99', 2),
+    ('pinned_p50_ms', '  each end on a processor, p50', 2),
+    ('pinned_p99_ms', '  p99', 2),
     ('memory_idle_mb', 'memory idle, MB of PSS, one end', 1),
     ('memory_loaded_mb', 'memory loaded', 1),
     ('memory_largest_mb', '  its largest process', 1),
