@@ -52,39 +52,6 @@ def run(ns, *cmd, timeout=60):
                           capture_output=True, text=True).stdout
 
 
-# Of all threads in this namespace: where they may run.
-def pin(ns, cpus):
-    for pid in subprocess.run(['ip', 'netns', 'pids', ns], text=True,
-                              capture_output=True).stdout.split():
-        try:
-            for tid in os.listdir('/proc/%s/task' % pid):
-                os.sched_setaffinity(int(tid), cpus)
-        except (FileNotFoundError, ProcessLookupError):
-            continue                    # it has ended meanwhile
-
-
-# One TCP flow, and round trips meanwhile: what iperf() returns.
-def under_load(peer, secs, pinned):
-    cpus = sorted(os.sched_getaffinity(0))
-
-    # Of fewer than some hundreds the 99th percentile is the worst one.
-    def loaded():
-        time.sleep(0.3)
-        if pinned:
-            pin(peer['a'], {cpus[0]})
-            pin(peer['b'], {cpus[1]})
-            os.sched_setaffinity(0, {cpus[0]})
-        p = ping(peer, 400)
-        os.sched_setaffinity(0, cpus)
-        return p, pss(peer['pids_a']), largest(peer['pids_a'])
-    try:
-        return iperf(peer, max(secs + 1, 3), during=loaded)
-    finally:
-        if pinned:
-            pin(peer['a'], cpus)
-            pin(peer['b'], cpus)
-
-
 def iperf(peer, secs, *args, during=lambda: None):
     server = subprocess.Popen(
         ['ip', 'netns', 'exec', peer['b'], 'iperf3', '-s', '-1'],
@@ -105,13 +72,46 @@ def iperf(peer, secs, *args, during=lambda: None):
     return json.loads(out)['end'], (c1[0] - c0[0], c1[1] - c0[1]), extra
 
 
-def ping(peer, n, interval='0.005'):
-    out = run(peer['a'], 'ping', '-i', interval, '-c', str(n), peer['addr'])
+def ping(peer, n):
+    out = run(peer['a'], 'ping', '-i', '0.005', '-c', str(n), peer['addr'])
     ms = sorted(float(x.split('time=')[1].split()[0])
                 for x in out.splitlines() if 'time=' in x)
     if len(ms) < n / 2:
         return None, None
     return ms[len(ms) // 2], ms[min(len(ms) - 1, len(ms) * 99 // 100)]
+
+
+# Of all threads in this namespace: where they may run.
+def pin(ns, cpus):
+    for pid in run(ns, 'ip', 'netns', 'pids', ns).split():
+        for task in glob.glob('/proc/%s/task/*' % pid):
+            try:
+                os.sched_setaffinity(int(os.path.basename(task)), cpus)
+            except ProcessLookupError:
+                pass                    # it has ended meanwhile
+
+
+# Round trips while a flow runs. Of fewer than some hundreds the 99th
+# percentile is the worst one.
+def ping_loaded(peer):
+    time.sleep(0.3)
+    return ping(peer, 400)
+
+
+# The same with each end, and the pings, on a processor of its own.
+def ping_pinned(peer):
+    cpus = os.sched_getaffinity(0)
+    one, other = sorted(cpus)[:2]
+    time.sleep(0.3)
+    try:
+        pin(peer['a'], {one})
+        pin(peer['b'], {other})
+        os.sched_setaffinity(0, {one})
+        return ping(peer, 400)
+    finally:
+        os.sched_setaffinity(0, cpus)
+        pin(peer['a'], cpus)
+        pin(peer['b'], cpus)
 
 
 def gbit(end):
@@ -146,8 +146,11 @@ def measure(peer, secs, r, procs):
     add('ping_p50_ms', a)
     add('ping_p99_ms', b)
 
+    def loaded():
+        p = ping_loaded(peer)
+        return p, pss(peer['pids_a']), largest(peer['pids_a'])
     before = processes(peer['pids_a'])
-    end, used, (p, total, one) = under_load(peer, secs, False)
+    end, used, (p, total, one) = iperf(peer, max(secs + 1, 3), during=loaded)
     gb = end['sum_received']['bytes'] / 1e9
     for pid, (name, secs_used, mb) in processes(peer['pids_a']).items():
         procs.setdefault(name, []).append(
@@ -158,7 +161,8 @@ def measure(peer, secs, r, procs):
     add('memory_largest_mb', one)
     # Where the system puts processes is part of the above, not of this.
     if len(os.sched_getaffinity(0)) > 1:
-        p = under_load(peer, secs, True)[2][0]
+        _, _, p = iperf(peer, max(secs + 1, 3),
+                        during=lambda: ping_pinned(peer))
         add('pinned_p50_ms', p[0])
         add('pinned_p99_ms', p[1])
 
