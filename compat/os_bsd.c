@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,17 @@ os_clock_step(int64_t now, int64_t date)
 void
 os_mem_thrifty(void)
 {
+}
+
+void
+os_turns(int64_t ns)
+{
+}
+
+void
+os_yield(void)
+{
+	(void)sched_yield();
 }
 
 void

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,18 @@
 #ifdef REGRESS
 static int64_t	 now_offset, date_offset;
 #endif
+
+/* sched_attr of the system, which headers of the C library begin to have. */
+struct turns {
+	uint32_t	 t_size;
+	uint32_t	 t_policy;
+	uint64_t	 t_flags;
+	int32_t		 t_nice;
+	uint32_t	 t_priority;
+	uint64_t	 t_runtime;		/* ns of a turn */
+	uint64_t	 t_deadline;
+	uint64_t	 t_period;
+};
 
 static int64_t
 clock_read(clockid_t id)
@@ -90,6 +103,24 @@ os_nap(int64_t ns)
 	struct timespec	 ts = { 0, ns };
 
 	(void)nanosleep(&ts, NULL);
+}
+
+void
+os_turns(int64_t ns)
+{
+	struct turns	 t;
+
+	if (syscall(SYS_sched_getattr, 0, &t, sizeof(t), 0) == -1 ||
+	    (t.t_policy != SCHED_OTHER && t.t_policy != SCHED_BATCH))
+		return;
+	t.t_runtime = ns;
+	(void)syscall(SYS_sched_setattr, 0, &t, 0);
+}
+
+void
+os_yield(void)
+{
+	(void)sched_yield();
 }
 
 int64_t

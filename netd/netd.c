@@ -19,6 +19,7 @@
 #include "tx.h"
 
 #define NETD_USER	"_shoalnet"
+#define TURN		100000		/* ns on a processor: soon again */
 
 struct netd	 nd;
 static struct msg_conf_netd	 conf_new;
@@ -74,6 +75,7 @@ netd_warmup(void)
 	nd.n_cipher = chapoly_init(NULL);
 	csum_init();
 	tlsclient_warmup();
+	os_turns(TURN);
 	arc4random_buf(pkt, sizeof(pkt));
 }
 

@@ -995,6 +995,8 @@ struct rx {
 	struct addr	 r_src;		/* and from where */
 	uint64_t	 r_bytes;
 	int64_t		 r_now;
+	int64_t		 r_busy;	/* without a pause since then */
+	int64_t		 r_done;	/* end of the last batch */
 	int		 r_data;	/* more than keepalives */
 	uint8_t		 r_ecn;		/* of the message being read */
 };

@@ -31,10 +31,15 @@ static const char *const drop_names[RXD_MAX] = {
 	[RXD_TUN] = "tun write"
 };
 
+/* So long at a stretch, where a longer gap than that is a pause: ns. */
+#define RX_STRETCH	400000
+#define RX_PAUSE	300000
+
 static struct log_limit	 tun_limit;
 
 static void	 rx_write(void *, const struct iovec *, int, int);
 static void	 rx_message(struct rx *, const struct udp_in *);
+static void	 rx_rest(struct rx *);
 static int	 rx_geneve(struct rx *, uint8_t *, size_t,
 		    const struct addr *);
 static void	 rx_transport(struct rx *, uint8_t *, size_t,
@@ -101,6 +106,28 @@ rx_wakeup(struct rx *rx, struct udp_sock *u)
 	state_lock();
 	rx->r_passed.p_src = NULL;
 	rx_account(rx);
+	rx_rest(rx);
+}
+
+/*
+ * End of a batch. Who reads what was written may wait for this processor, and
+ * while more keeps coming we would give him less of it than we make him need:
+ * it is his turn now and then. A thread that is alone goes on at once.
+ */
+static void
+rx_rest(struct rx *rx)
+{
+	int64_t	 now = os_now();
+
+	if (now - rx->r_done > RX_PAUSE)
+		rx->r_busy = now;
+	else if (now - rx->r_busy > RX_STRETCH) {
+		state_unlock();
+		os_yield();
+		state_lock();
+		rx->r_busy = now = os_now();
+	}
+	rx->r_done = now;
 }
 
 /* Datagrams of one message need not be of one peer, nor of one type. */

@@ -5,8 +5,9 @@
 #	BORINGTUN=path	boringtun-cli
 #	TAILSCALED=path	and TAILSCALE=path: two real nodes in our tailnet
 #	DERPER=path	their relay
-# and the bare link. By turns, median of ROUNDS (5) runs of SECS (3) seconds
-# (boringtun and the bare link: half as many);
+# and the bare link. By turns, median of ROUNDS (5), each of SECS (3) seconds
+# or, for TCP, three flows of half as long (boringtun and the bare link: half
+# as many rounds);
 # table, verdicts on the bars, JSON and a chart in regress/out. First the
 # parts cipher.sh, filter.sh, many.sh, pair.sh and scale.sh, whose rows are in
 # the same table; PARTS= leaves them out, or names those that are wanted.

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * A UDP socket that is full again and again: nothing lost, nothing twice; and
- * one batch at a time, then it is the turn of others.
+ * one batch at a time, then it is the turn of others: of the other direction,
+ * and of other processes after a long stretch of receiving.
  */
 /* link: ../../netd/hardnat.c ../../netd/hnrule.c */
 /* link: ../../netd/relayc.c ../../netd/relaykey.c */
@@ -29,6 +30,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +49,15 @@ static struct udp_sock	 u;
 static struct wg_key	*opener;
 static unsigned int	 reads, got, paused, waiting, refusals, partial;
 static int		 took;		/* something, since the last answer */
+static unsigned int	 yields;
+
+/* The C library's, for us. */
+int
+sched_yield(void)
+{
+	yields++;
+	return 0;
+}
 
 static void
 want(int good, const char *what)
@@ -179,7 +190,13 @@ udp_more_close(unsigned int n)
 int
 udp_recv(struct udp_sock *s, struct rx *rx, struct udp_in *in)
 {
-	return 0;
+	static uint8_t	 junk[] = { 0xff };
+
+	memset(in, 0, sizeof(*in));
+	in->i_src.a_af = AF_WIRE_INET;
+	in->i_buf = junk;
+	in->i_len = in->i_seg = sizeof(junk);
+	return 1;
 }
 
 void
@@ -230,6 +247,25 @@ tun_read(struct vnet_hdr *vh, uint8_t *p, size_t room)
 		be32enc(p + 28 + i * SEG, reads * SEGS + i);
 	reads++;
 	return len;
+}
+
+/* Others get a turn if it goes on and on, and only then. */
+static void
+test_yield(void)
+{
+	int64_t	 begin;
+	int	 i;
+
+	for (i = 0; i < 20; i++) {
+		rx_wakeup(nd.n_rx, &u);
+		os_nap(1000000);
+	}
+	want(yields == 0, "gives way, with pauses enough");
+	begin = os_now();
+	while (yields < 5 && os_now() - begin < 10000000000LL)
+		rx_wakeup(nd.n_rx, &u);
+	want(yields == 5, "never gives way");
+	want(os_now() - begin > 5 * 400000, "gives way all the time");
 }
 
 int
@@ -291,5 +327,6 @@ main(void)
 	want(reads == PACKETS && got == PACKETS * SEGS, "all of it");
 	want(refusals > 50 && partial > 10, "was not really full");
 	want(nd.n_tx->t_stats.s_sent == PACKETS * SEGS, "counted");
+	test_yield();
 	return 0;
 }
