@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 command -v callgrind_annotate >/dev/null || { echo "skip: no valgrind"; exit 77; }
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-ROUNDS=${ROUNDS:-50}
+ROUNDS=50
 bad=0
 
 # count tx|rx tcp|udp|spread rules: instructions for a packet, packets a call
