@@ -38,13 +38,11 @@ void	 os_nap(int64_t);
 
 /*
  * Ask for turns on a processor of this many nanoseconds, for all threads that
- * this one starts: they come sooner, and what os_yield() gives away of a turn
- * is less. The share of the processor stays. Without effect where the system
- * decides alone (Linux before 6.12, the BSDs), or does not let us.
+ * this one starts: they come sooner, and sched_yield(2) gives away less. The
+ * share of the processor stays. Without effect where the system decides alone
+ * (Linux before 6.12, the BSDs), or does not let us.
  */
 void	 os_turns(int64_t);
-/* Let others run who wait for this processor. */
-void	 os_yield(void);
 
 /* Path of our own executable; -1 errno if the system cannot tell. */
 int	 os_exe_path(char *, size_t);

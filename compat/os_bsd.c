@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +89,6 @@ os_mem_thrifty(void)
 void
 os_turns(int64_t ns)
 {
-}
-
-void
-os_yield(void)
-{
-	(void)sched_yield();
 }
 
 void

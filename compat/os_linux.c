@@ -117,12 +117,6 @@ os_turns(int64_t ns)
 	(void)syscall(SYS_sched_setattr, 0, &t, 0);
 }
 
-void
-os_yield(void)
-{
-	(void)sched_yield();
-}
-
 int64_t
 os_date(void)
 {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -123,7 +124,7 @@ rx_rest(struct rx *rx)
 		rx->r_busy = now;
 	else if (now - rx->r_busy > RX_STRETCH) {
 		state_unlock();
-		os_yield();
+		(void)sched_yield();
 		state_lock();
 		rx->r_busy = now = os_now();
 	}
