@@ -7,8 +7,8 @@
 #	DERPER=path	their relay
 # and the bare link. By turns, median of ROUNDS (5), each of SECS (3) seconds
 # or, for TCP, three flows of half as long (boringtun and the bare link: half
-# as many rounds);
-# table, verdicts on the bars, JSON and a chart in regress/out. First the
+# as many rounds); a ratio is the median of those of each round. Table,
+# verdicts on the bars, JSON and a chart in regress/out. First the
 # parts cipher.sh, filter.sh, many.sh, pair.sh and scale.sh, whose rows are in
 # the same table; PARTS= leaves them out, or names those that are wanted.
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -127,9 +127,7 @@ setup_tailscaled()
 rm -f "$TOP"/regress/out/part.*.json
 LOST=
 for _part in $PARTS; do
-	_pr=$ROUNDS
-	[ "$_part" != many ] || _pr=$(((ROUNDS + 1) / 2))
-	ROUNDS=$_pr SECS=$SECS sh "$TOP/regress/bench/$_part.sh" ||
+	ROUNDS=$ROUNDS SECS=$SECS sh "$TOP/regress/bench/$_part.sh" ||
 	    LOST="$LOST $_part"
 done
 lab_init bench

@@ -10,6 +10,7 @@
 import glob
 import html
 import json
+import math
 import os
 import platform
 import statistics
@@ -19,7 +20,7 @@ import time
 
 TICK = os.sysconf('SC_CLK_TCK')
 # Where the system places processes decides a lot, and differs from flow to
-# flow: so many of them make a figure of a round.
+# flow and from ping to ping: so many of them make a figure of a round.
 FLOWS = 3
 
 
@@ -75,12 +76,17 @@ def iperf(peer, secs, *args, during=lambda: None):
     return json.loads(out)['end'], (c1[0] - c0[0], c1[1] - c0[1]), extra
 
 
-# Round trips in milliseconds; none if most of them were lost.
-def ping(peer, n):
-    out = run(peer['a'], 'ping', '-i', '0.005', '-c', str(n), peer['addr'])
+# Round trips in milliseconds; none if most of them were lost. ping does not
+# sleep for less than 10 ms, and keeps a processor awake meanwhile.
+def ping(peer, n, gap='0.005'):
+    out = run(peer['a'], 'ping', '-i', gap, '-c', str(n), peer['addr'])
     ms = [float(x.split('time=')[1].split()[0])
           for x in out.splitlines() if 'time=' in x]
     return ms if len(ms) >= n / 2 else []
+
+
+def ping_idle(peer):
+    return [ms for _ in range(FLOWS) for ms in ping(peer, 300 // FLOWS)]
 
 
 # Median and 99th percentile. Of fewer than some hundreds this is the worst.
@@ -151,7 +157,8 @@ def udp(peer, secs, rate):
 
 # Of the link without a tunnel: what others are held against.
 def measure_bare(peer, secs, add):
-    add('ping_p50_ms', percentiles(ping(peer, 300))[0])
+    add('ping_p50_ms', percentiles(ping_idle(peer))[0])
+    add('asleep_p50_ms', percentiles(ping(peer, 100, '0.02'))[0])
     add('tcp_gbit', flows(peer, secs)[0])
     k, lost = udp(peer, secs, '1G')
     add('udp_1g_kpps', k)
@@ -163,12 +170,16 @@ def measure(peer, secs, r, procs):
         if v is not None:
             r.setdefault(k, []).append(v)
 
+    def add_trips(row, ms):
+        p50, p99 = percentiles(ms)
+        add(row + '_p50_ms', p50)
+        add(row + '_p99_ms', p99)
+
     if peer['name'] == 'bare':
         measure_bare(peer, secs, add)
         return
-    a, b = percentiles(ping(peer, 300))
-    add('ping_p50_ms', a)
-    add('ping_p99_ms', b)
+    add_trips('ping', ping_idle(peer))
+    add_trips('asleep', ping(peer, 100, '0.02'))
 
     def loaded():
         p = ping_loaded(peer)
@@ -182,17 +193,13 @@ def measure(peer, secs, r, procs):
     for pid, (name, secs_used, mb) in processes(peer['pids_a']).items():
         procs.setdefault(name, []).append(
             ((secs_used - before[pid][1]) / got * 1e9, mb))
-    a, b = percentiles(trips)
-    add('loaded_p50_ms', a)
-    add('loaded_p99_ms', b)
+    add_trips('loaded', trips)
     add('memory_loaded_mb', total)
     add('memory_largest_mb', one)
     # Where the system puts processes is part of the above, not of this.
     if len(os.sched_getaffinity(0)) > 1:
         _, _, p = iperf(peer, 3, during=lambda: ping_pinned(peer))
-        a, b = percentiles(p)
-        add('pinned_p50_ms', a)
-        add('pinned_p99_ms', b)
+        add_trips('pinned', p)
 
     rate, got, used = flows(peer, secs)
     add('tcp_gbit', rate)
@@ -221,6 +228,8 @@ ROWS = (
     ('cpu_recv_s_per_gb', '  receiver', 2),
     ('ping_p50_ms', 'round trip idle, p50, ms', 3),
     ('ping_p99_ms', '  p99', 3),
+    ('asleep_p50_ms', '  20 ms apart, p50', 3),
+    ('asleep_p99_ms', '  p99', 3),
     ('loaded_p50_ms', 'under a TCP flow, p50, ms', 2),
     ('loaded_p99_ms', '  p99', 2),
     ('pinned_p50_ms', '  each end on a processor, p50', 2),
@@ -299,6 +308,7 @@ LIMITS = (
 )
 # Rows that stand under another: what they are called alone.
 ALONE = {
+    'memory_loaded_mb': 'memory under a TCP flow, MB of PSS',
     'memory_largest_mb': 'largest process loaded, MB',
     'memory_idle_mb': 'whole node idle, MB',
     'flood_mac_p99_ms': 'honest handshake, forged mac1, p99 ms',
@@ -308,23 +318,39 @@ ALONE = {
     'filter_percent': 'instructions more with 500 rules, %',
     'idle_wakeups': 'idle: wake-ups a second',
     'many_in_us': '1000 peers to it, CPU time a packet',
-    'loaded_p99_ms': 'under a TCP flow, p99, ms',
+    'loaded_p99_ms': 'round trip under a TCP flow, p99, ms',
 }
 
 
-def judge(res):
-    out = []
-    s = res['shoal']
+# Row by its key, as it is called without the rows above it.
+def names_alone():
     text = {k: t.strip() for k, t, _ in ROWS}
     text.update(ALONE)
+    return text
+
+
+# Ours to theirs. The machine is faster in one round than in the next: each
+# is compared with the same round of the other's, where both had it.
+def times(ours, theirs):
+    if len(ours) != len(theirs):
+        return statistics.median(ours) / statistics.median(theirs)
+    return statistics.median(x / y if y else math.inf
+                             for x, y in zip(ours, theirs))
+
+
+def judge(res, raw):
+    out = []
+    s = res['shoal']
+    text = names_alone()
     for key, factor, way, against in bars():
-        vals = [res[n][key] for n in against if key in res.get(n, {})]
-        if not vals or key not in s:
+        vals = [(times(raw['shoal'][key], raw[n][key]), n) for n in against
+                if key in res.get(n, {}) and key in s]
+        if not vals:
             continue
-        best = max(vals) if way == 'over' else min(vals)
-        ratio = s[key] / best
+        ratio, name = min(vals) if way == 'over' else max(vals)
         good = ratio >= factor if way == 'over' else ratio <= factor
-        out.append((text[key] + ', times theirs', ratio, factor, way, good))
+        out.append(('%s, times %s' % (text[key], name), ratio, factor, way,
+                    good))
     if 'udp_1g_lost_percent' in res.get('bare', {}):
         more = s['udp_1g_lost_percent'] - res['bare']['udp_1g_lost_percent']
         out.append(('UDP at 1 Gbit/s, lost beyond the bare link, points',
@@ -376,7 +402,7 @@ COLOURS = ('#0b6e4f', '#8d99ae', '#c08552', '#5c677d', '#b56576')
 # Bars of each row as long as their share of the row's largest.
 def svg(names, res, head, versions, path):
     names = [n for n in names if n != 'bare']
-    text = {k: t for k, t, _ in ROWS}
+    text = names_alone()
     digits = {k: d for k, _, d in ROWS}
     y, body = 44, []
     for key in CHART:
@@ -385,7 +411,7 @@ def svg(names, res, head, versions, path):
         if not top:
             continue
         body.append('<text x="10" y="%d" font-weight="bold">%s</text>' % (
-            y + 10, text[key].strip()))
+            y + 10, text[key]))
         y += 16
         for i, (n, v) in enumerate(zip(names, vals)):
             if v is None:
@@ -449,7 +475,7 @@ def main():
         run(p['a'], 'ping', '-c', '20', '-i', '0.01', p['addr'])
     procs = {p['name']: {} for p in peers}
     for r in range(rounds):
-        for p in peers:
+        for p in peers if r % 2 == 0 else reversed(peers):
             if r >= p.get('rounds', rounds):
                 continue
             print('# round %d of %d: %s' % (r + 1, rounds, p['name']),
@@ -460,7 +486,7 @@ def main():
            for n, d in raw.items()}
     names = [p['name'] for p in peers]
     names += [n for n in raw if n not in names]
-    out = judge(res)
+    out = judge(res, raw)
     head = '%s, %s, %d cores, Linux %s, median of %d' % (
         time.strftime('%Y-%m-%d'), cpu_name(), os.cpu_count(),
         platform.release(), rounds)
