@@ -330,10 +330,10 @@ def names_alone():
 
 
 # Ours to theirs. The machine is faster in one round than in the next: each
-# is compared with the same round of the other's, where both had it.
+# is compared with the same round of the other's, where both had them all.
 def times(ours, theirs):
     if len(ours) != len(theirs):
-        return statistics.median(ours) / statistics.median(theirs)
+        ours, theirs = [statistics.median(ours)], [statistics.median(theirs)]
     return statistics.median(x / y if y else math.inf
                              for x, y in zip(ours, theirs))
 
@@ -343,8 +343,10 @@ def judge(res, raw):
     s = res['shoal']
     text = names_alone()
     for key, factor, way, against in bars():
+        if key not in s:
+            continue
         vals = [(times(raw['shoal'][key], raw[n][key]), n) for n in against
-                if key in res.get(n, {}) and key in s]
+                if key in raw.get(n, {})]
         if not vals:
             continue
         ratio, name = min(vals) if way == 'over' else max(vals)
