@@ -88,7 +88,7 @@ NETD=$(child_pid a netd)
 APIDS="$NETD $(child_pid a cryptod)"
 if [ -n "$WGGO" ]; then
 	lab_host w 6
-	many_wg w "$WGGO" || WGGO=
+	many_wg w "$WGGO" 6 || WGGO=
 fi
 [ -n "$WGGO" ] || say "wireguard-go: not found"
 _round=0

@@ -86,6 +86,12 @@ lab_init()
 	ip netns exec "$P-hub" ip link add br0 type bridge
 	ip netns exec "$P-hub" ip link set br0 up
 	ip netns exec "$P-hub" ip link set lo up
+	# A wire has no hooks of netfilter; a bridge does with br_netfilter.
+	for _s in arptables ip6tables iptables; do
+		ip netns exec "$P-hub" sysctl -qw \
+		    "net.bridge.bridge-nf-call-$_s=0" 2>/dev/null
+	done
+	return 0
 }
 
 lab_host()

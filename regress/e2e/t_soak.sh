@@ -137,11 +137,10 @@ flow a b
 flow b a
 sleep 10
 MEM_a=$(memory a) MEM_b=$(memory b)
-n=10
-while [ $n -lt "$SOAK" ]; do
+_end=$(($(now_ms) + (SOAK - 10) * 1000))
+while [ "$(now_ms)" -lt $_end ]; do
 	handshake >>"$LAB/handshakes"
 	sleep 1
-	n=$((n + 1))
 done
 wait "$RECV_a" "$RECV_b"
 echo stats >"$LAB/wire.11"
