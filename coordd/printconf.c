@@ -8,30 +8,9 @@
 #include <sys/types.h>
 
 #include <stdio.h>
-#include <string.h>
 
 #include "coordd.h"
-
-/* In quotes, with what the lexer would take as something else escaped. */
-static void
-print_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			fputc('\\', f);
-		fputc(*s, f);
-	}
-	fputc('"', f);
-}
-
-static void
-print_named(FILE *f, const char *name, const char *s)
-{
-	fprintf(f, "%s ", name);
-	print_string(f, s);
-	fputc('\n', f);
-}
+#include "lex.h"
 
 static void
 print_listen(FILE *f, const struct coord_conf *c, size_t i)
@@ -44,9 +23,9 @@ print_listen(FILE *f, const struct coord_conf *c, size_t i)
 	if (m->flags & LISTEN_TLS) {
 		k = &c->c_certs[m->cert];
 		fprintf(f, " tls certificate ");
-		print_string(f, k->k_cert);
+		lex_print(f, k->k_cert);
 		fprintf(f, " key ");
-		print_string(f, k->k_key);
+		lex_print(f, k->k_key);
 	}
 	fputc('\n', f);
 }
@@ -66,7 +45,7 @@ print_dns(FILE *f, const struct coord_conf *c)
 	const struct msg_conf_dns	*d;
 	size_t				 i, n;
 
-	print_named(f, "dns domain", c->c_domain);
+	lex_print_line(f, "dns domain", c->c_domain);
 	for (i = n = 0; i < c->c_ndns; i++)
 		if (c->c_dns[i].kind == CONF_DNS_SERVER)
 			fprintf(f, "%s%s", n++ == 0 ? "dns nameservers { " :
@@ -84,9 +63,9 @@ print_dns(FILE *f, const struct coord_conf *c)
 	}
 	if (c->c_hook[0] != '\0') {
 		fprintf(f, "dns update script ");
-		print_string(f, c->c_hook);
+		lex_print(f, c->c_hook);
 		fprintf(f, " user ");
-		print_string(f, c->c_hook_user);
+		lex_print(f, c->c_hook_user);
 		fputc('\n', f);
 	}
 }
@@ -117,13 +96,13 @@ print_derp(FILE *f, const struct coord_conf *c)
 	const struct conf_derp	*next, *r;
 
 	if (c->c_derpmap[0] != '\0')
-		print_named(f, "derp map file", c->c_derpmap);
+		lex_print_line(f, "derp map file", c->c_derpmap);
 	if (c->c_clients[0] != '\0')
-		print_named(f, "derp clients key file", c->c_clients);
+		lex_print_line(f, "derp clients key file", c->c_clients);
 	TAILQ_FOREACH(r, &c->c_derps, r_entry) {
 		if (!r->r_more) {
 			fprintf(f, "derp region %u ", r->r_id);
-			print_string(f, r->r_name);
+			lex_print(f, r->r_name);
 			fprintf(f, " {");
 		}
 		print_derp_node(f, r);
@@ -137,7 +116,7 @@ print_policy(FILE *f, const struct coord_conf *c)
 {
 	switch (c->c_policy) {
 	case POLICY_FILE:
-		print_named(f, "policy file", c->c_policy_file);
+		lex_print_line(f, "policy file", c->c_policy_file);
 		break;
 	case POLICY_STORE:
 		fprintf(f, "policy store\n");
@@ -156,11 +135,11 @@ conf_print(const struct coord_conf *c, FILE *f)
 {
 	size_t	 i;
 
-	print_named(f, "url", c->c_url);
+	lex_print_line(f, "url", c->c_url);
 	for (i = 0; i < c->c_listen.ls_n; i++)
 		print_listen(f, c, i);
-	print_named(f, "state", c->c_state);
-	print_named(f, "store sqlite", c->c_store);
+	lex_print_line(f, "state", c->c_state);
+	lex_print_line(f, "store sqlite", c->c_store);
 	print_dns(f, c);
 	print_addresses(f, c);
 	print_policy(f, c);
@@ -175,8 +154,8 @@ conf_print(const struct coord_conf *c, FILE *f)
 		fprintf(f, "limit connections %u\n", c->c_max_conns);
 	print_derp(f, c);
 	fprintf(f, "socket ");
-	print_string(f, c->c_socket);
+	lex_print(f, c->c_socket);
 	fprintf(f, " group ");
-	print_string(f, c->c_group);
+	lex_print(f, c->c_group);
 	fputc('\n', f);
 }

@@ -11,27 +11,7 @@
 #include <string.h>
 
 #include "derpd.h"
-
-/* In quotes, with what the lexer would take as something else escaped. */
-static void
-print_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			fputc('\\', f);
-		fputc(*s, f);
-	}
-	fputc('"', f);
-}
-
-static void
-print_named(FILE *f, const char *name, const char *s)
-{
-	fprintf(f, "%s ", name);
-	print_string(f, s);
-	fputc('\n', f);
-}
+#include "lex.h"
 
 static void
 print_verify(FILE *f, const struct derp_conf *c,
@@ -52,7 +32,7 @@ print_verify(FILE *f, const struct derp_conf *c,
 	    (int)len, m->path);
 	if (m->kind == SERVER_COORDD) {
 		fprintf(f, " key file ");
-		print_string(f, c->c_clients);
+		lex_print(f, c->c_clients);
 	}
 	fputc('\n', f);
 }
@@ -77,13 +57,13 @@ print_servers(FILE *f, const struct derp_conf *c)
 	size_t				 i;
 
 	if (c->c_verify == RELAY_VERIFY_FILE)
-		print_named(f, "verify clients file", c->c_allow);
+		lex_print_line(f, "verify clients file", c->c_allow);
 	if (c->c_verify == RELAY_VERIFY_SHOALD)
-		print_named(f, "verify clients shoald", c->c_shoald);
+		lex_print_line(f, "verify clients shoald", c->c_shoald);
 	if (c->c_cafile[0] != '\0')
-		print_named(f, "ca file", c->c_cafile);
+		lex_print_line(f, "ca file", c->c_cafile);
 	if (c->c_meshkey[0] != '\0')
-		print_named(f, "mesh key file", c->c_meshkey);
+		lex_print_line(f, "mesh key file", c->c_meshkey);
 	for (i = 0; i < c->c_nserver; i++)
 		if (c->c_server[i].kind == SERVER_MESH)
 			print_mesh(f, &c->c_server[i]);
@@ -102,7 +82,7 @@ conf_print(const struct derp_conf *c, FILE *f)
 	const struct msg_listen	*m;
 	size_t			 i;
 
-	print_named(f, "hostname", c->c_hostname);
+	lex_print_line(f, "hostname", c->c_hostname);
 	for (i = 0; i < c->c_listen.ls_n; i++) {
 		m = &c->c_listen.ls_sock[i];
 		fprintf(f, "%slisten on %s port %u",
@@ -111,9 +91,9 @@ conf_print(const struct derp_conf *c, FILE *f)
 		    ip_print(m->ep.af, m->ep.addr), m->ep.port);
 		if (m->flags & LISTEN_TLS && c->c_tls == RELAY_TLS_FILE) {
 			fprintf(f, " tls certificate ");
-			print_string(f, c->c_cert);
+			lex_print(f, c->c_cert);
 			fprintf(f, " key ");
-			print_string(f, c->c_key);
+			lex_print(f, c->c_key);
 		} else if (m->flags & LISTEN_TLS)
 			fprintf(f, " tls self-signed");
 		if (m->flags & LISTEN_REDIRECT)
@@ -129,5 +109,5 @@ conf_print(const struct derp_conf *c, FILE *f)
 		    (unsigned long long)c->c_all_rate,
 		    (unsigned long long)c->c_all_burst);
 	print_servers(f, c);
-	print_named(f, "state", c->c_state);
+	lex_print_line(f, "state", c->c_state);
 }

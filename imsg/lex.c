@@ -575,3 +575,25 @@ lex_next(const struct lex_grammar *g, struct token *t)
 	failed = token == g->lg_error;
 	return token;
 }
+
+/* --- and back --- */
+
+void
+lex_print(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			fputc('\\', f);
+		fputc(*s, f);
+	}
+	fputc('"', f);
+}
+
+void
+lex_print_line(FILE *f, const char *word, const char *s)
+{
+	fprintf(f, "%s ", word);
+	lex_print(f, s);
+	fputc('\n', f);
+}

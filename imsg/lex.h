@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * What the grammars of all parents read with: files and their includes,
- * macros, quoted strings, keywords, and errors as "file:line: what".
+ * macros, quoted strings, keywords, and errors as "file:line: what"; and how
+ * a configuration is printed that is to be read again.
  */
 
 #ifndef SHOAL_LEX_H
@@ -11,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "conffile.h"
 
@@ -77,5 +79,10 @@ void	 lex_line(int);
 
 /* May others than its owner read or write the file that is being read? */
 int	 lex_file_exposed(void);
+
+/* A string in quotes, so that it is read as the same. */
+void	 lex_print(FILE *, const char *);
+/* A line of that: a word as it is, and a string. */
+void	 lex_print_line(FILE *, const char *, const char *);
 
 #endif /* SHOAL_LEX_H */

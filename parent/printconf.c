@@ -10,27 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lex.h"
 #include "shoald.h"
-
-static void
-print_string(FILE *fp, const char *s)
-{
-	putc('"', fp);
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			putc('\\', fp);
-		putc(*s, fp);
-	}
-	putc('"', fp);
-}
-
-static void
-print_line(FILE *fp, const char *word, const char *s)
-{
-	fprintf(fp, "%s ", word);
-	print_string(fp, s);
-	putc('\n', fp);
-}
 
 static void
 print_tags(const struct shoal_conf *c, FILE *fp)
@@ -39,7 +20,7 @@ print_tags(const struct shoal_conf *c, FILE *fp)
 
 	fprintf(fp, "tags { ");
 	for (i = 0; i < c->c_ntags; i++) {
-		print_string(fp, c->c_tag[i]);
+		lex_print(fp, c->c_tag[i]);
 		putc(' ', fp);
 	}
 	fprintf(fp, "}\n");
@@ -51,20 +32,20 @@ print_node(const struct shoal_conf *c, FILE *fp)
 {
 	char	 text[MSG_NAME_LEN + 8];
 
-	print_line(fp, "control", c->c_control.u_text);
+	lex_print_line(fp, "control", c->c_control.u_text);
 	if (c->c_set & SET_PROXY) {
 		(void)snprintf(text, sizeof(text), "http://%s%s",
 		    c->c_proxy_auth[0] != '\0' ? "hidden@" : "",
 		    c->c_proxy.u_text + strlen("http://"));
-		print_line(fp, "proxy", text);
+		lex_print_line(fp, "proxy", text);
 	}
 	if (c->c_authkey_file[0] != '\0')
-		print_line(fp, "auth key file", c->c_authkey_file);
+		lex_print_line(fp, "auth key file", c->c_authkey_file);
 	else if (c->c_set & SET_AUTHKEY)
 		/* This output is pasted into mails; the key is not for them. */
-		print_line(fp, "auth key", "hidden");
+		lex_print_line(fp, "auth key", "hidden");
 	if (c->c_set & SET_HOSTNAME)
-		print_line(fp, "hostname", c->c_hostname);
+		lex_print_line(fp, "hostname", c->c_hostname);
 	if (c->c_set & SET_TAGS)
 		print_tags(c, fp);
 	if (c->c_set & SET_EPHEMERAL)
@@ -104,7 +85,7 @@ print_net(const struct shoal_conf *c, FILE *fp)
 		print_relay(c, fp);
 	if (c->c_set & SET_INTERFACE) {
 		fprintf(fp, "interface ");
-		print_string(fp, c->c_ifname);
+		lex_print(fp, c->c_ifname);
 		fprintf(fp, " mtu %u\n", c->c_mtu);
 	}
 }
@@ -115,16 +96,16 @@ conf_print(const struct shoal_conf *c, FILE *fp)
 	print_node(c, fp);
 	print_net(c, fp);
 	if (c->c_set & SET_STATE)
-		print_line(fp, "state", c->c_state);
+		lex_print_line(fp, "state", c->c_state);
 	if (c->c_set & SET_SOCKET) {
 		fprintf(fp, "socket ");
-		print_string(fp, c->c_socket);
-		print_line(fp, " group", c->c_group);
+		lex_print(fp, c->c_socket);
+		lex_print_line(fp, " group", c->c_group);
 	}
 	if (c->c_set & SET_OPERATOR)
-		print_line(fp, "operator", c->c_operator);
+		lex_print_line(fp, "operator", c->c_operator);
 	if (c->c_set & SET_CA)
-		print_line(fp, "ca file", c->c_cafile);
+		lex_print_line(fp, "ca file", c->c_cafile);
 	if (c->c_set & SET_SANDBOX)
 		fprintf(fp, "sandbox landlock require abi %d\n",
 		    c->c_landlock);
