@@ -5,9 +5,10 @@
 #	BORINGTUN=path	boringtun-cli
 #	TAILSCALED=path	and TAILSCALE=path: two real nodes in our tailnet
 #	DERPER=path	their relay
-# and the bare link. By turns, median of ROUNDS (5), each of SECS (3) seconds
-# or, for TCP, three flows of half as long (boringtun and the bare link: half
-# as many rounds); a ratio is the median of those of each round. Table,
+# and the bare link. One thing of all of them by turns, then the next; median
+# of ROUNDS (5), each of SECS (3) seconds or, for TCP, four flows of half as
+# long (boringtun and the bare link: half as many rounds); a ratio is the
+# median of those of each round. Table,
 # verdicts on the bars, JSON and a chart in regress/out. First the
 # parts cipher.sh, filter.sh, many.sh, pair.sh and scale.sh, whose rows are in
 # the same table; PARTS= leaves them out, or names those that are wanted.

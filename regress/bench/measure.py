@@ -22,6 +22,7 @@ TICK = os.sysconf('SC_CLK_TCK')
 # Where the system places processes decides a lot, and differs from flow to
 # flow and from ping to ping: so many of them make a figure of a round.
 FLOWS = 3
+TCP_FLOWS = 4
 
 
 def cpu(pids):
@@ -136,13 +137,13 @@ def gbit(end):
 # Some flows, one after another: Gbit/s of them all, bytes, CPU of each end.
 def flows(peer, secs, *args):
     rate, got, used = 0, 0, [0, 0]
-    for _ in range(FLOWS):
+    for _ in range(TCP_FLOWS):
         end, u, _ = iperf(peer, (secs + 1) // 2, *args)
-        rate += gbit(end) / FLOWS
+        rate += gbit(end) / TCP_FLOWS
         got += end['sum_received']['bytes']
         if 'sum_received_bidir_reverse' in end:
             back = end['sum_received_bidir_reverse']
-            rate += back['bits_per_second'] / 1e9 / FLOWS
+            rate += back['bits_per_second'] / 1e9 / TCP_FLOWS
             got += back['bytes']
         used = [x + y for x, y in zip(used, u)]
     return rate, got, used
@@ -155,32 +156,22 @@ def udp(peer, secs, rate):
     return got / s['seconds'] / 1e3, s['lost_percent']
 
 
-# Of the link without a tunnel: what others are held against.
-def measure_bare(peer, secs, add):
-    add('ping_p50_ms', percentiles(ping_idle(peer))[0])
-    add('asleep_p50_ms', percentiles(ping(peer, 100, '0.02'))[0])
-    add('tcp_gbit', flows(peer, secs)[0])
-    k, lost = udp(peer, secs, '1G')
-    add('udp_1g_kpps', k)
-    add('udp_1g_lost_percent', lost)
+def add_trips(add, row, ms):
+    p50, p99 = percentiles(ms)
+    add(row + '_p50_ms', p50)
+    add(row + '_p99_ms', p99)
 
 
-def measure(peer, secs, r, procs):
-    def add(k, v):
-        if v is not None:
-            r.setdefault(k, []).append(v)
+# What is measured, each of one peer, adds to rows by their keys.
+def measure_idle(peer, secs, add):
+    add_trips(add, 'ping', ping_idle(peer))
 
-    def add_trips(row, ms):
-        p50, p99 = percentiles(ms)
-        add(row + '_p50_ms', p50)
-        add(row + '_p99_ms', p99)
 
-    if peer['name'] == 'bare':
-        measure_bare(peer, secs, add)
-        return
-    add_trips('ping', ping_idle(peer))
-    add_trips('asleep', ping(peer, 100, '0.02'))
+def measure_asleep(peer, secs, add):
+    add_trips(add, 'asleep', ping(peer, 100, '0.02'))
 
+
+def measure_loaded(peer, secs, add):
     def loaded():
         p = ping_loaded(peer)
         return p, pss(peer['pids_a']), largest(peer['pids_a'])
@@ -191,28 +182,81 @@ def measure(peer, secs, r, procs):
         got += end['sum_received']['bytes']
         trips += p
     for pid, (name, secs_used, mb) in processes(peer['pids_a']).items():
-        procs.setdefault(name, []).append(
+        peer['processes'].setdefault(name, []).append(
             ((secs_used - before[pid][1]) / got * 1e9, mb))
-    add_trips('loaded', trips)
+    add_trips(add, 'loaded', trips)
     add('memory_loaded_mb', total)
     add('memory_largest_mb', one)
-    # Where the system puts processes is part of the above, not of this.
+
+
+# Where the system puts processes is part of the above, not of this.
+def measure_pinned(peer, secs, add):
     if len(os.sched_getaffinity(0)) > 1:
         _, _, p = iperf(peer, 3, during=lambda: ping_pinned(peer))
-        add_trips('pinned', p)
+        add_trips(add, 'pinned', p)
 
+
+def measure_tcp(peer, secs, add):
     rate, got, used = flows(peer, secs)
     add('tcp_gbit', rate)
-    add('cpu_send_s_per_gb', used[0] / got * 1e9)
-    add('cpu_recv_s_per_gb', used[1] / got * 1e9)
-    add('cpu_s_per_gb', sum(used) / got * 1e9)
+    if peer['pids_a']:
+        add('cpu_send_s_per_gb', used[0] / got * 1e9)
+        add('cpu_recv_s_per_gb', used[1] / got * 1e9)
+        add('cpu_s_per_gb', sum(used) / got * 1e9)
+
+
+def measure_back(peer, secs, add):
     add('tcp_reverse_gbit', flows(peer, secs, '-R')[0])
+
+
+def measure_eight(peer, secs, add):
     add('tcp_8_gbit', flows(peer, secs, '-P', '8')[0])
+
+
+def measure_both(peer, secs, add):
     add('tcp_both_gbit', flows(peer, secs, '--bidir')[0])
+
+
+def measure_udp(peer, secs, add):
     k, lost = udp(peer, secs, '1G')
     add('udp_1g_kpps', k)
     add('udp_1g_lost_percent', lost)
+
+
+def measure_udp_max(peer, secs, add):
     add('udp_max_kpps', udp(peer, secs, '0')[0])
+
+
+# In this order, one peer after the other: what is compared is of the same
+# minute. Of the link without a tunnel, what others are held against.
+STEPS = (
+    ('round trip idle', measure_idle),
+    ('round trip, sleeping between', measure_asleep),
+    ('round trip under a flow', measure_loaded),
+    ('the same, each end on a processor', measure_pinned),
+    ('TCP', measure_tcp),
+    ('TCP back', measure_back),
+    ('TCP, 8 flows', measure_eight),
+    ('TCP both ways', measure_both),
+    ('UDP at 1 Gbit/s', measure_udp),
+    ('UDP unlimited', measure_udp_max),
+)
+BARE = (measure_idle, measure_asleep, measure_tcp, measure_udp)
+
+
+def measure(peers, secs, r, rounds, raw):
+    for text, step in STEPS:
+        print('# round %d of %d: %s' % (r + 1, rounds, text),
+              file=sys.stderr, flush=True)
+        for p in peers if r % 2 == 0 else reversed(peers):
+            if r >= p.get('rounds', rounds) or \
+                    (p['name'] == 'bare' and step not in BARE):
+                continue
+
+            def add(k, v):
+                if v is not None:
+                    raw[p['name']].setdefault(k, []).append(v)
+            step(p, secs, add)
 
 
 ROWS = (
@@ -474,15 +518,10 @@ def main():
     for p in peers:
         if p['pids_a']:
             raw[p['name']]['memory_idle_mb'] = [pss(p['pids_a'])]
+        p['processes'] = {}
         run(p['a'], 'ping', '-c', '20', '-i', '0.01', p['addr'])
-    procs = {p['name']: {} for p in peers}
     for r in range(rounds):
-        for p in peers if r % 2 == 0 else reversed(peers):
-            if r >= p.get('rounds', rounds):
-                continue
-            print('# round %d of %d: %s' % (r + 1, rounds, p['name']),
-                  file=sys.stderr, flush=True)
-            measure(p, secs, raw[p['name']], procs[p['name']])
+        measure(peers, secs, r, rounds, raw)
     read_parts(outdir, raw)
     res = {n: {k: statistics.median(v) for k, v in d.items()}
            for n, d in raw.items()}
@@ -497,8 +536,9 @@ def main():
         if p.get('version'):
             print('# %s: %s' % (p['name'], p['version']))
     table(names, res, raw)
-    procs = {n: {c: [statistics.median(x) for x in zip(*v)]
-                 for c, v in d.items()} for n, d in procs.items() if d}
+    procs = {p['name']: {c: [statistics.median(x) for x in zip(*v)]
+                         for c, v in p['processes'].items()}
+             for p in peers if p['processes']}
     print_processes(procs)
     good = verdicts(out)
     versions = {p['name']: p.get('version') for p in peers}
