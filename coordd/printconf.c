@@ -64,9 +64,7 @@ print_dns(FILE *f, const struct coord_conf *c)
 	if (c->c_hook[0] != '\0') {
 		fprintf(f, "dns update script ");
 		lex_print(f, c->c_hook);
-		fprintf(f, " user ");
-		lex_print(f, c->c_hook_user);
-		fputc('\n', f);
+		lex_print_line(f, " user", c->c_hook_user);
 	}
 }
 
@@ -155,7 +153,5 @@ conf_print(const struct coord_conf *c, FILE *f)
 	print_derp(f, c);
 	fprintf(f, "socket ");
 	lex_print(f, c->c_socket);
-	fprintf(f, " group ");
-	lex_print(f, c->c_group);
-	fputc('\n', f);
+	lex_print_line(f, " group", c->c_group);
 }

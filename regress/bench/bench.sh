@@ -8,10 +8,10 @@
 # and the bare link. One thing of all of them by turns, then the next; median
 # of ROUNDS (5), each of SECS (3) seconds or, for TCP, four flows of half as
 # long (boringtun and the bare link: half as many rounds); a ratio is the
-# median of those of each round. Table,
-# verdicts on the bars, JSON and a chart in regress/out. First the
-# parts cipher.sh, filter.sh, many.sh, pair.sh and scale.sh, whose rows are in
-# the same table; PARTS= leaves them out, or names those that are wanted.
+# median of those of each round. Table, verdicts on the bars, JSON and a chart
+# in regress/out. First the parts cipher.sh, filter.sh, many.sh, pair.sh and
+# scale.sh, whose rows are in the same table; PARTS= leaves them out, or names
+# those that are wanted.
 . "$(dirname "$0")/../e2e/lib.sh"
 
 WGGO=$(command -v wireguard-go || true)
